@@ -1,0 +1,125 @@
+// Command lxc-checkpoint writes the state of a running container into a
+// statefile.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+
+	"lxc-checkpoint/container"
+	"lxc-checkpoint/dumper"
+	"lxc-checkpoint/freezer"
+	"lxc-checkpoint/image/writer"
+	"lxc-checkpoint/internal/cli"
+	"lxc-checkpoint/internal/outfile"
+	"lxc-checkpoint/progress"
+	"lxc-checkpoint/restorer"
+)
+
+func main() {
+	o := newOptions()
+	done, err := o.parse(os.Args[1:])
+	if err == nil && !done {
+		err = run(o)
+	}
+	os.Exit(o.tool.Exit(err))
+}
+
+const nothing = "nothing was written"
+
+func run(o *options) error {
+	ctx, cancel := cli.Context()
+	defer cancel()
+	if err := cli.NeedCapabilities("CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_KILL"); err != nil {
+		return cli.WithState(err, nothing)
+	}
+	c, err := find(ctx, o)
+	if err != nil {
+		return cli.WithState(err, nothing)
+	}
+	before, err := c.Freezer.State()
+	if err != nil {
+		return cli.WithState(err, nothing)
+	}
+	wasFrozen := before != freezer.Thawed
+	out, err := open(ctx, o)
+	if err != nil {
+		return cli.WithState(err, c.Condition(wasFrozen)+"; "+nothing)
+	}
+	stats, err := checkpoint(ctx, o, c, out)
+	if interrupted := context.Cause(ctx); interrupted != nil && errors.Is(err, context.Canceled) {
+		err = interrupted
+	}
+	remains := out.Remains()
+	if e := out.Abort(); e != nil {
+		err = errors.Join(err, e)
+	}
+	if err != nil {
+		return cli.WithState(err, c.Condition(wasFrozen)+"; "+remains)
+	}
+	if o.printStats {
+		return json.NewEncoder(os.Stderr).Encode(stats)
+	}
+	return nil
+}
+
+// find finds the container that the options name.
+func find(ctx context.Context, o *options) (*container.Container, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout.Duration)
+	defer cancel()
+	switch {
+	case o.tool.Given("cgroup"):
+		return container.ByCgroup(ctx, o.cgroup)
+	case o.tool.Given("pid"):
+		return container.ByPID(ctx, o.pid.N)
+	}
+	return container.ByName(ctx, o.tool.Common.Name, o.tool.Common.LXCPath)
+}
+
+// open opens what the statefile is written to.
+func open(ctx context.Context, o *options) (outfile.Output, error) {
+	if o.tool.Given("statefile") {
+		return outfile.Create(o.statefile)
+	}
+	if err := cli.Inherited(o.statefd.N); err != nil {
+		return nil, err
+	}
+	return outfile.Use(ctx, o.statefd.N, stalls*o.timeout.Duration)
+}
+
+// A reader of the statefd may make us wait this many timeouts for it: it may
+// have a user to ask for a password.
+const stalls = 6
+
+func checkpoint(ctx context.Context, o *options, c *container.Container, out outfile.Output) (*dumper.Stats, error) {
+	log := o.tool.Log
+	estimate, err := c.Memory()
+	if err != nil {
+		return nil, err
+	}
+	tight, err := outfile.CheckSpace(out, estimate)
+	if err != nil {
+		return nil, err
+	}
+	if tight != "" {
+		log.Warn(tight)
+	}
+	log.Info("checkpoint begins", "target", c.String(), "first process", c.InitPID, "cgroup", c.CgroupDir,
+		"freezer", c.Freezer.Version(), "memory", outfile.Size(estimate))
+
+	shown := progress.New(os.Stderr, cli.IsTerminal(2) && !o.tool.Common.Quiet)
+	defer shown.Done()
+	w := writer.New(out, writer.Options{})
+	stats, err := dumper.Dump(ctx, c, w, dumper.Options{
+		After: o.after(), Timeout: o.timeout.Duration, Log: log, Progress: shown,
+		// What this host could not restart is never killed.
+		Check: restorer.CheckPlan,
+	})
+	if err != nil {
+		return nil, err
+	}
+	log.Info("checkpoint is complete", "written", outfile.Size(uint64(w.BytesOut())))
+	return stats, nil
+}

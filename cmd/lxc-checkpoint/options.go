@@ -1,0 +1,98 @@
+package main
+
+import (
+	"time"
+
+	"lxc-checkpoint/dumper"
+	"lxc-checkpoint/internal/cli"
+)
+
+type options struct {
+	tool       *cli.Tool
+	statefile  string
+	statefd    cli.Number
+	kill       bool
+	pause      bool
+	cgroup     string
+	pid        cli.Number
+	timeout    cli.Seconds
+	printStats bool
+}
+
+func newOptions() *options {
+	o := &options{
+		tool: cli.New("lxc-checkpoint", "Writes the state of a running container into a statefile, from which lxc-restart makes it again.",
+			"-n NAME {-S FILE | -d FD} [-k | -p] [OPTION...]",
+			"{--cgroup=PATH | --pid=PID} {-S FILE | -d FD} [-k | -p] [OPTION...]"),
+		statefd: cli.Number{N: -1, Word: "FD"},
+		pid:     cli.Number{N: 0, Min: 1, Word: "PID"},
+		timeout: cli.Seconds{Duration: 10 * time.Second},
+	}
+	o.tool.Notes = `
+Without -k and -p the container goes on after the checkpoint. If the
+checkpoint fails, it goes on as before in any case.
+
+Exit status: 0 done, 1 could not, 2 wrong usage.`
+	f := o.tool.Options
+	f.StringVarP(&o.tool.Common.Name, "name", "n", "", "the container, by its `NAME`")
+	f.StringVarP(&o.statefile, "statefile", "S", "", "write its state to `FILE`")
+	f.VarP(&o.statefd, "statefd", "d", "write its state to the open descriptor `FD`")
+	f.BoolVarP(&o.kill, "kill", "k", false, "kill the container once the checkpoint is complete")
+	f.BoolVarP(&o.pause, "pause", "p", false, "leave the container frozen (lxc-unfreeze lets it go on)")
+	f.StringVar(&o.cgroup, "cgroup", "", "without LXC: the processes in the cgroup `PATH`")
+	f.Var(&o.pid, "pid", "without LXC: process `PID` and its descendants, in their cgroup")
+	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for the container's tasks to stop (default 10)")
+	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the checkpoint to stderr, as JSON")
+	o.tool.AddCommon(true)
+	return o
+}
+
+// parse parses the command line and checks that the options go together. done
+// says that help was shown.
+func (o *options) parse(args []string) (done bool, err error) {
+	done, err = o.tool.Parse(args)
+	if done || err != nil {
+		return done, err
+	}
+	given := o.tool.Given
+	targets := 0
+	for _, option := range []string{"name", "cgroup", "pid"} {
+		if given(option) {
+			targets++
+		}
+	}
+	operands := o.tool.Operands()
+	if targets == 0 && len(operands) > 0 { // LXC's commands take the name so, too
+		o.tool.Common.Name, operands = operands[0], operands[1:]
+		targets = 1
+	}
+	switch {
+	case targets == 0:
+		return false, cli.Usagef("which container? Name it with -n NAME")
+	case targets > 1:
+		return false, cli.Usagef("-n, --cgroup and --pid exclude each other: one target is checkpointed at a time")
+	case len(operands) > 0:
+		return false, cli.Usagef("what is %q for? There is nothing but options to give", operands[0])
+	case !given("cgroup") && !given("pid") && o.tool.Common.Name == "":
+		return false, cli.Usagef("which container? The name after -n is empty")
+	case given("lxcpath") && (given("cgroup") || given("pid")):
+		return false, cli.Usagef("-P goes with -n only: --cgroup and --pid do not ask LXC")
+	case given("statefile") && given("statefd"):
+		return false, cli.Usagef("-S and -d exclude each other: the state is written to one place")
+	case !given("statefile") && !given("statefd"):
+		return false, cli.Usagef("where to? Name a file with -S FILE, or an open descriptor with -d FD")
+	case o.kill && o.pause:
+		return false, cli.Usagef("-k and -p exclude each other: what is killed cannot be left frozen")
+	}
+	return false, nil
+}
+
+func (o *options) after() dumper.After {
+	switch {
+	case o.kill:
+		return dumper.Kill
+	case o.pause:
+		return dumper.Pause
+	}
+	return dumper.Continue
+}

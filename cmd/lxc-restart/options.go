@@ -1,0 +1,76 @@
+package main
+
+import (
+	"time"
+
+	"lxc-checkpoint/internal/cli"
+)
+
+type options struct {
+	tool       *cli.Tool
+	statefile  string
+	statefd    cli.Number
+	pause      bool
+	native     bool
+	cgroup     string
+	timeout    cli.Seconds
+	printStats bool
+}
+
+func newOptions() *options {
+	o := &options{
+		tool: cli.New("lxc-restart", "Makes a container again from a statefile that lxc-checkpoint wrote; it goes on where it stopped.",
+			"-n NAME {-S FILE | -d FD} [-p] [OPTION...]",
+			"--native -n NAME {-S FILE | -d FD} [--cgroup=PATH] [-p] [OPTION...]"),
+		statefd: cli.Number{N: -1, Word: "FD"},
+		timeout: cli.Seconds{Duration: 10 * time.Second},
+	}
+	o.tool.Notes = `
+The container must not run: lxc-restart starts it, with its own config and
+root file system, and returns when it runs (with -p: when it stands frozen).
+From a descriptor, it may still be running while lxc-checkpoint -k writes:
+
+    lxc-checkpoint -n c1 -d 1 -k | lxc-restart -n c1 -d 0
+
+Exit status: 0 done, 1 could not, 2 wrong usage.`
+	f := o.tool.Options
+	f.StringVarP(&o.tool.Common.Name, "name", "n", "", "the container, by its `NAME`")
+	f.StringVarP(&o.statefile, "statefile", "S", "", "read its state from `FILE`")
+	f.VarP(&o.statefd, "statefd", "d", "read its state from the open descriptor `FD`")
+	f.BoolVarP(&o.pause, "pause", "p", false, "leave it frozen (lxc-unfreeze lets it go on)")
+	f.BoolVar(&o.native, "native", false, "without LXC, from the statefile alone")
+	f.StringVar(&o.cgroup, "cgroup", "", "native: put it into the cgroup `PATH` (default lxc-checkpoint/NAME)")
+	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for each of its tasks (default 10)")
+	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the restart to stderr, as JSON")
+	o.tool.AddCommon(true)
+	return o
+}
+
+// parse parses the command line and checks that the options go together. done
+// says that help was shown.
+func (o *options) parse(args []string) (done bool, err error) {
+	done, err = o.tool.Parse(args)
+	if done || err != nil {
+		return done, err
+	}
+	given := o.tool.Given
+	operands := o.tool.Operands()
+	if !given("name") && len(operands) > 0 { // LXC's commands take the name so, too
+		o.tool.Common.Name, operands = operands[0], operands[1:]
+	}
+	switch {
+	case o.tool.Common.Name == "":
+		return false, cli.Usagef("which container? Name it with -n NAME")
+	case len(operands) > 0:
+		return false, cli.Usagef("what is %q for? There is nothing but options to give", operands[0])
+	case given("statefile") && given("statefd"):
+		return false, cli.Usagef("-S and -d exclude each other: the state is read from one place")
+	case !given("statefile") && !given("statefd"):
+		return false, cli.Usagef("where from? Name a file with -S FILE, or an open descriptor with -d FD")
+	case o.native && given("lxcpath"):
+		return false, cli.Usagef("-P does not go with --native, which does not ask LXC")
+	case !o.native && given("cgroup"):
+		return false, cli.Usagef("--cgroup goes with --native only: LXC gives its containers their cgroups")
+	}
+	return false, nil
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/cmd/lxc-statefile/sysnames"
+	"lxc-checkpoint/image/format"
+)
+
+// summarize puts into words what a skeleton has.
+func summarize(s *format.Skeleton, m *measured) *Summary {
+	h, c := s.Header, s.Container
+	sum := &Summary{
+		Shape: 1,
+		Header: Header{
+			Version: h.Version, ImageID: fmt.Sprintf("%016x", h.ImageId), Architecture: h.Architecture,
+			KernelRelease: h.KernelRelease, PageSize: h.PageSize, ToolVersion: h.ToolVersion,
+			Time: time.Unix(0, h.TimeNs).UTC().Format(time.RFC3339Nano),
+		},
+		Container: Container{Name: c.Name, LXCPath: c.Lxcpath, Rootfs: c.Rootfs, RootPID: c.RootPid, WasFrozen: c.WasFrozen},
+		Memory:    m.total(), Statefile: m.file,
+		Namespaces: []Namespace{}, Processes: []Process{},
+	}
+	for _, n := range s.Namespaces {
+		sum.Namespaces = append(sum.Namespaces, Namespace{
+			Kind: strings.ToLower(n.Kind.String()), Own: n.Own, Inode: n.Inode, Hostname: n.Uts.GetNodename(),
+		})
+	}
+	first := map[uint32]uint32{} // the process that an address space was shown with
+	for _, p := range s.Processes {
+		sum.Processes = append(sum.Processes, process(s, p, m, first))
+	}
+	return sum
+}
+
+func process(s *format.Skeleton, p *format.Process, m *measured, first map[uint32]uint32) Process {
+	out := Process{
+		PID: p.Pid, Parent: p.Parent, Group: p.Group, Session: p.Session,
+		Name: p.Tasks[0].Name, CommandLine: p.CommandLine, State: strings.ToLower(p.State.String()),
+		Threads: []Thread{}, Memory: []Memory{}, Descriptors: []Descriptor{},
+	}
+	if p.State == format.ProcessState_ZOMBIE {
+		return out
+	}
+	for _, t := range p.Tasks {
+		k := Thread{TID: t.Tid, Name: t.Name}
+		if n := t.SystemCallPlusOne; n != 0 {
+			k.SystemCall = sysnames.Name(s.Header.Architecture, n-1)
+		}
+		out.Threads = append(out.Threads, k)
+	}
+	mm := s.Mm(p.Mm)
+	out.Executable = mm.Exe.Path
+	out.Memory = m.ofMm(mm)
+	if other := first[mm.Id]; other != 0 {
+		out.SharesWith = other
+	} else {
+		first[mm.Id] = p.Pid
+	}
+	for _, d := range s.FilesByID(p.Tasks[0].Files).Descriptors {
+		o := s.OpenFile(d.OpenFile)
+		kind, name := openFile(s, o)
+		out.Descriptors = append(out.Descriptors, Descriptor{
+			Number: d.Number, OpenFile: o.Id, Kind: kind, Name: name,
+			Access: access(o.Flags), Position: o.Position, CloseOnExec: d.CloseOnExec,
+		})
+	}
+	return out
+}
+
+func access(flags uint32) string {
+	if flags&unix.O_PATH != 0 {
+		return "path"
+	}
+	return []string{"r", "w", "rw", "rw"}[flags&unix.O_ACCMODE]
+}
+
+// openFile says of which kind an open file is, and what it is called.
+func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
+	switch k := o.Kind.(type) {
+	case *format.OpenFile_Regular:
+		return "file", k.Regular.Path
+	case *format.OpenFile_Directory:
+		return "directory", k.Directory.Path
+	case *format.OpenFile_Device:
+		return "device", k.Device.Path
+	case *format.OpenFile_Terminal:
+		return "terminal", k.Terminal.Path
+	case *format.OpenFile_Pipe:
+		return "pipe", pipe(s.Pipe(k.Pipe.Pipe))
+	case *format.OpenFile_Fifo:
+		return "fifo", k.Fifo.File.Path + ", " + pipe(s.Pipe(k.Fifo.Pipe))
+	case *format.OpenFile_Eventfd:
+		return "eventfd", fmt.Sprintf("count %d", k.Eventfd.Count)
+	case *format.OpenFile_Epoll:
+		var numbers []uint32
+		for _, t := range k.Epoll.Targets {
+			numbers = append(numbers, t.Number)
+		}
+		slices.Sort(numbers)
+		return "epoll", "watches " + ranges(numbers)
+	case *format.OpenFile_TcpListener:
+		l := k.TcpListener
+		address, _ := netip.AddrFromSlice(l.Address)
+		return "tcp", fmt.Sprintf("listens at %s", netip.AddrPortFrom(address, uint16(l.Port)))
+	case *format.OpenFile_UnixSocket:
+		return "unix", unixSocket(k.UnixSocket)
+	}
+	return "unknown", ""
+}
+
+func pipe(p *format.Pipe) string {
+	if p == nil {
+		return "never opened"
+	}
+	return fmt.Sprintf("%d, %d bytes unread", p.Id, len(p.Data))
+}
+
+func unixSocket(u *format.UnixSocket) string {
+	verb := "bound to"
+	if u.Listening {
+		verb = "listens at"
+	}
+	switch {
+	case len(u.Address) == 0:
+		return "not bound"
+	case u.Address[0] == 0:
+		return fmt.Sprintf("%s @%s", verb, strings.ReplaceAll(string(u.Address[1:]), "\x00", "@"))
+	case u.Path != "":
+		return verb + " " + u.Path
+	}
+	return fmt.Sprintf("%s %s", verb, u.Address)
+}
+
+// ranges writes sorted numbers shortly: "3 5-9", "nothing".
+func ranges(numbers []uint32) string {
+	var words []string
+	for i := 0; i < len(numbers); {
+		j := i
+		for j+1 < len(numbers) && numbers[j+1] <= numbers[j]+1 {
+			j++
+		}
+		word := strconv.Itoa(int(numbers[i]))
+		if numbers[j] != numbers[i] {
+			word += "-" + strconv.Itoa(int(numbers[j]))
+		}
+		words = append(words, word)
+		i = j + 1
+	}
+	if len(words) == 0 {
+		return "nothing"
+	}
+	return strings.Join(words, " ")
+}

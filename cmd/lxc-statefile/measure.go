@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"sort"
+	"sync"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/image/reader"
+)
+
+// Kinds of memory, in the order in which they are shown.
+const (
+	heap        = "heap"
+	stack       = "stack"
+	anonymous   = "anonymous"
+	filePrivate = "private file"
+	fileShared  = "shared file"
+	shared      = "shared anonymous"
+	kernelOwn   = "kernel"
+)
+
+var memoryKinds = []string{heap, stack, anonymous, filePrivate, fileShared, shared, kernelOwn}
+
+func memoryKind(v *format.Vma) string {
+	switch v.GetKind() {
+	case format.VmaKind_VMA_ANONYMOUS:
+		switch {
+		case v.IsHeap:
+			return heap
+		case v.IsStack:
+			return stack
+		}
+		return anonymous
+	case format.VmaKind_VMA_FILE_PRIVATE:
+		return filePrivate
+	case format.VmaKind_VMA_FILE_SHARED:
+		return fileShared
+	case format.VmaKind_VMA_SHARED_ANONYMOUS:
+		return shared
+	}
+	return kernelOwn
+}
+
+// sizes are what the statefile holds of one owner, by kind of memory.
+type sizes map[string]*Memory
+
+func (s sizes) of(kind string) *Memory {
+	if s[kind] == nil {
+		s[kind] = &Memory{Kind: kind}
+	}
+	return s[kind]
+}
+
+func (s sizes) list() []Memory {
+	all := []Memory{}
+	for _, k := range memoryKinds {
+		if m := s[k]; m != nil {
+			all = append(all, *m)
+		}
+	}
+	return all
+}
+
+// measured is how large everything is.
+type measured struct {
+	mu     sync.Mutex
+	mms    map[uint32]*format.Mm
+	owners map[uint32]sizes
+	file   Statefile
+}
+
+func (m *measured) of(owner uint32) sizes {
+	if m.owners[owner] == nil {
+		m.owners[owner] = sizes{}
+	}
+	return m.owners[owner]
+}
+
+// newMeasured counts frames from now on: it comes before the skeleton is read.
+func newMeasured(img *reader.Reader) *measured {
+	m := &measured{mms: map[uint32]*format.Mm{}, owners: map[uint32]sizes{}}
+	img.Trace(func(f reader.Frame) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.file.Frames++
+		m.file.Bytes += int64(f.Compressed)
+		if f.Bytes == 0 {
+			m.file.Skeleton += int64(f.Compressed)
+			return
+		}
+		// A run may go over the border of two kinds: each gets its share.
+		left := uint64(f.Compressed)
+		m.split(f.Owner, f.Address, uint64(f.Bytes), func(k *Memory, n uint64) {
+			share := min(left, uint64(f.Compressed)*n/uint64(f.Bytes))
+			k.Compressed += share
+			left -= share
+		})
+	})
+	return m
+}
+
+// read reads everything and measures it.
+func (m *measured) read(ctx context.Context, img *reader.Reader, s *format.Skeleton) error {
+	for _, mm := range s.Mms {
+		m.mms[mm.Id] = mm
+		for _, v := range mm.Vmas {
+			k := m.of(mm.Id).of(memoryKind(v))
+			k.Mappings++
+			k.Size += v.End - v.Start
+		}
+	}
+	return img.Contents(ctx, workers(), func(owner uint32, offset uint64, data []byte) error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.split(owner, offset, uint64(len(data)), func(k *Memory, n uint64) { k.Stored += n })
+		return nil
+	})
+}
+
+// split calls add for the parts of a run of bytes that are of one kind.
+func (m *measured) split(owner uint32, offset, size uint64, add func(k *Memory, n uint64)) {
+	mm := m.mms[owner]
+	if mm == nil {
+		add(m.of(owner).of(shared), size)
+		return
+	}
+	for size > 0 {
+		v := vmaAt(mm, offset)
+		n := size
+		if v != nil {
+			n = min(size, v.End-offset)
+		}
+		add(m.of(owner).of(memoryKind(v)), n)
+		offset, size = offset+n, size-n
+	}
+}
+
+// vmaAt finds the mapping that has an address. The reader has checked that there
+// is one wherever a statefile has bytes; but a frame of several records may
+// have some that lie elsewhere than right behind its first.
+func vmaAt(mm *format.Mm, address uint64) *format.Vma {
+	i := sort.Search(len(mm.Vmas), func(i int) bool { return mm.Vmas[i].End > address })
+	if i == len(mm.Vmas) || mm.Vmas[i].Start > address {
+		return nil
+	}
+	return mm.Vmas[i]
+}
+
+// ofMm are the sizes of an address space. Memory that it shares with others is
+// in full, as it is in each of them.
+func (m *measured) ofMm(mm *format.Mm) []Memory {
+	all := sizes{}
+	for kind, k := range m.of(mm.Id) {
+		*all.of(kind) = *k
+	}
+	seen := map[uint32]bool{}
+	for _, v := range mm.Vmas {
+		if id := v.SharedMemory; id != 0 && !seen[id] {
+			seen[id] = true
+			k, inside := all.of(shared), m.of(id).of(shared)
+			k.Stored += inside.Stored
+			k.Compressed += inside.Compressed
+		}
+	}
+	return all.list()
+}
+
+// total adds up all owners.
+func (m *measured) total() []Memory {
+	all := sizes{}
+	for _, owner := range m.owners {
+		for kind, k := range owner {
+			t := all.of(kind)
+			t.Mappings += k.Mappings
+			t.Size += k.Size
+			t.Stored += k.Stored
+			t.Compressed += k.Compressed
+		}
+	}
+	return all.list()
+}

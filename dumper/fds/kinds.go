@@ -1,0 +1,58 @@
+package fds
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kind is how an open file of one kind is recognised and looked at.
+type kind struct {
+	name string
+	is   func(f *file) bool
+	look func(w *walk, f *file) error
+}
+
+// kinds is searched in order; the first that recognises a file looks at it.
+// What none recognises is refused by name.
+var kinds = []kind{
+	{"regular file", func(f *file) bool { return f.typ() == unix.S_IFREG && named(f) }, lookRegular},
+	{"directory", func(f *file) bool { return f.typ() == unix.S_IFDIR && named(f) }, lookDirectory},
+	{"device", isPlainDevice, lookDevice},
+	{"terminal", isTerminal, lookTerminal},
+	{"pipe", func(f *file) bool { return strings.HasPrefix(f.link, "pipe:[") }, lookPipe},
+	{"FIFO", func(f *file) bool { return f.typ() == unix.S_IFIFO && named(f) }, lookFIFO},
+	{"eventfd", func(f *file) bool { return f.link == "anon_inode:[eventfd]" }, lookEventfd},
+	{"epoll", func(f *file) bool { return f.link == "anon_inode:[eventpoll]" }, lookEpoll},
+	{"socket", func(f *file) bool { return f.typ() == unix.S_IFSOCK }, lookSocket},
+}
+
+func kindOf(f *file) *kind {
+	for i := range kinds {
+		if kinds[i].is(f) {
+			return &kinds[i]
+		}
+	}
+	return nil
+}
+
+// named says whether the file has a place in a directory tree; a memfd does
+// not, though its link begins with a slash.
+func named(f *file) bool {
+	return strings.HasPrefix(f.link, "/") && !strings.HasPrefix(f.link, "/memfd:")
+}
+
+// describeUnknown names what no row recognises.
+func describeUnknown(f *file) string {
+	name := strings.TrimSuffix(strings.TrimPrefix(f.link, "anon_inode:"), " (deleted)")
+	name = strings.Trim(name, "[]")
+	switch {
+	case strings.HasPrefix(f.link, "/memfd:"):
+		return "memfd " + strings.TrimPrefix(name, "/memfd:")
+	case f.typ() == unix.S_IFCHR:
+		return "character device " + f.link
+	case f.typ() == unix.S_IFBLK:
+		return "block device " + f.link
+	}
+	return name // timerfd, signalfd, inotify, io_uring, pidfd, net:[4026531840] …
+}

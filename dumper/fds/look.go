@@ -1,0 +1,233 @@
+// Package fds looks at descriptor tables and at what lies behind the
+// descriptors: a row per kind in kinds.go, a file per kind beside it. It only
+// reads; no queue is consumed, no open file changed.
+package fds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/dumper/view"
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/refusal"
+)
+
+// Env is what Look has to know of the container, all of whose tasks are stopped.
+type Env struct {
+	First int // host's pid of the container's first process
+	IDs   *view.IDs
+	Log   *slog.Logger // nil: none
+}
+
+// Table is a descriptor table to look at.
+type Table struct {
+	ID      uint32 // of the format.Files
+	PID     int    // host's number of a task that has it
+	NSPID   int    // that task's number in the container, for messages
+	Command string
+}
+
+// Result is what was found.
+type Result struct {
+	Files     []*format.Files
+	OpenFiles []*format.OpenFile
+	Pipes     []*format.Pipe
+	terminals terminals
+}
+
+// TerminalPath names the terminal of the container that has a device number.
+func (r *Result) TerminalPath(major, minor uint32) (string, bool) {
+	t, ok := r.terminals.byNumber[unix.Mkdev(major, minor)]
+	return t, ok
+}
+
+// Look looks at all tables. The list has everything that can't be taken.
+func Look(ctx context.Context, env Env, tables []Table) (*Result, refusal.List, error) {
+	w, err := newWalk(env)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer w.close()
+	res := &Result{terminals: w.terminals}
+	for _, t := range tables {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+		files, err := w.table(t)
+		if err != nil {
+			return nil, nil, fmt.Errorf("descriptors of process %d (%s): %w", t.NSPID, t.Command, err)
+		}
+		res.Files = append(res.Files, files)
+	}
+	// When all tables are known: an epoll's targets may be in any of them.
+	var refused refusal.List
+	for _, f := range w.files {
+		err := w.look(f)
+		var r *refusal.Refusal
+		switch {
+		case errors.As(err, &r):
+			refused = append(refused, r)
+		case err != nil:
+			return nil, nil, f.wrap(err)
+		}
+		f.closeCopy()
+		res.OpenFiles = append(res.OpenFiles, f.OpenFile)
+	}
+	pipes, more, err := w.lookAtPipes()
+	if err != nil {
+		return nil, nil, err
+	}
+	res.Pipes = pipes
+	return res, append(refused, more...), nil
+}
+
+// walk is a look under way.
+type walk struct {
+	Env
+	root      int // the container's root directory
+	mounts    map[int]bool
+	terminals terminals
+	files     []*file
+	groups    map[groupKey][]*file
+	byNumber  map[place]*file
+	pipes     map[inode]*pipe
+	order     []*pipe
+	diag      int // netlink socket in the container's network namespace, -1 until needed
+	fresh     map[[3]int]int
+}
+
+// place is a descriptor in a table.
+type place struct {
+	table  uint32
+	number uint32
+}
+
+type inode struct{ dev, ino uint64 }
+
+func newWalk(env Env) (*walk, error) {
+	if env.Log == nil {
+		env.Log = slog.New(slog.DiscardHandler)
+	}
+	w := &walk{
+		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
+		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{},
+	}
+	var err error
+	if w.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", env.First), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		return nil, fmt.Errorf("open the container's root directory: %w", err)
+	}
+	mounts, err := procfs.ReadMounts(env.First)
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	for _, m := range mounts {
+		w.mounts[m.ID] = true
+	}
+	w.terminals = w.findTerminals()
+	return w, nil
+}
+
+func (w *walk) close() {
+	unix.Close(w.root)
+	if w.diag >= 0 {
+		unix.Close(w.diag)
+	}
+	for _, fd := range w.fresh {
+		unix.Close(fd)
+	}
+}
+
+// table reads one descriptor table.
+func (w *walk) table(t Table) (*format.Files, error) {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", t.PID))
+	if err != nil {
+		return nil, err
+	}
+	numbers := make([]int, 0, len(entries))
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	files := &format.Files{Id: t.ID}
+	for _, n := range numbers {
+		f, closeOnExec, err := w.descriptor(t, n)
+		if err != nil {
+			return nil, fmt.Errorf("descriptor %d: %w", n, err)
+		}
+		w.byNumber[place{t.ID, uint32(n)}] = f
+		files.Descriptors = append(files.Descriptors, &format.Descriptor{Number: uint32(n), OpenFile: f.Id, CloseOnExec: closeOnExec})
+	}
+	return files, nil
+}
+
+// descriptor finds the open file behind a descriptor: one that is known, or a
+// new one.
+func (w *walk) descriptor(t Table, n int) (f *file, closeOnExec bool, err error) {
+	path := fmt.Sprintf("/proc/%d/fd/%d", t.PID, n)
+	f = &file{Table: t, number: n}
+	if f.link, err = os.Readlink(path); err != nil {
+		return nil, false, err
+	}
+	if err := unix.Stat(path, &f.stat); err != nil {
+		return nil, false, err
+	}
+	if f.info, err = procfs.ReadFDInfo(t.PID, n); err != nil {
+		return nil, false, err
+	}
+	closeOnExec = f.info.Flags&unix.O_CLOEXEC != 0
+	known, err := w.identify(f)
+	if err != nil {
+		return nil, false, err
+	}
+	if known != nil {
+		known.holders = append(known.holders, holder{t, n})
+		return known, closeOnExec, nil
+	}
+	f.holders = []holder{{t, n}}
+	f.OpenFile = &format.OpenFile{
+		Id:       w.IDs.Next(),
+		Flags:    uint32(f.info.Flags) &^ unix.O_CLOEXEC,
+		Position: f.info.Position,
+	}
+	w.files = append(w.files, f)
+	return f, closeOnExec, nil
+}
+
+// look fills the message of one open file.
+func (w *walk) look(f *file) error {
+	k := kindOf(f)
+	if k == nil {
+		return f.refuse(describeUnknown(f), "this version can't checkpoint it", "close it, or end the process, before the checkpoint")
+	}
+	if err := w.checkLocks(f); err != nil {
+		return err
+	}
+	if err := k.look(w, f); err != nil {
+		return err
+	}
+	if f.Flags&unix.O_PATH != 0 {
+		return nil
+	}
+	return w.owner(f)
+}
+
+// checkLocks refuses locks of every kind.
+func (w *walk) checkLocks(f *file) error {
+	if lock, ok := f.info.Get("lock"); ok {
+		return f.refuse("file lock on "+f.link, "locks are not checkpointed yet ("+lock+")", "have the program release it, or end it, before the checkpoint")
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package fds
+
+import (
+	"errors"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+)
+
+// locate checks that a file's path leads to it in the container, so that a
+// restart will find it, and describes it.
+func (w *walk) locate(f *file) (*format.FileIdentity, error) {
+	path := f.link
+	if f.stat.Nlink == 0 || strings.HasSuffix(path, " (deleted)") {
+		return nil, f.refuse("deleted file "+strings.TrimSuffix(path, " (deleted)"), "its content is nowhere but in the kernel, and is not checkpointed yet", "have the program close it, or end it, before the checkpoint")
+	}
+	if !w.mounts[f.info.MountID] {
+		return nil, f.refuse("file "+path, "it is on a mount that the container does not have", "open it from inside the container, or end the process")
+	}
+	fd, err := unix.Openat2(w.root, path, &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT,
+	})
+	gone := func(how string) error {
+		return f.refuse("file "+path, how+", so a restart could not find it", "put it back, or end the process")
+	}
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return nil, gone("it is no longer at that path in the container")
+	case err != nil:
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var now unix.Stat_t
+	if err := unix.Fstat(fd, &now); err != nil {
+		return nil, err
+	}
+	if now.Dev != f.stat.Dev || now.Ino != f.stat.Ino {
+		return nil, gone("another file has that path now")
+	}
+	return identityOf(path, &f.stat), nil
+}
+
+func lookRegular(w *walk, f *file) error {
+	id, err := w.locate(f)
+	f.Kind = &format.OpenFile_Regular{Regular: id}
+	return err
+}
+
+func lookDirectory(w *walk, f *file) error {
+	id, err := w.locate(f)
+	f.Kind = &format.OpenFile_Directory{Directory: id}
+	return err
+}
+
+// Devices without a state of their own, minors of major 1
+// (Documentation/admin-guide/devices.txt).
+var plainMinors = map[uint32]bool{3: true /* null */, 5: true /* zero */, 7: true /* full */, 8: true /* random */, 9: true /* urandom */}
+
+func isPlainDevice(f *file) bool {
+	return f.typ() == unix.S_IFCHR && unix.Major(f.stat.Rdev) == 1 && plainMinors[unix.Minor(f.stat.Rdev)]
+}
+
+// lookDevice saves the path. Under it the container must have the same device;
+// which node it was opened through does not matter: LXC's monitor hands in the
+// host's /dev/null.
+func lookDevice(w *walk, f *file) error {
+	id := identityOf(f.link, &f.stat)
+	f.Kind = &format.OpenFile_Device{Device: id}
+	var now unix.Stat_t
+	fd, err := unix.Openat2(w.root, f.link, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if err == nil {
+		defer unix.Close(fd)
+		err = unix.Fstat(fd, &now)
+	}
+	if err == nil && now.Rdev == f.stat.Rdev && now.Mode&unix.S_IFMT == unix.S_IFCHR {
+		return nil
+	}
+	return f.refuse("device "+f.link, "the container has no such device at that path, so a restart could not open it", "make it (mknod), or end the process")
+}

@@ -1,0 +1,96 @@
+package fds
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+)
+
+// terminals are the console and ttys that LXC gave the container, by what they
+// are behind their names: pseudo terminals whose masters the monitor holds.
+type terminals struct {
+	byInode  map[inode]string
+	byNumber map[uint64]string
+}
+
+// findTerminals looks for the names that LXC uses (lxc.tty.dir puts them into a
+// directory; /dev has links then).
+func (w *walk) findTerminals() terminals {
+	t := terminals{byInode: map[inode]string{}, byNumber: map[uint64]string{}}
+	names := []string{"/dev/console", "/dev/lxc/console"}
+	for i := 1; i <= 63; i++ {
+		names = append(names, fmt.Sprintf("/dev/tty%d", i), fmt.Sprintf("/dev/lxc/tty%d", i))
+	}
+	for _, name := range names {
+		fd, err := unix.Openat2(w.root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+		if err != nil {
+			continue
+		}
+		var st unix.Stat_t
+		err = unix.Fstat(fd, &st)
+		unix.Close(fd)
+		if err != nil || !isTerminalNumber(st.Mode, st.Rdev) {
+			continue
+		}
+		if _, have := t.byInode[inode{st.Dev, st.Ino}]; !have {
+			t.byInode[inode{st.Dev, st.Ino}] = name
+			t.byNumber[st.Rdev] = name
+		}
+	}
+	return t
+}
+
+const (
+	majorTTY      = 5
+	majorPTSFirst = 136
+	majorPTSLast  = 143
+)
+
+func isTerminalNumber(mode uint32, rdev uint64) bool {
+	major := unix.Major(rdev)
+	return mode&unix.S_IFMT == unix.S_IFCHR && (major == 4 || major == majorTTY && unix.Minor(rdev) != 2 || major >= majorPTSFirst && major <= majorPTSLast)
+}
+
+func isTerminal(f *file) bool { return isTerminalNumber(f.stat.Mode, f.stat.Rdev) }
+
+// Sizes in bytes of what the ioctls give (ioctl_tty(2)).
+const (
+	termiosSize = 44 // struct termios2
+	winsizeSize = 8
+)
+
+func lookTerminal(w *walk, f *file) error {
+	path, ok := w.terminals.byInode[inode{f.stat.Dev, f.stat.Ino}]
+	if unix.Major(f.stat.Rdev) == majorTTY && unix.Minor(f.stat.Rdev) == 0 {
+		// /dev/tty stands for the controlling terminal of whoever opened it.
+		fd, err := f.copy()
+		if err != nil {
+			return err
+		}
+		number, err := unix.IoctlGetUint32(fd, unix.TIOCGDEV)
+		if err != nil {
+			return f.refuse("terminal "+f.link, "what is behind it has hung up", "end the process")
+		}
+		path, ok = w.terminals.byNumber[unix.Mkdev(number>>8&0xfff, number&0xff|number>>12&0xfff00)]
+	}
+	if !ok {
+		return f.refuse("terminal "+f.link, "it is not the console or a tty that LXC gave the container", "end the session that it belongs to (one of lxc-attach, ssh, tmux …)")
+	}
+	t := &format.Terminal{Path: path, Termios: make([]byte, termiosSize), Winsize: make([]byte, winsizeSize)}
+	f.Kind = &format.OpenFile_Terminal{Terminal: t}
+	if f.OpenFile.Flags&unix.O_PATH != 0 {
+		t.Termios, t.Winsize = nil, nil
+		return nil
+	}
+	fd, err := f.copy()
+	if err != nil {
+		return err
+	}
+	if err := sys.IoctlBytes(fd, unix.TCGETS2, t.Termios); err != nil {
+		return f.refuse("terminal "+f.link, "what is behind it has hung up", "end the process")
+	}
+	return sys.IoctlBytes(fd, unix.TIOCGWINSZ, t.Winsize)
+}

@@ -1,0 +1,98 @@
+package memory
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/tracee"
+)
+
+// Facts are what only a process itself can be asked for.
+type Facts struct {
+	Brk        uint64 // end of the heap, brk(2)
+	Dumpable   uint32 // PR_GET_DUMPABLE
+	THPDisable bool   // PR_GET_THP_DISABLE
+}
+
+// Ask has a process make the system calls that tell its Facts. None of them
+// sleeps or changes anything.
+func Ask(r *tracee.Remote) (Facts, error) {
+	var f Facts
+	var err error
+	if f.Brk, err = r.Call(unix.SYS_BRK, 0); err != nil {
+		return f, fmt.Errorf("ask for the end of its heap: %w", err)
+	}
+	dumpable, err := r.Call(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if err != nil {
+		return f, fmt.Errorf("ask whether it is dumpable: %w", err)
+	}
+	f.Dumpable = uint32(dumpable)
+	thp, err := r.Call(unix.SYS_PRCTL, unix.PR_GET_THP_DISABLE, 0, 0, 0, 0)
+	if err != nil && !errors.Is(err, unix.EINVAL) {
+		return f, fmt.Errorf("ask for its use of huge pages: %w", err)
+	}
+	f.THPDisable = err == nil && thp != 0
+	return f, nil
+}
+
+// fields fills in what an address space has besides its mappings.
+func (l *looker) fields(s *spaceLook) error {
+	m, err := procfs.ReadMemoryStat(s.PID)
+	if err != nil {
+		return err
+	}
+	mm := s.mm
+	mm.StartCode, mm.EndCode = m.StartCode, m.EndCode
+	mm.StartData, mm.EndData = m.StartData, m.EndData
+	mm.StartBrk, mm.Brk = m.StartBrk, s.Facts.Brk
+	mm.StartStack = m.StartStack
+	mm.ArgStart, mm.ArgEnd = m.ArgStart, m.ArgEnd
+	mm.EnvStart, mm.EnvEnd = m.EnvStart, m.EnvEnd
+	mm.Dumpable, mm.ThpDisable = s.Facts.Dumpable, s.Facts.THPDisable
+	if mm.Auxv, err = os.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
+		return err
+	}
+	if mm.CoredumpFilter, err = coredumpFilter(s.PID); err != nil {
+		return err
+	}
+	return l.program(s)
+}
+
+// coredumpFilter reads /proc/PID/coredump_filter (core(5)); a kernel without
+// core dumps has none.
+func coredumpFilter(pid int) (uint32, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/coredump_filter", pid))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 16, 32)
+	return uint32(n), err
+}
+
+// program finds /proc/PID/exe.
+func (l *looker) program(s *spaceLook) error {
+	link := fmt.Sprintf("/proc/%d/exe", s.PID)
+	path, err := os.Readlink(link)
+	if err != nil {
+		return err
+	}
+	id, obstacle, err := l.identify(link, path, s.Foreign)
+	if err != nil {
+		return err
+	}
+	if obstacle != nil {
+		s.refuse(nil, obstacle.kind, fmt.Sprintf("its program %s: %s", path, obstacle.reason), obstacle.remedy)
+		return nil
+	}
+	s.mm.Exe = id
+	return nil
+}

@@ -1,0 +1,253 @@
+// Package memory looks at address spaces: their mappings, which pages of them
+// have to be saved, and the bytes of those.
+//
+// Look reads /proc alone and collects what goes into the skeleton; Pump then
+// moves the bytes. Which bytes those are:
+//
+//   - private anonymous memory: pages that are present or swapped out, but for
+//     the shared zero page and pages full of zeros;
+//   - private mappings of files: pages that the program has written, i.e. that
+//     are no longer the file's, zeros included;
+//   - shared anonymous memory: once for all that map it, what its inode holds;
+//   - shared mappings of files: none, the file has them.
+//
+// A page that is absent is never read: that would create it in the target.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/dumper/view"
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/refusal"
+)
+
+// Space is an address space to look at.
+type Space struct {
+	ID      uint32 // of its format.Mm
+	PID     int    // host's pid of a process that has it
+	NSPID   int    // the same process in the container
+	Command string
+	// Foreign: its program is not one of the container's files (lxc-execute's
+	// init), which therefore need not be found at their paths.
+	Foreign bool
+	Facts   Facts
+}
+
+// Memory is what Look found.
+type Memory struct {
+	Mms      []*format.Mm
+	Shared   []*format.SharedMemory
+	Contents []*format.Content
+	sources  []source
+}
+
+// source is a content whose bytes Pump reads.
+type source struct {
+	owner   uint32
+	pid     int    // host's pid of a process that has it, for messages and to read it
+	shared  string // /proc path of shared memory; empty: an address space
+	extents []extent
+}
+
+// extent is a run of pages that hold data.
+type extent struct {
+	start, length uint64
+	how           how
+}
+
+// how an extent is read and stored; a set of bits.
+type how uint8
+
+const (
+	unreadable how = 1 << iota // by the program: only through /proc/PID/mem
+	keepZeros                  // pages of zeros differ from what would be there without them
+	ofFile                     // a written page of a private file mapping
+	huge                       // in a MAP_HUGETLB mapping
+)
+
+// Env is what the room gets from the story.
+type Env struct {
+	Root    *view.Root // of the container's mount namespace
+	IDs     *view.IDs
+	Workers int // how many goroutines may look at once
+}
+
+// Look looks at address spaces of stopped processes. What can't be taken is in
+// the list; an error is a failure to look.
+func Look(ctx context.Context, env Env, spaces []Space) (*Memory, refusal.List, error) {
+	shmDevice, err := sharedDevice()
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &looker{
+		env: env, shmDevice: shmDevice,
+		files:  map[fileKey]*fileLook{},
+		shared: map[uint64]*sharedLook{},
+	}
+	found := make([]*spaceLook, len(spaces))
+	errs := make([]error, len(spaces))
+	var next sync.Mutex
+	var group sync.WaitGroup
+	claimed := 0
+	for range max(1, min(env.Workers, len(spaces))) {
+		group.Go(func() {
+			for {
+				next.Lock()
+				i := claimed
+				claimed++
+				next.Unlock()
+				if i >= len(spaces) {
+					return
+				}
+				if errs[i] = ctx.Err(); errs[i] == nil {
+					found[i], errs[i] = l.space(&spaces[i])
+				}
+			}
+		})
+	}
+	group.Wait()
+	m := &Memory{}
+	var refused refusal.List
+	for i, s := range found {
+		if errs[i] != nil {
+			return nil, nil, fmt.Errorf("memory of process %d (%s): %w", spaces[i].NSPID, spaces[i].Command, errs[i])
+		}
+		m.Mms = append(m.Mms, s.mm)
+		m.add(source{owner: s.mm.Id, pid: spaces[i].PID, extents: s.extents})
+		refused = append(refused, s.refused...)
+	}
+	for _, s := range l.sharedInOrder() {
+		m.Shared = append(m.Shared, s.message)
+		extents, err := s.extents()
+		if err != nil {
+			return nil, nil, err
+		}
+		m.add(source{owner: s.message.Id, pid: s.pid, shared: s.path, extents: extents})
+	}
+	return m, refused, nil
+}
+
+func (m *Memory) add(s source) {
+	var bytes uint64
+	for _, e := range s.extents {
+		bytes += e.length
+	}
+	if bytes == 0 {
+		return
+	}
+	m.sources = append(m.sources, s)
+	m.Contents = append(m.Contents, &format.Content{Owner: s.owner, Estimate: bytes})
+}
+
+// Estimate is how many bytes Pump will read.
+func (m *Memory) Estimate() int64 {
+	var n uint64
+	for _, c := range m.Contents {
+		n += c.Estimate
+	}
+	return int64(n)
+}
+
+// looker is one Look. Its maps serve all spaces.
+type looker struct {
+	env       Env
+	shmDevice uint64 // of shared anonymous memory's inodes, as maps has it
+
+	mutex  sync.Mutex
+	files  map[fileKey]*fileLook
+	shared map[uint64]*sharedLook // by inode
+}
+
+// spaceLook is what is found of one space.
+type spaceLook struct {
+	*Space
+	mm      *format.Mm
+	areas   []procfs.MappedArea
+	extents []extent
+	refused refusal.List
+}
+
+func (s *spaceLook) refuse(a *procfs.MappedArea, kind, reason, remedy string) {
+	r := &refusal.Refusal{PID: s.NSPID, Command: s.Command, Kind: kind, Reason: reason, Remedy: remedy}
+	if a != nil {
+		r.Object = fmt.Sprintf("mapping %x-%x", a.Start, a.End)
+		if a.Path != "" {
+			r.Object += " of " + a.Path
+		}
+	}
+	s.refused = append(s.refused, r)
+}
+
+func (l *looker) space(space *Space) (*spaceLook, error) {
+	s := &spaceLook{Space: space, mm: &format.Mm{Id: space.ID}}
+	if err := l.fields(s); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.areas, err = procfs.ReadSmaps(space.PID); err != nil {
+		return nil, err
+	}
+	var kept []keptArea
+	for i := range s.areas {
+		a := &s.areas[i]
+		v, err := l.vma(s, a)
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			continue // refused
+		}
+		s.mm.Vmas = append(s.mm.Vmas, v)
+		if h, ok := howToRead(v, a); ok {
+			kept = append(kept, keptArea{v.Start, v.End, h})
+		}
+	}
+	if len(s.refused) > 0 {
+		return s, nil // nothing will be written
+	}
+	s.extents, s.mm.Guards, err = pages(space.PID, kept)
+	return s, err
+}
+
+// howToRead says whether pages of a mapping belong into the contents of its
+// address space, and how.
+func howToRead(v *format.Vma, a *procfs.MappedArea) (how, bool) {
+	var h how
+	switch v.Kind {
+	case format.VmaKind_VMA_ANONYMOUS:
+	case format.VmaKind_VMA_FILE_PRIVATE:
+		h = ofFile | keepZeros
+	default:
+		return 0, false
+	}
+	if a.Has("dp") { // the kernel may drop it at any time: as good as dropped
+		return 0, false
+	}
+	if v.Prot&unix.PROT_READ == 0 {
+		h |= unreadable
+	}
+	if v.HugePageSize != 0 {
+		h |= huge
+	}
+	return h, true
+}
+
+// sharedInOrder makes the images of two equal containers equal.
+func (l *looker) sharedInOrder() []*sharedLook {
+	all := make([]*sharedLook, 0, len(l.shared))
+	for _, s := range l.shared {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *sharedLook) int { return int(a.message.Id) - int(b.message.Id) })
+	return all
+}
+
+var pageSize = uint64(os.Getpagesize())

@@ -1,0 +1,181 @@
+package memory
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
+)
+
+// advice of madvise(2) by the flag it leaves in smaps (show_smap_vma_flags,
+// fs/proc/task_mmu.c).
+var advice = []struct {
+	flag   string
+	advice uint32
+}{
+	{"sr", unix.MADV_SEQUENTIAL},
+	{"rr", unix.MADV_RANDOM},
+	{"dc", unix.MADV_DONTFORK},
+	{"wf", unix.MADV_WIPEONFORK},
+	{"dd", unix.MADV_DONTDUMP},
+	{"mg", unix.MADV_MERGEABLE},
+	{"hg", unix.MADV_HUGEPAGE},
+	{"nh", unix.MADV_NOHUGEPAGE},
+}
+
+// Flags of a mapping that stand in the way, whatever else it is.
+var obstacles = []struct{ flag, kind, reason, remedy string }{
+	{"um", "userfaultfd", "a userfaultfd handles its page faults", "let the program unregister it"},
+	{"uw", "userfaultfd", "a userfaultfd watches writes to it", "let the program unregister it"},
+	{"ui", "userfaultfd", "a userfaultfd handles its minor page faults", "let the program unregister it"},
+	{"ss", "shadow stack", "its contents can't be made again by this version", "start the program with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK"},
+	{"sl", "sealed mapping", "mseal(2) made it unchangeable, and this version can't seal again", ""},
+	{"mt", "memory tags", "the tags of its memory (MTE) can't be saved by this version", ""},
+}
+
+// bti is PROT_BTI of arm64 (arch/arm64/include/uapi/asm/mman.h), "bt" in smaps.
+const bti = 0x10
+
+// vma describes a mapping; nil if it was refused.
+func (l *looker) vma(s *spaceLook, a *procfs.MappedArea) (*format.Vma, error) {
+	v := &format.Vma{Start: a.Start, End: a.End, Prot: a.Prot}
+	if kind := kernelOwn(a.Path); kind != format.VmaKind_VMA_UNSPECIFIED {
+		v.Kind = kind
+		return v, nil
+	}
+	flags := map[string]bool{}
+	for f := range strings.SplitSeq(a.Flags, " ") {
+		flags[f] = true
+	}
+	for _, o := range obstacles {
+		if flags[o.flag] {
+			s.refuse(a, o.kind, o.reason, o.remedy)
+			return nil, nil
+		}
+	}
+	if a.ProtectionKey != 0 {
+		s.refuse(a, "protection key", "keys of pkey_alloc(2) can't be made again by this version", "")
+		return nil, nil
+	}
+	v.GrowsDown = flags["gd"]
+	v.NoReserve = flags["nr"]
+	v.Locked = flags["lo"]
+	for _, d := range advice {
+		if flags[d.flag] {
+			v.Advice = append(v.Advice, d.advice)
+		}
+	}
+	if flags["bt"] {
+		v.Prot |= bti
+	}
+	switch {
+	case a.Inode != 0 || strings.HasPrefix(a.Path, "/"):
+		return l.withFile(s, a, v, flags)
+	case flags["io"] || flags["pf"]:
+		s.refuse(a, "memory of a device", "it belongs to a driver of this host", "")
+		return nil, nil
+	case a.Path == "[uprobes]":
+		s.refuse(a, "uprobe", "a probe of this host is set in the program", "remove the probe (perf probe, bpftrace) and restart the program")
+		return nil, nil
+	}
+	v.Kind = format.VmaKind_VMA_ANONYMOUS
+	v.IsHeap = a.Path == "[heap]"
+	v.IsStack = a.Path == "[stack]"
+	v.Name = anonymousName(a.Path, "[anon:")
+	return v, nil
+}
+
+// withFile describes a mapping that has a file behind it, be it one that the
+// kernel made for it.
+func (l *looker) withFile(s *spaceLook, a *procfs.MappedArea, v *format.Vma, flags map[string]bool) (*format.Vma, error) {
+	v.Offset = a.Offset
+	anonymous := device(a) == l.shmDevice && (a.Path == "/dev/zero (deleted)" || strings.HasPrefix(a.Path, "[anon_shmem:"))
+	switch {
+	case anonymous && a.Shared:
+		v.Kind = format.VmaKind_VMA_SHARED_ANONYMOUS
+		v.Name = anonymousName(a.Path, "[anon_shmem:")
+		var err error
+		v.SharedMemory, err = l.sharedMemory(s, a)
+		return v, err
+	case a.Path == "/anon_hugepage (deleted)" && !a.Shared:
+		v.Kind = format.VmaKind_VMA_ANONYMOUS
+		v.Offset = 0
+		v.HugePageSize = uint32(a.KernelPageSize)
+		return v, nil
+	}
+	if o := specialFile(a, flags); o != nil {
+		s.refuse(a, o.kind, o.reason, o.remedy)
+		return nil, nil
+	}
+	id, err := l.file(s, a)
+	if id == nil || err != nil {
+		return nil, err
+	}
+	v.File = id
+	v.MayWrite = flags["mw"]
+	v.Kind = format.VmaKind_VMA_FILE_PRIVATE
+	if a.Shared {
+		v.Kind = format.VmaKind_VMA_FILE_SHARED
+	}
+	return v, nil
+}
+
+type obstacle struct{ kind, reason, remedy string }
+
+// specialFile tells files that have no path by which a restart could find
+// them; nil for an ordinary one.
+func specialFile(a *procfs.MappedArea, flags map[string]bool) *obstacle {
+	p := a.Path
+	switch {
+	case strings.HasPrefix(p, "/memfd:"):
+		return &obstacle{"memfd", "memory of memfd_create(2) can't be saved by this version", ""}
+	case strings.HasPrefix(p, "/SYSV"):
+		return &obstacle{"System V shared memory", "it can't be saved by this version", "let the program detach it (ipcs -m shows it)"}
+	case strings.HasPrefix(p, "/secretmem"):
+		return &obstacle{"secret memory", "the kernel hides memory of memfd_secret(2) even from root", ""}
+	case p == "/[aio] (deleted)":
+		return &obstacle{"asynchronous I/O", "a ring of io_setup(2) can't be made again by this version", "let the program use no aio (nginx: aio off; mysqld: innodb_use_native_aio=0)"}
+	case strings.HasPrefix(p, "anon_inode:[io_uring]"):
+		return &obstacle{"io_uring", "its rings can't be made again by this version", "forbid it to the program; many then fall back (kernel.io_uring_disabled)"}
+	case strings.HasPrefix(p, "anon_inode:[perf_event]"):
+		return &obstacle{"perf event", "it counts on this host's CPU", "end the profiler"}
+	case strings.HasPrefix(p, "anon_inode:"):
+		return &obstacle{strings.TrimSuffix(strings.TrimPrefix(p, "anon_inode:["), "]"), "memory that a kernel object shares with the program can't be made again by this version", ""}
+	case strings.HasPrefix(p, "socket:"):
+		return &obstacle{"socket ring", "a packet ring that is mapped can't be made again by this version", ""}
+	case strings.HasPrefix(p, "/dmabuf:"), flags["io"], flags["pf"]:
+		return &obstacle{"memory of a device", "it belongs to a driver of this host", ""}
+	case p == "/anon_hugepage (deleted)":
+		return &obstacle{"shared huge pages", "MAP_SHARED with MAP_HUGETLB can't be saved by this version", ""}
+	case flags["ht"]:
+		return &obstacle{"file of huge pages", "a mapping of hugetlbfs can't be saved by this version", ""}
+	}
+	return nil
+}
+
+// kernelOwn tells the mappings that the kernel makes by itself.
+func kernelOwn(path string) format.VmaKind {
+	switch path {
+	case "[vdso]":
+		return format.VmaKind_VMA_VDSO
+	case "[vvar]":
+		return format.VmaKind_VMA_VVAR
+	case "[vvar_vclock]":
+		return format.VmaKind_VMA_VVAR_VCLOCK
+	case "[vsyscall]":
+		return format.VmaKind_VMA_VSYSCALL
+	}
+	return format.VmaKind_VMA_UNSPECIFIED
+}
+
+// anonymousName takes the name of PR_SET_VMA_ANON_NAME out of "[anon:NAME]".
+func anonymousName(path, prefix string) string {
+	if name, ok := strings.CutPrefix(path, prefix); ok {
+		return strings.TrimSuffix(name, "]")
+	}
+	return ""
+}
+
+func device(a *procfs.MappedArea) uint64 { return uint64(a.Major)<<32 | uint64(a.Minor) }

@@ -1,0 +1,32 @@
+package tasks
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
+)
+
+// credentials takes them from the status file: all but securebits, which no
+// file shows.
+func credentials(s *procfs.TaskStatus) *format.Credentials {
+	return &format.Credentials{
+		Uid: s.UIDs[0], Euid: s.UIDs[1], Suid: s.UIDs[2], Fsuid: s.UIDs[3],
+		Gid: s.GIDs[0], Egid: s.GIDs[1], Sgid: s.GIDs[2], Fsgid: s.GIDs[3],
+		Groups:         s.Groups,
+		CapInheritable: s.CapInh,
+		CapPermitted:   s.CapPrm,
+		CapEffective:   s.CapEff,
+		CapBounding:    s.CapBnd,
+		CapAmbient:     s.CapAmb,
+		NoNewPrivs:     s.NoNewPrivs,
+	}
+}
+
+// label is the task's security context; "" where no security module has one.
+func label(tid int) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/attr/current", tid))
+	return strings.ToValidUTF8(strings.TrimRight(string(b), "\x00\n"), "?")
+}

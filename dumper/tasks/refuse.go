@@ -1,0 +1,101 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/tracee"
+
+	"golang.org/x/sys/unix"
+)
+
+// uniqueNamespaces are those of which a container has one, in /proc/PID/ns.
+var uniqueNamespaces = []string{"pid", "pid_for_children", "user"}
+
+// checkProcess refuses what a process as a whole has and a restart can't make.
+func (k *looking) checkProcess() error {
+	if k.p.Parent == nil && k.p != k.root {
+		parent := k.stat.Parent
+		k.refuse("", "foreign parent", fmt.Sprintf("its parent, process %d (%s) of the host, is not in the container", parent, procfs.ReadComm(parent)),
+			"end the lxc-attach session that it came from")
+	}
+	for _, name := range uniqueNamespaces {
+		link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", k.p.PID, name))
+		if err != nil {
+			return err
+		}
+		if link == k.rootNS[name] {
+			continue
+		}
+		what := strings.TrimSuffix(name, "_for_children")
+		k.refuse("", what+" namespace", fmt.Sprintf("it has another %s namespace than the container's first process (%s), and nested ones are not supported", what, name),
+			"end the program that made it")
+		break
+	}
+	timers, err := os.ReadFile(fmt.Sprintf("/proc/%d/timers", k.p.PID))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for line := range strings.Lines(string(timers)) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "ID: "); ok {
+			k.refuse("timer "+id, "POSIX timer", "timers of timer_create are not supported", "")
+		}
+	}
+	return nil
+}
+
+// checkTask refuses what a task has and a restart can't make. It comes before
+// the first call that we make in the task; ok is false if none may be made.
+func (k *looking) checkTask(t *tracee.Thread, status *procfs.TaskStatus) (ok bool, err error) {
+	object := ""
+	if t.TID() != k.p.PID {
+		object = fmt.Sprintf("task %d", innermost(status.NSpid))
+	}
+	refuse := func(kind, reason, remedy string) { k.refuse(object, kind, reason, remedy) }
+	ok = true
+	regs, err := t.Registers()
+	if err != nil {
+		return false, err
+	}
+	if !regs.Wide() {
+		refuse("32-bit task", "32-bit programs are not supported", "")
+		ok = false
+	}
+	switch d, err := sys.PtraceSyscallUserDispatch(t.TID()); {
+	case errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL):
+	case err != nil:
+		return false, fmt.Errorf("read the system call dispatch: %w", err)
+	case d.Mode != 0:
+		refuse("system call dispatch", "it handles its own system calls (PR_SET_SYSCALL_USER_DISPATCH)", "")
+		ok = false
+	}
+	if status.ShadowStack {
+		refuse("shadow stack", "it runs with a shadow stack", "start it with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off")
+	}
+	switch {
+	case status.Seccomp == unix.SECCOMP_MODE_STRICT:
+		refuse("seccomp", "it is in seccomp's strict mode", "")
+	case status.SeccompFilters > k.rootFilters:
+		refuse("seccomp", fmt.Sprintf("it has %d seccomp filters, and the container's first process has %d: filters that a program gave itself are not supported", status.SeccompFilters, k.rootFilters),
+			"run the program without its sandbox")
+	case status.SeccompFilters < k.rootFilters:
+		refuse("seccomp", fmt.Sprintf("it has %d seccomp filters, and the container's first process has %d, under which it would come back", status.SeccompFilters, k.rootFilters),
+			"end it, and start it from within the container")
+	}
+	debug, err := usesDebugRegisters(t.TID())
+	if err != nil {
+		return false, fmt.Errorf("read the debug registers: %w", err)
+	}
+	if debug {
+		refuse("debug registers", "a hardware breakpoint or watchpoint is set", "end the debugger or tracer that set it")
+	}
+	// ENODEV, EINVAL: the kernel has no core scheduling.
+	if cookie, err := sys.SchedCoreCookie(t.TID()); err == nil && cookie != 0 {
+		refuse("core scheduling", "it has a cookie of core scheduling (PR_SCHED_CORE)", "")
+	}
+	return ok, nil
+}

@@ -1,0 +1,45 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxCPUs bounds the size of an affinity mask; the kernel's limit is 8192.
+const maxCPUs = 1 << 16
+
+// scheduling reads how the task is scheduled.
+func (k *looking) scheduling(tid int, nsTID uint32) (*format.Scheduling, error) {
+	attr, err := unix.SchedGetAttr(tid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read its scheduling: %w", err)
+	}
+	if attr.Policy == unix.SCHED_DEADLINE {
+		k.refuse(fmt.Sprintf("task %d", nsTID), "deadline scheduling", "SCHED_DEADLINE is not supported", "give it another policy with chrt")
+	}
+	io, err := sys.IOPrioGet(sys.IOPrioWhoProcess, tid)
+	if err != nil {
+		return nil, fmt.Errorf("read its io priority: %w", err)
+	}
+	s := &format.Scheduling{
+		Policy: attr.Policy, Nice: attr.Nice, Priority: attr.Priority, Flags: attr.Flags, IoPriority: io,
+	}
+	for size := 128; size <= maxCPUs/8; size *= 2 {
+		mask := make([]byte, size)
+		n, err := sys.SchedGetaffinity(tid, mask)
+		if errors.Is(err, unix.EINVAL) { // this machine has more CPUs
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read its CPU affinity: %w", err)
+		}
+		s.Affinity = mask[:n]
+		return s, nil
+	}
+	return nil, fmt.Errorf("read its CPU affinity: this machine has more than %d CPUs", maxCPUs)
+}

@@ -1,0 +1,231 @@
+// Package tasks looks at what makes a task of a stopped container besides its
+// memory and descriptors: registers, signals, credentials, scheduling, timers.
+// Most of it is told by /proc and by calls from outside; what only the task
+// itself can be asked for, it is made to ask (tracee.Remote).
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"lxc-checkpoint/dumper/ptrace"
+	"lxc-checkpoint/dumper/view"
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/refusal"
+	"lxc-checkpoint/tracee"
+)
+
+// Looker looks at the processes of one container. Its methods MUST be called
+// on the thread that traces them (ptrace.Held.Do).
+type Looker struct {
+	ids                      *view.IDs
+	mms, files, fs, sighands *view.Classes
+	root                     *ptrace.Process
+	rootNS                   map[string]string // its namespaces by name
+	rootFilters              int
+	groups                   map[int]uint32 // process groups by the host's number
+	ask                      func(Object, *tracee.Remote) error
+}
+
+// ObjectKind is a kind of object that tasks share.
+type ObjectKind int
+
+// The kinds of Object.
+const (
+	Mm    ObjectKind = iota // address space
+	Files                   // descriptor table
+	Fs                      // root, current directory, umask
+)
+
+// Object is something that tasks share and that another room has to look at.
+type Object struct {
+	Kind    ObjectKind
+	ID      uint32
+	PID     int    // host's number of a task that has it (a thread's, if its process has another)
+	NSPID   int    // that of its process in the container
+	Command string // of its process
+}
+
+// Process is what Look found.
+type Process struct {
+	*format.Process
+	// Sighand is the table that Process.Sighand names; nil if it was returned
+	// with an earlier process.
+	Sighand *format.Sighand
+	// Objects are those that no process before had.
+	Objects []Object
+	// Terminal: device number of the controlling terminal, 0 for none, and
+	// whether the process leads the session that has it. Then
+	// format.Process.Terminal is set, without its path.
+	TerminalMajor, TerminalMinor uint32
+	// Seccomp_filters of its leader.
+	SeccompFilters int
+}
+
+// New prepares a look at the processes that are held, the root first. ask, if
+// it is not nil, is called once for every address space with a process that
+// has it and can be made to make calls.
+func New(ids *view.IDs, processes []*ptrace.Process, ask func(Object, *tracee.Remote) error) (*Looker, error) {
+	if len(processes) == 0 || processes[0].Zombie {
+		return nil, errors.New("the container's first process has ended")
+	}
+	l := &Looker{
+		ids: ids, root: processes[0], ask: ask,
+		mms:      view.NewClasses(sys.KcmpVM, ids),
+		files:    view.NewClasses(sys.KcmpFiles, ids),
+		fs:       view.NewClasses(sys.KcmpFS, ids),
+		sighands: view.NewClasses(sys.KcmpSighand, ids),
+		rootNS:   map[string]string{},
+		groups:   map[int]uint32{},
+	}
+	for _, name := range uniqueNamespaces {
+		link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", l.root.PID, name))
+		if err != nil {
+			return nil, fmt.Errorf("namespaces of the container's first process: %w", err)
+		}
+		l.rootNS[name] = link
+	}
+	status, err := procfs.ReadStatus(l.root.PID)
+	if err != nil {
+		return nil, fmt.Errorf("status of the container's first process: %w", err)
+	}
+	l.rootFilters = status.SeccompFilters
+	for _, p := range processes {
+		if err := l.noteGroup(p); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// noteGroup remembers what a process's group is called in the container.
+func (l *Looker) noteGroup(p *ptrace.Process) error {
+	stat, err := procfs.ReadStat(p.PID)
+	if err != nil {
+		return fmt.Errorf("process %d (%s): %w", p.PID, p.Command, err)
+	}
+	status, err := procfs.ReadStatus(p.PID)
+	if err != nil {
+		return fmt.Errorf("process %d (%s): %w", p.PID, p.Command, err)
+	}
+	l.groups[stat.Group] = uint32(innermost(status.NSpgid))
+	return nil
+}
+
+// SeccompFilters is how many filters the container's first process has.
+func (l *Looker) SeccompFilters() int { return max(l.rootFilters, 0) }
+
+// Look looks at one process, zombies included. What can't be taken is in the
+// list; an error is a failure to look.
+func (l *Looker) Look(ctx context.Context, p *ptrace.Process) (*Process, refusal.List, error) {
+	found, refused, err := l.look(ctx, p)
+	if err != nil {
+		return nil, nil, fmt.Errorf("process %d (%s): %w", p.PID, p.Command, err)
+	}
+	return found, refused, nil
+}
+
+func (l *Looker) look(ctx context.Context, p *ptrace.Process) (*Process, refusal.List, error) {
+	k, err := l.begin(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.Zombie {
+		k.zombie()
+		return k.found, k.refused, nil
+	}
+	if err := k.shape(); err != nil {
+		return nil, nil, err
+	}
+	for i, t := range p.Threads {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+		task, err := k.task(ctx, t, i == 0)
+		if err != nil {
+			return nil, nil, fmt.Errorf("task %d: %w", t.TID(), err)
+		}
+		k.found.Tasks = append(k.found.Tasks, task)
+	}
+	return k.found, k.refused, nil
+}
+
+// looking is a look at one process under way.
+type looking struct {
+	*Looker
+	p       *ptrace.Process
+	stat    *procfs.TaskStat
+	status  *procfs.TaskStatus
+	found   *Process
+	refused refusal.List
+	// Objects of the leader.
+	filesID, fsID uint32
+	freshMm       bool
+	freshSighand  bool
+}
+
+// begin reads what a zombie has too.
+func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
+	k := &looking{Looker: l, p: p}
+	var err error
+	if k.stat, err = procfs.ReadStat(p.PID); err != nil {
+		return nil, err
+	}
+	if k.status, err = procfs.ReadStatus(p.PID); err != nil {
+		return nil, err
+	}
+	f := &format.Process{
+		Pid:        uint32(innermost(k.status.NSpid)),
+		Group:      uint32(innermost(k.status.NSpgid)),
+		Session:    uint32(innermost(k.status.NSsid)),
+		HostPid:    uint32(p.PID),
+		ExitSignal: uint32(max(k.stat.ExitSignal, 0)),
+		State:      format.ProcessState_RUNNING,
+	}
+	k.found = &Process{Process: f, SeccompFilters: k.status.SeccompFilters}
+	if p.Parent != nil {
+		parent, err := procfs.ReadStatus(p.Parent.PID)
+		if err != nil {
+			return nil, err
+		}
+		f.Parent = uint32(innermost(parent.NSpid))
+	}
+	if f.CommandLine = commandLine(p.PID); f.CommandLine == "" {
+		f.CommandLine = p.Command
+	}
+	return k, nil
+}
+
+// zombie fills in what is left of a process that nobody has waited for.
+func (k *looking) zombie() {
+	k.found.State = format.ProcessState_ZOMBIE
+	k.found.WaitStatus = uint32(k.stat.ExitCode)
+	k.found.Tasks = []*format.Task{{Tid: k.found.Pid, Name: k.stat.Comm}}
+}
+
+// refuse notes an obstacle.
+func (k *looking) refuse(object, kind, reason, remedy string) {
+	k.refused = append(k.refused, &refusal.Refusal{
+		PID: int(k.found.Pid), Command: k.p.Command, Object: object, Kind: kind, Reason: reason, Remedy: remedy,
+	})
+}
+
+// innermost is the last of a task's numbers, the one in its own pid namespace.
+func innermost(numbers []int) int {
+	if len(numbers) == 0 {
+		return 0
+	}
+	return numbers[len(numbers)-1]
+}
+
+// commandLine is a process's arguments joined by blanks, at most 256 bytes.
+func commandLine(pid int) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	s := strings.TrimSpace(strings.ReplaceAll(string(b[:min(len(b), 256)]), "\x00", " "))
+	return strings.ToValidUTF8(s, "?")
+}

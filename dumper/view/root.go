@@ -1,0 +1,89 @@
+package view
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+)
+
+// Root is the root of a mount namespace, from which the kernel counts the
+// paths that it shows in /proc/PID/maps and in links such as /proc/PID/exe.
+type Root struct{ fd int }
+
+// OpenRoot opens the root of the mount namespace that a process is in. This is
+// not /proc/PID/root, which shows where the process has chrooted to.
+func OpenRoot(pid int) (*Root, error) {
+	r := &Root{-1}
+	err := Elsewhere(func() (err error) {
+		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(ns)
+		// A thread that shares its root with others can't enter.
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return err
+		}
+		if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
+			return err
+		}
+		r.fd, err = unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the root of process %d's mount namespace (needs CAP_SYS_ADMIN and CAP_SYS_CHROOT): %w", pid, err)
+	}
+	return r, nil
+}
+
+// Close closes it.
+func (r *Root) Close() { unix.Close(r.fd) }
+
+// Stat looks at the file of a path that the kernel showed: absolute, without
+// symbolic links. Whatever the path, it does not leave the root.
+func (r *Root) Stat(path string) (unix.Stat_t, error) {
+	var st unix.Stat_t
+	fd, err := unix.Openat2(r.fd, strings.TrimLeft(path, "/"), &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT,
+	})
+	if err == unix.ENOENT && strings.Trim(path, "/") == "" {
+		fd, err = unix.Dup(r.fd)
+	}
+	if err != nil {
+		return st, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	if err := unix.Fstat(fd, &st); err != nil {
+		return st, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return st, nil
+}
+
+// Device packs a device number as the image has it: major<<32 | minor.
+func Device(dev uint64) uint64 {
+	return uint64(unix.Major(dev))<<32 | uint64(unix.Minor(dev))
+}
+
+// Identity says which file is at a path.
+func Identity(path string, st *unix.Stat_t) *format.FileIdentity {
+	id := &format.FileIdentity{
+		Path:    path,
+		Device:  Device(uint64(st.Dev)),
+		Inode:   st.Ino,
+		Size:    uint64(st.Size),
+		MtimeNs: st.Mtim.Nano(),
+		Mode:    st.Mode,
+	}
+	if t := st.Mode & unix.S_IFMT; t == unix.S_IFCHR || t == unix.S_IFBLK {
+		id.Rdev = Device(uint64(st.Rdev))
+	}
+	return id
+}
+
+// SameFile says whether two looks were at one file.
+func SameFile(a, b *unix.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino }

@@ -1,0 +1,134 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"strings"
+)
+
+// Limits on what an image may hold. A reader refuses more.
+const (
+	maxAddress    = 1 << 63   // no user space is larger
+	maxPID        = 1 << 22   // PID_MAX_LIMIT, include/linux/threads.h
+	maxDescriptor = 1 << 30   // more than sysctl fs.nr_open allows
+	maxPath       = 4096      // PATH_MAX
+	maxFile       = 1<<63 - 1 // the largest loff_t
+)
+
+// Check says whether the skeleton makes sense: every reference leads to an
+// object of its kind, ids are unique, mappings lie in order, and each number
+// and length is within what a kernel allows. It is safe on any input; who uses
+// a skeleton that it has passed may follow references without looking.
+func (s *Skeleton) Check() error {
+	if s.Header == nil || s.Container == nil || s.Layout == nil {
+		return errors.New("the header, the container or the layout is missing")
+	}
+	if a := s.Header.Architecture; a != "amd64" && a != "arm64" {
+		return fmt.Errorf("it is of architecture %q, which this version does not know", a)
+	}
+	if p := s.Header.PageSize; p < 4096 || p > 64<<10 || bits.OnesCount32(p) != 1 {
+		return fmt.Errorf("a page size of %d bytes", p)
+	}
+	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
+	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.epolls, c.processes, c.tree, c.layout} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kind is what sort of object an id is of, as messages call it.
+type kind string
+
+const (
+	aNamespace    kind = "namespace"
+	anMm          kind = "address space"
+	aSharedMemory kind = "shared memory"
+	aFiles        kind = "descriptor table"
+	anFs          kind = "fs"
+	aSighand      kind = "signal table"
+	anOpenFile    kind = "open file"
+	aPipe         kind = "pipe"
+)
+
+type checker struct {
+	*Skeleton
+	kinds map[uint32]kind // of each id
+}
+
+func claim[T any](c *checker, k kind, list []*T, id func(*T) uint32) error {
+	for _, m := range list {
+		id := id(m)
+		if id == 0 {
+			return fmt.Errorf("a %s has no id", k)
+		}
+		if other, taken := c.kinds[id]; taken {
+			return fmt.Errorf("id %d is that of a %s and of a %s", id, other, k)
+		}
+		c.kinds[id] = k
+	}
+	return nil
+}
+
+func (c *checker) ids() error {
+	return errors.Join(
+		claim(c, aNamespace, c.Namespaces, (*Namespace).GetId),
+		claim(c, anMm, c.Mms, (*Mm).GetId),
+		claim(c, aSharedMemory, c.SharedMemories, (*SharedMemory).GetId),
+		claim(c, aFiles, c.Files, (*Files).GetId),
+		claim(c, anFs, c.Fs, (*Fs).GetId),
+		claim(c, aSighand, c.Sighands, (*Sighand).GetId),
+		claim(c, anOpenFile, c.OpenFiles, (*OpenFile).GetId),
+		claim(c, aPipe, c.Pipes, (*Pipe).GetId))
+}
+
+// want checks a reference. who is built only for the message.
+func (c *checker) want(id uint32, k kind, who func() string) error {
+	if c.kinds[id] == k {
+		return nil
+	}
+	if id == 0 {
+		return fmt.Errorf("%s has no %s", who(), k)
+	}
+	return fmt.Errorf("%s refers to %s %d, which is not there", who(), k, id)
+}
+
+func (c *checker) namespaces() error {
+	for _, n := range c.Namespaces {
+		if n.Kind <= NamespaceKind_NAMESPACE_UNSPECIFIED || n.Kind > NamespaceKind_TIME {
+			return fmt.Errorf("namespace %d is of kind %d, which this version does not know", n.Id, n.Kind)
+		}
+		if u := n.Uts; u != nil && (badName(u.Nodename, 64) || badName(u.Domainname, 64)) {
+			return fmt.Errorf("namespace %d has a host name that no kernel takes", n.Id)
+		}
+	}
+	return nil
+}
+
+// badName tells strings that can't be what the kernel gave: over its length, or
+// with a NUL byte inside.
+func badName(s string, max int) bool { return len(s) > max || strings.IndexByte(s, 0) >= 0 }
+
+func badPath(p string) bool { return !strings.HasPrefix(p, "/") || badName(p, maxPath) }
+
+// file checks the identity of a file.
+func (c *checker) file(f *FileIdentity, who func() string) error {
+	if f == nil || badPath(f.Path) || f.Size > maxFile {
+		return fmt.Errorf("%s has a file without an absolute path: %.80q", who(), f.GetPath())
+	}
+	return nil
+}
+
+func (c *checker) layout() error {
+	seen := map[uint32]bool{}
+	for _, content := range c.Layout.Contents {
+		k := c.kinds[content.Owner]
+		if k != anMm && k != aSharedMemory || seen[content.Owner] {
+			return fmt.Errorf("the layout announces bytes of object %d, which has none, or announces them twice", content.Owner)
+		}
+		seen[content.Owner] = true
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+)
+
+func (c *checker) tables() error {
+	for _, f := range c.Files {
+		last := int64(-1)
+		for _, d := range f.Descriptors {
+			who := func() string { return fmt.Sprintf("descriptor %d of table %d", d.Number, f.Id) }
+			if int64(d.Number) <= last || d.Number > maxDescriptor {
+				return fmt.Errorf("%s is out of order", who())
+			}
+			last = int64(d.Number)
+			if err := c.want(d.OpenFile, anOpenFile, who); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range c.Fs {
+		for _, p := range []string{f.Root, f.Cwd} {
+			if badPath(p) {
+				return fmt.Errorf("fs %d has a directory %.80q", f.Id, p)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) openFiles() error {
+	for _, p := range c.Pipes {
+		sum := uint64(0)
+		for _, n := range p.Packets {
+			sum += uint64(n)
+		}
+		if uint64(len(p.Data)) > uint64(p.Capacity) || len(p.Packets) > 0 && sum != uint64(len(p.Data)) {
+			return fmt.Errorf("pipe %d has a capacity of %d bytes and holds %d, in packets of %d", p.Id, p.Capacity, len(p.Data), sum)
+		}
+	}
+	for _, o := range c.OpenFiles {
+		if o.Position < 0 {
+			return fmt.Errorf("open file %d is at position %d", o.Id, o.Position)
+		}
+		if err := c.openFile(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) openFile(o *OpenFile) error {
+	who := func() string { return fmt.Sprintf("open file %d", o.Id) }
+	switch k := o.Kind.(type) {
+	case nil:
+		return fmt.Errorf("%s is of no kind that this version knows", who())
+	case *OpenFile_Regular:
+		return c.file(k.Regular, who)
+	case *OpenFile_Directory:
+		return c.file(k.Directory, who)
+	case *OpenFile_Device:
+		return c.file(k.Device, who)
+	case *OpenFile_Terminal:
+		t := k.Terminal
+		const maxTermios, winsize = 64, 8
+		if badPath(t.GetPath()) || len(t.GetTermios()) > maxTermios || len(t.GetWinsize()) > winsize {
+			return fmt.Errorf("%s is terminal %.80q with impossible settings", who(), t.GetPath())
+		}
+	case *OpenFile_Pipe:
+		return c.want(k.Pipe.GetPipe(), aPipe, who)
+	case *OpenFile_Fifo:
+		if err := c.file(k.Fifo.GetFile(), who); err != nil {
+			return err
+		}
+		if k.Fifo.Pipe == 0 { // never opened for reading or writing
+			return nil
+		}
+		return c.want(k.Fifo.Pipe, aPipe, who)
+	case *OpenFile_TcpListener:
+		l := k.TcpListener
+		if n := len(l.GetAddress()); n != 4 && n != 16 || l.GetPort() > 65535 {
+			return fmt.Errorf("%s has an address of %d bytes and port %d", who(), n, l.GetPort())
+		}
+		return options(l.GetOptions(), who)
+	case *OpenFile_UnixSocket:
+		u := k.UnixSocket
+		if len(u.GetAddress()) > 108 || u.GetPath() != "" && badPath(u.GetPath()) {
+			return fmt.Errorf("%s has a socket address of %d bytes, path %.80q", who(), len(u.GetAddress()), u.GetPath())
+		}
+		return options(u.GetOptions(), who)
+	}
+	return nil
+}
+
+func options(list []*SocketOption, who func() string) error {
+	for _, o := range list {
+		const most = 64 << 10 // a BPF filter is the longest
+		if len(o.Value) > most {
+			return fmt.Errorf("%s has a socket option of %d bytes", who(), len(o.Value))
+		}
+	}
+	return nil
+}
+
+// epolls checks what epolls watch: others maybe, but never, over whatever
+// detour, themselves (which the kernel refuses, too).
+func (c *checker) epolls() error {
+	watches := map[uint32][]*EpollTarget{}
+	for _, o := range c.OpenFiles {
+		k, ok := o.Kind.(*OpenFile_Epoll)
+		if !ok {
+			continue
+		}
+		who := func() string { return fmt.Sprintf("epoll %d", o.Id) }
+		for _, t := range k.Epoll.GetTargets() {
+			if t.Number > maxDescriptor {
+				return fmt.Errorf("%s watches descriptor %d", who(), t.Number)
+			}
+			if err := c.want(t.OpenFile, anOpenFile, who); err != nil {
+				return err
+			}
+			if t.Files != 0 {
+				if err := c.want(t.Files, aFiles, who); err != nil {
+					return err
+				}
+			}
+		}
+		watches[o.Id] = k.Epoll.GetTargets()
+	}
+	height := map[uint32]int{}
+	for id := range watches {
+		if err := nest(watches, height, id, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nest finds how high epolls stand upon each other.
+func nest(watches map[uint32][]*EpollTarget, height map[uint32]int, id uint32, depth int) error {
+	const most = 5 // EP_MAX_NESTS is 4, fs/eventpoll.c
+	if depth+height[id] > most {
+		return errors.New("epolls watch each other in a circle")
+	}
+	if _, known := height[id]; known {
+		return nil
+	}
+	h := 0
+	for _, t := range watches[id] {
+		if _, epoll := watches[t.OpenFile]; epoll {
+			if err := nest(watches, height, t.OpenFile, depth+1); err != nil {
+				return err
+			}
+			h = max(h, 1+height[t.OpenFile])
+		}
+	}
+	height[id] = h
+	return nil
+}

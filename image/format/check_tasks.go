@@ -1,0 +1,170 @@
+package format
+
+import "fmt"
+
+func (c *checker) processes() error {
+	for _, h := range c.Sighands {
+		for _, a := range h.Actions {
+			if a.Signal == 0 || a.Signal > 64 {
+				return fmt.Errorf("signal table %d has an action for signal %d", h.Id, a.Signal)
+			}
+		}
+	}
+	tids := map[uint32]bool{}
+	for _, p := range c.Processes {
+		if p.Pid == 0 || p.Pid > maxPID || len(p.Tasks) == 0 || p.Tasks[0].Tid != p.Pid {
+			return fmt.Errorf("process %d has no task of its number as its first", p.Pid)
+		}
+		for _, t := range p.Tasks {
+			if t.Tid == 0 || t.Tid > maxPID || tids[t.Tid] {
+				return fmt.Errorf("process %d has task %d, which is there twice or is none", p.Pid, t.Tid)
+			}
+			tids[t.Tid] = true
+			if badName(t.Name, 64) {
+				return fmt.Errorf("task %d has a name of %d bytes, or a NUL among them", t.Tid, len(t.Name))
+			}
+		}
+		if p.State == ProcessState_ZOMBIE {
+			continue
+		}
+		if p.State <= ProcessState_PROCESS_UNSPECIFIED || p.State > ProcessState_ZOMBIE {
+			return fmt.Errorf("process %d is in state %d, which this version does not know", p.Pid, p.State)
+		}
+		if err := c.process(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) process(p *Process) error {
+	who := func() string { return fmt.Sprintf("process %d", p.Pid) }
+	if err := c.want(p.Mm, anMm, who); err != nil {
+		return err
+	}
+	if err := c.want(p.Sighand, aSighand, who); err != nil {
+		return err
+	}
+	for _, id := range p.Namespaces {
+		if err := c.want(id, aNamespace, who); err != nil {
+			return err
+		}
+	}
+	if err := signals(p.Pending, who); err != nil {
+		return err
+	}
+	if p.ExitSignal > 64 || p.StopSignal > 64 || p.Group > maxPID || p.Session > maxPID {
+		return fmt.Errorf("%s has a signal, group or session that does not exist", who())
+	}
+	for _, l := range p.Limits {
+		if l.Resource >= 16 { // RLIM_NLIMITS
+			return fmt.Errorf("%s has resource limit %d, which does not exist", who(), l.Resource)
+		}
+	}
+	for _, t := range p.Timers {
+		if t.Which > 2 {
+			return fmt.Errorf("%s has interval timer %d, which does not exist", who(), t.Which)
+		}
+	}
+	for _, g := range p.Cgroups {
+		if badPath(g.Path) || badName(g.Controllers, maxPath) {
+			return fmt.Errorf("%s is in a cgroup %.80q", who(), g.Path)
+		}
+	}
+	if t := p.Terminal; t != nil && (badPath(t.Path) || t.ForegroundGroup > maxPID) {
+		return fmt.Errorf("%s has a controlling terminal %.80q", who(), t.Path)
+	}
+	for _, t := range p.Tasks {
+		if err := c.task(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Note types of register sets (include/uapi/linux/elf.h).
+const (
+	ntPrstatus  = 1
+	maxRegister = 64 << 10 // bytes of a set; an xsave area with AMX has 11 KiB
+)
+
+// GeneralRegisters is the size of NT_PRSTATUS's register set: struct
+// user_regs_struct of amd64, struct user_pt_regs of arm64.
+func GeneralRegisters(architecture string) int {
+	if architecture == "arm64" {
+		return 34 * 8
+	}
+	return 27 * 8
+}
+
+func (c *checker) task(t *Task) error {
+	who := func() string { return fmt.Sprintf("task %d", t.Tid) }
+	if err := c.want(t.Files, aFiles, who); err != nil {
+		return err
+	}
+	if err := c.want(t.Fs, anFs, who); err != nil {
+		return err
+	}
+	// Without them it would be made with those of the restart, root's.
+	if t.Credentials == nil {
+		return fmt.Errorf("%s has no credentials", who())
+	}
+	const maxGroups = 65536 // NGROUPS_MAX
+	if n := len(t.Credentials.Groups); n > maxGroups {
+		return fmt.Errorf("%s is in %d groups", who(), n)
+	}
+	general := false
+	for _, r := range t.Registers {
+		if len(r.Data) > maxRegister {
+			return fmt.Errorf("%s has a register set of %d bytes", who(), len(r.Data))
+		}
+		general = general || r.NoteType == ntPrstatus && len(r.Data) == GeneralRegisters(c.Header.Architecture)
+	}
+	if !general {
+		return fmt.Errorf("%s has no general registers, or not those of %s", who(), c.Header.Architecture)
+	}
+	const maxMask = 8192 // bytes, of 65536 CPUs
+	if n := len(t.Scheduling.GetAffinity()); n > maxMask {
+		return fmt.Errorf("%s has a CPU mask of %d bytes", who(), n)
+	}
+	if t.ParentDeathSignal > 64 {
+		return fmt.Errorf("%s has signal %d sent when its parent dies", who(), t.ParentDeathSignal)
+	}
+	return signals(t.Pending, who)
+}
+
+func signals(pending [][]byte, who func() string) error {
+	const siginfo = 128
+	for _, b := range pending {
+		if len(b) != siginfo {
+			return fmt.Errorf("%s has a pending signal of %d bytes", who(), len(b))
+		}
+	}
+	return nil
+}
+
+// tree checks that all processes descend from the container's first.
+func (c *checker) tree() error {
+	parents := map[uint32]uint32{}
+	for _, p := range c.Processes {
+		parents[p.Pid] = p.Parent
+	}
+	root := c.Container.RootPid
+	if parent, ok := parents[root]; !ok || parent != 0 {
+		return fmt.Errorf("the container's first process %d is not there, or has a parent", root)
+	}
+	descends := map[uint32]bool{root: true}
+	for _, p := range c.Processes {
+		var path []uint32
+		for at := p.Pid; !descends[at]; at = parents[at] {
+			if _, ok := parents[at]; !ok || len(path) > len(c.Processes) {
+				return fmt.Errorf("process %d does not descend from the container's first process %d", p.Pid, root)
+			}
+			path = append(path, at)
+		}
+		for _, pid := range path {
+			descends[pid] = true
+		}
+	}
+	return nil
+}

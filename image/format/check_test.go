@@ -1,0 +1,223 @@
+package format_test
+
+import (
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/image/vectors"
+)
+
+func TestCheckAccepts(t *testing.T) {
+	for name, s := range map[string]*format.Skeleton{"smallest": vectors.Smallest(), "everything": vectors.Everything()} {
+		if err := s.Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestCheckRefuses spoils one thing of a good skeleton at a time.
+func TestCheckRefuses(t *testing.T) {
+	for _, c := range []struct {
+		spoil func(*format.Skeleton)
+		want  string // what the message has
+	}{
+		{func(s *format.Skeleton) { s.Header = nil }, "header"},
+		{func(s *format.Skeleton) { s.Layout = nil }, "layout"},
+		{func(s *format.Skeleton) { s.Header.Architecture = "vax" }, "vax"},
+		{func(s *format.Skeleton) { s.Header.PageSize = 5000 }, "5000"},
+		{func(s *format.Skeleton) { s.Header.PageSize = 0 }, "page size"},
+		{func(s *format.Skeleton) { s.Namespaces[0].Id = 0 }, "no id"},
+		{func(s *format.Skeleton) { s.Namespaces[0].Id = 11 }, "id 11"},
+		{func(s *format.Skeleton) { s.Files[0].Id = vectors.MmID }, "address space and of a descriptor table"},
+		{func(s *format.Skeleton) { s.Namespaces[0].Kind = 77 }, "kind 77"},
+		{func(s *format.Skeleton) { s.Namespaces[0].Uts.Nodename = strings.Repeat("x", 65) }, "host name"},
+
+		{func(s *format.Skeleton) { s.SharedMemories[0].Size = 0 }, "0 bytes"},
+		{func(s *format.Skeleton) { s.Mms[0].Exe = nil }, "program"},
+		{func(s *format.Skeleton) { s.Mms[0].Exe.Path = "relative" }, "absolute path"},
+		{func(s *format.Skeleton) { s.Mms[0].Exe.Path = "/a\x00b" }, "absolute path"},
+		{func(s *format.Skeleton) { s.Mms[0].Auxv = make([]byte, 15) }, "15 bytes"},
+		{func(s *format.Skeleton) { s.Mms[0].Dumpable = 3 }, "DUMPABLE"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[1].Start = 0x1f000 }, "overlaps"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].Start = 0x10001 }, "overlaps"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].End = 0x10000 }, "overlaps"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[5].End = 1<<63 + 0x1000 }, "user space"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].Kind = 0 }, "kind 0"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].Kind = 99 }, "kind 99"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].Prot = 8 }, "protection"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].Name = "a\x00" }, "name"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].HugePageSize = 3 << 20 }, "huge pages"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].HugePageSize = 2 << 20 }, "huge pages"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[1].Offset = 5 }, "offset"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[1].Offset = 1 << 63 }, "offset"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[1].File = nil }, "file"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].File = s.Mms[0].Exe }, "file"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[2].SharedMemory = 0 }, "no shared memory"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[2].SharedMemory = vectors.MmID }, "shared memory 1"},
+		{func(s *format.Skeleton) { s.Mms[0].Guards[0].Length = ^uint64(0) - 4095 }, "guard"},
+
+		{func(s *format.Skeleton) { s.Files[0].Descriptors[1].Number = 0 }, "out of order"},
+		{func(s *format.Skeleton) { s.Files[0].Descriptors[8].Number = 1 << 31 }, "out of order"},
+		{func(s *format.Skeleton) { s.Files[0].Descriptors[1].OpenFile = 999 }, "open file 999"},
+		{func(s *format.Skeleton) { s.Fs[0].Cwd = "" }, "directory"},
+		{func(s *format.Skeleton) { s.Pipes[0].Capacity = 3 }, "capacity"},
+		{func(s *format.Skeleton) { s.Pipes[0].Packets = []uint32{7} }, "packets"},
+		{func(s *format.Skeleton) { s.OpenFiles[0].Kind = nil }, "kind"},
+		{func(s *format.Skeleton) { s.OpenFiles[0].Position = -1 }, "position"},
+		{func(s *format.Skeleton) { s.OpenFiles[3].GetPipe().Pipe = 41 }, "pipe 41"},
+		{func(s *format.Skeleton) { s.OpenFiles[6].GetEpoll().Targets[0].OpenFile = 41 }, "open file 41"},
+		{func(s *format.Skeleton) { s.OpenFiles[6].GetEpoll().Targets[0].OpenFile = 36 }, "circle"},
+		{func(s *format.Skeleton) { s.OpenFiles[6].GetEpoll().Targets[0].Files = 41 }, "descriptor table 41"},
+		{func(s *format.Skeleton) { s.OpenFiles[7].GetTcpListener().Port = 70000 }, "70000"},
+		{func(s *format.Skeleton) { s.OpenFiles[7].GetTcpListener().Address = nil }, "0 bytes"},
+
+		{func(s *format.Skeleton) { s.Processes[0].Tasks = nil }, "no task"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[1].Tid = 1 }, "twice"},
+		{func(s *format.Skeleton) { s.Processes[1].State = 0 }, "state 0"},
+		{func(s *format.Skeleton) { s.Processes[1].Mm = 0 }, "no address space"},
+		{func(s *format.Skeleton) { s.Processes[1].Sighand = vectors.MmID }, "signal table 1"},
+		{func(s *format.Skeleton) { s.Processes[1].Namespaces = []uint32{1} }, "namespace 1"},
+		{func(s *format.Skeleton) { s.Processes[1].Pending = [][]byte{{1}} }, "pending"},
+		{func(s *format.Skeleton) { s.Processes[1].ExitSignal = 65 }, "signal"},
+		{func(s *format.Skeleton) { s.Processes[1].Limits = []*format.Limit{{Resource: 16}} }, "limit 16"},
+		{func(s *format.Skeleton) { s.Processes[1].Timers = []*format.IntervalTimer{{Which: 3}} }, "timer 3"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Files = 0 }, "no descriptor table"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Fs = 99 }, "fs 99"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Credentials = nil }, "credentials"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Registers = nil }, "registers"},
+		{func(s *format.Skeleton) { s.Header.Architecture = "arm64" }, "registers"},
+		{func(s *format.Skeleton) { s.Sighands[0].Actions = []*format.SignalAction{{Signal: 65}} }, "signal 65"},
+		{func(s *format.Skeleton) { s.Container.RootPid = 99 }, "first process 99"},
+		{func(s *format.Skeleton) { s.Processes[0].Parent = 5 }, "first process 1"},
+		{func(s *format.Skeleton) { s.Processes[1].Parent = 77 }, "descend"},
+		{func(s *format.Skeleton) { s.Processes[1].Parent = 9 }, "descend"},
+		{func(s *format.Skeleton) { s.Layout.Contents[0].Owner = 3 }, "object 3"},
+		{func(s *format.Skeleton) { s.Layout.Contents[1].Owner = 1 }, "object 1"},
+	} {
+		s := vectors.Everything()
+		c.spoil(s)
+		if err := s.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("want an error with %q, have: %v", c.want, err)
+		}
+	}
+}
+
+// TestRecords checks that Add undoes Records, and that lookups find everything.
+func TestRecords(t *testing.T) {
+	s, again := vectors.Everything(), &format.Skeleton{}
+	var p format.Parser
+	for i, r := range s.Records() {
+		if r.Number != uint64(i) {
+			t.Errorf("record %d has number %d", i, r.Number)
+		}
+		b, err := format.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := p.Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !proto.Equal(r, back) {
+			t.Errorf("%v became %v", r, back)
+		}
+		if err := again.Add(back); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := again.Check(); err != nil {
+		t.Error(err)
+	}
+	// Lookups must not depend on the order.
+	s.OpenFiles[0], s.OpenFiles[5] = s.OpenFiles[5], s.OpenFiles[0]
+	for _, o := range s.OpenFiles {
+		if s.OpenFile(o.Id) != o {
+			t.Errorf("open file %d is not found", o.Id)
+		}
+	}
+	if s.OpenFile(0) != nil || s.Mm(99) != nil || s.Process(2) != nil || s.Process(12).Pid != 12 {
+		t.Error("a lookup finds what is not there, or not what is")
+	}
+}
+
+// TestNames checks that names come back that are not UTF-8.
+func TestNames(t *testing.T) {
+	for _, name := range []string{"", "caf\xc3", "\xff\xfe", "a\uef80b", "\uefff\xee\xbe", "plain \u00e9 \u4e2d", "\xed\xa0\x80", "\xef\xbf\xbd"} {
+		r := &format.Record{Number: 7, Body: &format.Record_Process{Process: &format.Process{
+			Pid: 1, CommandLine: name, Tasks: []*format.Task{{Tid: 1, Name: name}, {Tid: 2, Name: "other"}},
+		}}}
+		b, err := format.Marshal(r)
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		back, err := new(format.Parser).Parse(b)
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		p := back.GetProcess()
+		if p.CommandLine != name || p.Tasks[0].Name != name || p.Tasks[1].Name != "other" {
+			t.Errorf("%q became %q and %q", name, p.CommandLine, p.Tasks[0].Name)
+		}
+		if got := r.GetProcess().CommandLine; got != name {
+			t.Errorf("Marshal changed %q to %q", name, got)
+		}
+	}
+}
+
+// TestTooMany checks that a small input can't become millions of objects.
+func TestTooMany(t *testing.T) {
+	inner := []byte(strings.Repeat("\x7a\x00", format.MaxObjects+1)) // Mm.vmas, empty
+	b, err := format.Marshal(&format.Record{Body: &format.Record_Mm{Mm: &format.Mm{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b[:len(b)-1], byte(len(inner)&0x7f|0x80), byte(len(inner)>>7&0x7f|0x80), byte(len(inner)>>14&0x7f|0x80), byte(len(inner)>>21))
+	b = append(b, inner...)
+	if _, err := new(format.Parser).Parse(b); err == nil || !strings.Contains(err.Error(), "more objects") {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzRecords(f *testing.F) {
+	for _, s := range []*format.Skeleton{vectors.Smallest(), vectors.Everything()} {
+		var all []byte
+		for _, r := range s.Records() {
+			b, err := format.Marshal(r)
+			if err != nil {
+				f.Fatal(err)
+			}
+			all = append(append(all, byte(len(b)), byte(len(b)>>8)), b...)
+		}
+		f.Add(all)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := &format.Skeleton{}
+		var p format.Parser
+		for len(b) > 2 {
+			n := min(int(b[0])|int(b[1])<<8, len(b)-2)
+			r, err := p.Parse(b[2 : 2+n])
+			if err != nil || s.Add(r) != nil {
+				return
+			}
+			b = b[2+n:]
+		}
+		if s.Check() != nil {
+			return
+		}
+		// What has passed can be walked without looking.
+		for _, p := range s.Processes {
+			if p.State == format.ProcessState_ZOMBIE {
+				continue
+			}
+			_, _ = s.Mm(p.Mm).Exe.Path, s.Sighand(p.Sighand).Actions
+			for _, k := range p.Tasks {
+				_, _, _ = s.FilesByID(k.Files).Descriptors, s.FsByID(k.Fs).Cwd, k.Credentials.Uid
+			}
+		}
+	})
+}

@@ -1,0 +1,161 @@
+// Package format is what a statefile holds: the messages of statefile.proto, and
+// the skeleton, which is all of them but the bytes of memory. FORMAT.md tells
+// it to authors of other programs.
+package format
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+)
+
+// Skeleton is everything of an image but the bytes.
+type Skeleton struct {
+	Header         *Header
+	Container      *Container
+	Namespaces     []*Namespace
+	Mms            []*Mm
+	SharedMemories []*SharedMemory
+	Files          []*Files
+	Fs             []*Fs
+	Sighands       []*Sighand
+	OpenFiles      []*OpenFile
+	Pipes          []*Pipe
+	Processes      []*Process
+	Layout         *Layout
+}
+
+// Records are the skeleton's records, numbered, in the order in which they are
+// written: the header first, the layout last.
+func (s *Skeleton) Records() []*Record {
+	var all []*Record
+	add := func(r *Record) {
+		r.Number = uint64(len(all))
+		all = append(all, r)
+	}
+	add(&Record{Body: &Record_Header{s.Header}})
+	add(&Record{Body: &Record_Container{s.Container}})
+	for _, m := range s.Namespaces {
+		add(&Record{Body: &Record_Namespace{m}})
+	}
+	for _, m := range s.Mms {
+		add(&Record{Body: &Record_Mm{m}})
+	}
+	for _, m := range s.SharedMemories {
+		add(&Record{Body: &Record_SharedMemory{m}})
+	}
+	for _, m := range s.Files {
+		add(&Record{Body: &Record_Files{m}})
+	}
+	for _, m := range s.Fs {
+		add(&Record{Body: &Record_Fs{m}})
+	}
+	for _, m := range s.Sighands {
+		add(&Record{Body: &Record_Sighand{m}})
+	}
+	for _, m := range s.OpenFiles {
+		add(&Record{Body: &Record_OpenFile{m}})
+	}
+	for _, m := range s.Pipes {
+		add(&Record{Body: &Record_Pipe{m}})
+	}
+	for _, m := range s.Processes {
+		add(&Record{Body: &Record_Process{m}})
+	}
+	add(&Record{Body: &Record_Layout{s.Layout}})
+	return all
+}
+
+// Add is the inverse of Records, for one record after the other. It does not
+// look at the record's number.
+func (s *Skeleton) Add(r *Record) error {
+	once := func(have bool, what string) error {
+		if have {
+			return fmt.Errorf("a second %s", what)
+		}
+		return nil
+	}
+	switch b := r.Body.(type) {
+	case *Record_Header:
+		if err := once(s.Header != nil, "header"); err != nil {
+			return err
+		}
+		s.Header = b.Header
+	case *Record_Container:
+		if err := once(s.Container != nil, "container record"); err != nil {
+			return err
+		}
+		s.Container = b.Container
+	case *Record_Namespace:
+		s.Namespaces = append(s.Namespaces, b.Namespace)
+	case *Record_Mm:
+		s.Mms = append(s.Mms, b.Mm)
+	case *Record_SharedMemory:
+		s.SharedMemories = append(s.SharedMemories, b.SharedMemory)
+	case *Record_Files:
+		s.Files = append(s.Files, b.Files)
+	case *Record_Fs:
+		s.Fs = append(s.Fs, b.Fs)
+	case *Record_Sighand:
+		s.Sighands = append(s.Sighands, b.Sighand)
+	case *Record_OpenFile:
+		s.OpenFiles = append(s.OpenFiles, b.OpenFile)
+	case *Record_Pipe:
+		s.Pipes = append(s.Pipes, b.Pipe)
+	case *Record_Process:
+		s.Processes = append(s.Processes, b.Process)
+	case *Record_Layout:
+		if err := once(s.Layout != nil, "layout"); err != nil {
+			return err
+		}
+		s.Layout = b.Layout
+	default:
+		return errors.New("a record that does not belong into the skeleton")
+	}
+	return nil
+}
+
+// find finds the object with an id; nil if there is none. Objects of a kind
+// mostly lie in the order of their ids: a binary search finds them, and only
+// where they do not, all are looked at.
+func find[T any](list []*T, id uint32, of func(*T) uint32) *T {
+	i := sort.Search(len(list), func(i int) bool { return of(list[i]) >= id })
+	if i < len(list) && of(list[i]) == id {
+		return list[i]
+	}
+	for _, m := range list {
+		if of(m) == id {
+			return m
+		}
+	}
+	return nil
+}
+
+// Mm finds an address space by its id.
+func (s *Skeleton) Mm(id uint32) *Mm { return find(s.Mms, id, (*Mm).GetId) }
+
+// SharedMemory finds shared memory by its id.
+func (s *Skeleton) SharedMemory(id uint32) *SharedMemory {
+	return find(s.SharedMemories, id, (*SharedMemory).GetId)
+}
+
+// FilesByID finds a descriptor table by its id.
+func (s *Skeleton) FilesByID(id uint32) *Files { return find(s.Files, id, (*Files).GetId) }
+
+// FsByID finds root, working directory and umask by their id.
+func (s *Skeleton) FsByID(id uint32) *Fs { return find(s.Fs, id, (*Fs).GetId) }
+
+// Sighand finds a table of signal actions by its id.
+func (s *Skeleton) Sighand(id uint32) *Sighand { return find(s.Sighands, id, (*Sighand).GetId) }
+
+// OpenFile finds an open file description by its id.
+func (s *Skeleton) OpenFile(id uint32) *OpenFile { return find(s.OpenFiles, id, (*OpenFile).GetId) }
+
+// Pipe finds a pipe by its id.
+func (s *Skeleton) Pipe(id uint32) *Pipe { return find(s.Pipes, id, (*Pipe).GetId) }
+
+// Process finds a process by its number in the container.
+func (s *Skeleton) Process(pid uint32) *Process { return find(s.Processes, pid, (*Process).GetPid) }
+
+// Namespace finds a namespace by its id.
+func (s *Skeleton) Namespace(id uint32) *Namespace { return find(s.Namespaces, id, (*Namespace).GetId) }

@@ -1,0 +1,42 @@
+package reader
+
+import (
+	"sort"
+
+	"lxc-checkpoint/image/format"
+)
+
+// span is a range of a content in which bytes may lie.
+type span struct{ start, end uint64 }
+
+// spans lists, by owner and in order, where the contents of a skeleton may have
+// bytes. Adjacent mappings are one span: bytes may go over their border.
+func spans(s *format.Skeleton) map[uint32][]span {
+	all := map[uint32][]span{}
+	for _, c := range s.Layout.Contents {
+		all[c.Owner] = []span{}
+		if m := s.SharedMemory(c.Owner); m != nil {
+			page := uint64(s.Header.PageSize)
+			all[c.Owner] = []span{{0, (m.Size + page - 1) / page * page}}
+			continue
+		}
+		for _, v := range s.Mm(c.Owner).Vmas {
+			if v.Kind != format.VmaKind_VMA_ANONYMOUS && v.Kind != format.VmaKind_VMA_FILE_PRIVATE {
+				continue
+			}
+			list := all[c.Owner]
+			if n := len(list); n > 0 && list[n-1].end == v.Start {
+				list[n-1].end = v.End
+			} else {
+				all[c.Owner] = append(list, span{v.Start, v.End})
+			}
+		}
+	}
+	return all
+}
+
+// within tells whether a range lies in one span.
+func within(list []span, start, size uint64) bool {
+	i := sort.Search(len(list), func(i int) bool { return list[i].end > start })
+	return i < len(list) && list[i].start <= start && start+size <= list[i].end
+}

@@ -1,0 +1,14 @@
+// An object of most kinds; bytes in any order; a page of zeros, which stands for
+// a page of a private file mapping that the program has cleared.
+package main
+
+import v "lxc-checkpoint/image/vectors"
+
+func main() {
+	v.Print(v.Write(v.Everything(), v.ImageID,
+		v.Pages{Owner: 20, Offset: 0x1000, Data: v.Fill('s')},
+		v.Pages{Owner: v.MmID, Offset: 0x40000, Data: v.Fill('k')},
+		v.Pages{Owner: v.MmID, Offset: 0x21000, Data: v.Fill(0)},
+		// It goes from one mapping on into the next.
+		v.Pages{Owner: v.MmID, Offset: 0x1f000, Data: append(v.Fill('h'), v.Fill('f')...)}))
+}

@@ -1,0 +1,112 @@
+// Package vectors is for whoever reads statefiles: small ones, each with the
+// short program that made it and a file that says what a reader has to make of
+// it. README.md explains them.
+package vectors
+
+import "lxc-checkpoint/image/format"
+
+// Page is the page size of the samples, in bytes.
+const Page = 4096
+
+// Ids of the objects in Smallest.
+const (
+	MmID = 1 + iota
+	FilesID
+	FsID
+	SighandID
+)
+
+// Smallest returns the skeleton of one process, pid 1, with nothing but a
+// mapping of 16 pages at 0x10000.
+func Smallest() *format.Skeleton {
+	return &format.Skeleton{
+		Header: &format.Header{
+			Architecture: "amd64", KernelRelease: "6.1.0-9-amd64", PageSize: Page,
+			ToolVersion: "vectors", TimeNs: 1_700_000_000_000_000_000,
+		},
+		Container: &format.Container{Name: "c1", Lxcpath: "/var/lib/lxc", RootPid: 1},
+		Mms: []*format.Mm{{
+			Id:  MmID,
+			Exe: &format.FileIdentity{Path: "/sbin/init", Inode: 7, Size: 123456, Mode: 0o100755},
+			Vmas: []*format.Vma{
+				{Start: 0x10000, End: 0x20000, Prot: 3, Kind: format.VmaKind_VMA_ANONYMOUS},
+			},
+		}},
+		Files:     []*format.Files{{Id: FilesID}},
+		Fs:        []*format.Fs{{Id: FsID, Root: "/", Cwd: "/", Umask: 0o22}},
+		Sighands:  []*format.Sighand{{Id: SighandID}},
+		Processes: []*format.Process{Process(1, 0, "init", 1)},
+		Layout:    &format.Layout{Contents: []*format.Content{{Owner: MmID, Estimate: 16 * Page}}},
+	}
+}
+
+// Process returns a process with the objects of Smallest and a number of
+// threads, which have the ids that follow its pid.
+func Process(pid, parent uint32, name string, threads int) *format.Process {
+	p := &format.Process{
+		Pid: pid, Parent: parent, Group: pid, Session: 1, State: format.ProcessState_RUNNING,
+		ExitSignal: 17, Mm: MmID, Sighand: SighandID, CommandLine: "/bin/" + name,
+	}
+	for i := range threads {
+		p.Tasks = append(p.Tasks, &format.Task{
+			Tid: pid + uint32(i), Name: name, Files: FilesID, Fs: FsID,
+			Registers: []*format.RegisterSet{
+				{NoteType: 1, Data: make([]byte, format.GeneralRegisters("amd64"))},
+			},
+			Credentials: &format.Credentials{},
+		})
+	}
+	return p
+}
+
+// Everything returns a skeleton that has an object of most kinds.
+func Everything() *format.Skeleton {
+	s := Smallest()
+	file := func(path string, inode uint64) *format.FileIdentity {
+		return &format.FileIdentity{Path: path, Device: 8<<32 | 1, Inode: inode, Size: 8192, Mode: 0o100644}
+	}
+	s.Namespaces = []*format.Namespace{
+		{Id: 10, Kind: format.NamespaceKind_UTS, Inode: 4026532000, Own: true, Uts: &format.Uts{Nodename: "c1", Domainname: "(none)"}},
+		{Id: 11, Kind: format.NamespaceKind_NET, Inode: 4026531840},
+	}
+	s.SharedMemories = []*format.SharedMemory{{Id: 20, Size: 4 * Page}}
+	s.Mms[0].Vmas = []*format.Vma{
+		{Start: 0x10000, End: 0x20000, Prot: 3, Kind: format.VmaKind_VMA_ANONYMOUS, IsHeap: true},
+		{Start: 0x20000, End: 0x22000, Prot: 1, Kind: format.VmaKind_VMA_FILE_PRIVATE, File: file("/lib/libc.so", 70), MayWrite: true},
+		{Start: 0x22000, End: 0x26000, Prot: 3, Kind: format.VmaKind_VMA_SHARED_ANONYMOUS, SharedMemory: 20},
+		{Start: 0x30000, End: 0x31000, Prot: 3, Kind: format.VmaKind_VMA_FILE_SHARED, File: file("/var/log/db", 71), MayWrite: true},
+		{Start: 0x40000, End: 0x44000, Prot: 3, Kind: format.VmaKind_VMA_ANONYMOUS, IsStack: true, GrowsDown: true},
+		{Start: 0x50000, End: 0x52000, Prot: 5, Kind: format.VmaKind_VMA_VDSO},
+		{Start: 0xffffffffff600000, End: 0xffffffffff601000, Prot: 4, Kind: format.VmaKind_VMA_VSYSCALL},
+	}
+	s.Mms[0].Guards = []*format.Extent{{Start: 0x18000, Length: Page}}
+	s.Files[0].Descriptors = []*format.Descriptor{
+		{Number: 0, OpenFile: 30}, {Number: 1, OpenFile: 31}, {Number: 2, OpenFile: 31},
+		{Number: 3, OpenFile: 32, CloseOnExec: true}, {Number: 4, OpenFile: 33}, {Number: 5, OpenFile: 34},
+		{Number: 6, OpenFile: 35}, {Number: 7, OpenFile: 36}, {Number: 9, OpenFile: 37},
+	}
+	s.OpenFiles = []*format.OpenFile{
+		{Id: 30, Flags: 2, Kind: &format.OpenFile_Device{Device: &format.FileIdentity{Path: "/dev/null", Rdev: 1<<32 | 3, Mode: 0o20666}}},
+		{Id: 31, Flags: 2, Kind: &format.OpenFile_Terminal{Terminal: &format.Terminal{Path: "/dev/console"}}},
+		{Id: 32, Flags: 0o100000, Position: 100, Kind: &format.OpenFile_Regular{Regular: file("/etc/passwd", 72)}},
+		{Id: 33, Flags: 0, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 40}}},
+		{Id: 34, Flags: 1, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 40}}},
+		{Id: 35, Flags: 2, Kind: &format.OpenFile_Eventfd{Eventfd: &format.Eventfd{Count: 3}}},
+		{Id: 36, Flags: 2, Kind: &format.OpenFile_Epoll{Epoll: &format.Epoll{Targets: []*format.EpollTarget{
+			{Number: 6, OpenFile: 35, Events: 1, Data: 6, Files: FilesID},
+		}}}},
+		{Id: 37, Flags: 2, Kind: &format.OpenFile_TcpListener{TcpListener: &format.TcpListener{
+			Family: 2, Address: []byte{127, 0, 0, 1}, Port: 6379, Backlog: 128,
+		}}},
+	}
+	s.Pipes = []*format.Pipe{{Id: 40, Capacity: 65536, Data: []byte("unread")}}
+	s.Processes = []*format.Process{
+		Process(1, 0, "init", 1), Process(5, 1, "server", 3), Process(9, 5, "child", 1),
+		{Pid: 12, Parent: 5, State: format.ProcessState_ZOMBIE, WaitStatus: 256, ExitSignal: 17, Tasks: []*format.Task{{Tid: 12, Name: "gone"}}},
+	}
+	s.Processes[0].Namespaces = []uint32{10, 11}
+	s.Processes[1].Tasks[1].SystemCallPlusOne = 202 + 1
+	s.Processes[2].State, s.Processes[2].StopSignal = format.ProcessState_STOPPED, 19
+	s.Layout.Contents = append(s.Layout.Contents, &format.Content{Owner: 20, Estimate: 4 * Page})
+	return s
+}

@@ -1,0 +1,62 @@
+package need
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync"
+)
+
+// FreezerV1, FreezerV2 and Freezer are needs for a mounted cgroup hierarchy
+// that can freeze: of v1, of v2, of either.
+var (
+	FreezerV1 = once("a v1 freezer", "mount -t cgroup -o freezer none DIRECTORY", func() error {
+		if len(hierarchies().v1) == 0 {
+			return errors.New("no cgroup hierarchy of v1 with the freezer is mounted")
+		}
+		return nil
+	})
+	FreezerV2 = once("a v2 freezer", "mount -t cgroup2 none DIRECTORY", func() error {
+		if len(hierarchies().v2) == 0 {
+			return errors.New("no cgroup hierarchy of v2 is mounted")
+		}
+		return nil
+	})
+	Freezer = once("a freezer", "mount -t cgroup2 none DIRECTORY", func() error {
+		if len(Freezers()) == 0 {
+			return errors.New("neither a cgroup hierarchy of v2 nor v1's freezer is mounted")
+		}
+		return nil
+	})
+)
+
+// Freezers returns where the hierarchies that can freeze are mounted, v1's
+// freezer first.
+func Freezers() []string {
+	h := hierarchies()
+	var all []string
+	for _, dir := range []string{h.v1, h.v2} {
+		if dir != "" {
+			all = append(all, dir)
+		}
+	}
+	return all
+}
+
+var hierarchies = sync.OnceValue(func() (h struct{ v1, v2 string }) {
+	text, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return h
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) < 4:
+		case f[2] == "cgroup2" && h.v2 == "":
+			h.v2 = f[1]
+		case f[2] == "cgroup" && h.v1 == "" && strings.Contains(","+f[3]+",", ",freezer,"):
+			h.v1 = f[1]
+		}
+	}
+	return h
+})

@@ -1,0 +1,73 @@
+package need
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const install = "test/install-needs.sh installs it"
+
+// Programs, from Debian's packages.
+var (
+	CC          = Program("gcc")
+	GDB         = Program("gdb")
+	Zstd        = Program("zstd")
+	Debootstrap = Program("debootstrap")
+	Protoc      = Program("protoc")
+	CPIO        = Program("cpio")
+	QEMU        = Program("qemu-system-x86_64")
+)
+
+// Program is a need for an executable file in PATH.
+func Program(name string) *Need {
+	return once(name, install, func() error {
+		if _, err := exec.LookPath(name); err != nil {
+			return fmt.Errorf("there is no program %s in PATH", name)
+		}
+		return nil
+	})
+}
+
+// Root is the need to be root with all the capabilities that a checkpoint
+// takes: namespaces can be made.
+var Root = once("root", "run it with sudo, on a host or in a virtual machine", func() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("the user id is %d", os.Geteuid())
+	}
+	return nil
+})
+
+// LibC is the need for a C library to link test programs with statically.
+var LibC = once("a static C library", install, func() error {
+	if err := CC.Missing(); err != nil {
+		return err
+	}
+	out, err := exec.Command("gcc", "-print-file-name=libc.a").Output()
+	if err != nil {
+		return err
+	}
+	if !filepath.IsAbs(strings.TrimSpace(string(out))) {
+		return errors.New("gcc finds no libc.a")
+	}
+	return nil
+})
+
+// LXC is the need for LXC's own commands and its busybox template.
+var LXC = once("LXC", install, func() error {
+	for _, name := range []string{"lxc-create", "lxc-start", "lxc-stop", "lxc-info", "busybox"} {
+		if _, err := exec.LookPath(name); err != nil {
+			return fmt.Errorf("there is no program %s in PATH", name)
+		}
+	}
+	return nil
+})
+
+// BTF is the need for the kernel's own type information.
+var BTF = once("BTF", "boot a kernel that has CONFIG_DEBUG_INFO_BTF", func() error {
+	_, err := os.Stat("/sys/kernel/btf/vmlinux")
+	return err
+})

@@ -1,0 +1,7 @@
+package sys
+
+// XsaveMask is 0: arm64 has no xsave areas.
+func XsaveMask() (uint64, error) { return 0, nil }
+
+// XsaveSize is 0: arm64 has no xsave areas.
+func XsaveSize() (uint32, error) { return 0, nil }

@@ -1,0 +1,29 @@
+package sys
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// IoctlBytes is ioctl(2) with a structure given as its bytes, which it may
+// change. b is as long as the structure.
+func IoctlBytes(fd int, request uint, b []byte) error {
+	_, err := call6(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(base(b)), 0, 0, 0)
+	return err
+}
+
+// BindUnix is bind(2) of a UNIX socket to the bytes of sun_path, as they are:
+// a path without its final NUL byte, or a NUL byte and an abstract name
+// (unix(7)). More than 108 bytes are EINVAL.
+func BindUnix(fd int, path []byte) error {
+	var a unix.RawSockaddrUnix
+	if len(path) > len(a.Path) {
+		return unix.EINVAL
+	}
+	a.Family = unix.AF_UNIX
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&a.Path)), len(a.Path)), path)
+	size := unsafe.Offsetof(a.Path) + uintptr(len(path))
+	_, err := call6(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&a)), size, 0, 0, 0)
+	return err
+}

@@ -1,0 +1,300 @@
+package restorer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/restorer/fds"
+	"lxc-checkpoint/restorer/memory"
+	"lxc-checkpoint/restorer/namespaces"
+	"lxc-checkpoint/restorer/stage"
+	"lxc-checkpoint/restorer/stub"
+)
+
+// restart is a restart under way: the stubs, and what they are to become.
+type restart struct {
+	ctx     context.Context
+	opts    Options
+	log     *slog.Logger
+	plan    *Plan
+	stage   stage.Stage
+	root    *stub.Task
+	leaders map[uint32]*stub.Task // processes by their number, helpers too
+	tasks   map[uint32]*stub.Task // threads by theirs
+	zombies map[uint32]bool
+	files   *fds.Restart
+	backing *memory.Backing
+	space   *namespaces.Root
+	gone    bool // the tasks have been let go
+}
+
+// begin gets the first process from the stage.
+func begin(ctx context.Context, plan *Plan, o Options) (*restart, error) {
+	r := &restart{
+		ctx: ctx, opts: o, log: o.Log, plan: plan,
+		leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
+	}
+	need := stage.Need{Skeleton: plan.Skeleton, Area: plan.Area, Highest: plan.Highest, Timeout: o.Timeout, Log: o.Log}
+	if o.Native {
+		r.stage = stage.NewNative(o.Name, o.Cgroup, need)
+	} else {
+		r.stage = stage.NewLXC(o.Name, o.LXCPath, need)
+	}
+	root, err := r.stage.Begin(ctx)
+	if err != nil {
+		return nil, undone(err, r.stage.Undo())
+	}
+	r.root = root
+	r.leaders[plan.Root.Pid], r.tasks[plan.Root.Pid] = root, root
+	if err := r.enter(); err != nil {
+		r.undo(&err)
+		return nil, err
+	}
+	return r, nil
+}
+
+// enter finishes the first process's surroundings, and opens the rooms.
+func (r *restart) enter() (err error) {
+	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root); err != nil {
+		return err
+	}
+	if r.files, err = fds.New(r.plan.Skeleton, r.root, r.log); err != nil {
+		return err
+	}
+	// Before any copy of the first process: each copy inherits them.
+	r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root)
+	return err
+}
+
+// undo removes what was made, unless the restart has succeeded.
+func (r *restart) undo(err *error) {
+	if p := recover(); p != nil {
+		defer panic(p)
+		*err = fmt.Errorf("panic: %v", p)
+	}
+	if r.files != nil {
+		r.files.Close()
+	}
+	if r.backing != nil {
+		r.backing.Close()
+	}
+	if r.space != nil {
+		r.space.Close()
+	}
+	if r.root != nil {
+		r.root.Close()
+	}
+	if *err == nil || r.gone {
+		return
+	}
+	*err = undone(*err, r.tearDown())
+}
+
+// tearDown kills the stubs, whoever they have become.
+func (r *restart) tearDown() error {
+	all := make([]*stub.Task, 0, len(r.tasks))
+	for _, t := range r.tasks {
+		all = append(all, t)
+	}
+	for pid, t := range r.leaders {
+		if _, isTask := r.tasks[pid]; !isTask {
+			all = append(all, t)
+		}
+	}
+	err := stub.KillAll(all, r.opts.Timeout)
+	if undo := r.stage.Undo(); undo != nil {
+		return undo
+	}
+	return err
+}
+
+// makeTree makes processes with their parents, sessions and groups, then
+// threads; and ends those that have ended.
+func (r *restart) makeTree() error {
+	for _, s := range r.plan.Steps {
+		if err := r.step(s); err != nil {
+			return err
+		}
+	}
+	for _, j := range r.plan.Groups {
+		if _, err := r.leaders[j.PID].Call(unix.SYS_SETPGID, 0, uint64(j.Group)); err != nil {
+			return fmt.Errorf("put process %d into process group %d: %w", j.PID, j.Group, err)
+		}
+	}
+	if err := r.makeThreads(); err != nil {
+		return err
+	}
+	for _, h := range r.plan.Helpers {
+		if err := r.endHelper(h.PID, h.Parent); err != nil {
+			return err
+		}
+	}
+	return r.endZombies()
+}
+
+func (r *restart) step(s Step) error {
+	switch s.Kind {
+	case Fork:
+		return r.fork(s)
+	case Setsid:
+		return r.setsid(s.PID)
+	default:
+		return r.endHelper(s.PID, s.By)
+	}
+}
+
+func (r *restart) fork(s Step) error {
+	flags, exit := s.Share, int(unix.SIGCHLD)
+	if p := r.plan.Skeleton.Process(s.PID); p != nil {
+		exit = int(p.ExitSignal)
+	}
+	if s.Sibling {
+		// The kernel gives a sibling its maker's exit signal.
+		flags, exit = flags|unix.CLONE_PARENT, 0
+	}
+	t, err := r.leaders[s.By].Fork(flags, exit, int(s.PID))
+	if err != nil {
+		return err
+	}
+	r.leaders[s.PID] = t
+	if r.plan.Skeleton.Process(s.PID) != nil {
+		r.tasks[s.PID] = t
+	}
+	return nil
+}
+
+// setsid makes a session, and gives it its terminal at once: those born into
+// it later inherit that.
+func (r *restart) setsid(pid uint32) error {
+	t := r.leaders[pid]
+	// The stage's first process can lead a session already.
+	sid, err := t.Call(unix.SYS_GETSID, 0)
+	if err != nil {
+		return err
+	}
+	if uint32(sid) == pid {
+		err = namespaces.LeaveTerminal(t)
+	} else {
+		_, err = t.Call(unix.SYS_SETSID)
+	}
+	if err != nil {
+		return fmt.Errorf("make session %d: %w", pid, err)
+	}
+	p := r.plan.Skeleton.Process(pid)
+	if p == nil || p.Terminal == nil {
+		return nil
+	}
+	if err := r.files.Terminal(t, p.Terminal); err != nil {
+		return fmt.Errorf("terminal %s of session %d: %w", p.Terminal.Path, pid, err)
+	}
+	return nil
+}
+
+func (r *restart) endHelper(pid, parent uint32) error {
+	h := r.leaders[pid]
+	delete(r.leaders, pid)
+	return h.End(r.leaders[parent], int(pid))
+}
+
+func (r *restart) makeThreads() error {
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		leader, first := r.leaders[p.Pid], p.Tasks[0]
+		for _, k := range p.Tasks[1:] {
+			flags := uint64(unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM)
+			if k.Files == first.Files {
+				flags |= unix.CLONE_FILES
+			}
+			if k.Fs == first.Fs {
+				flags |= unix.CLONE_FS
+			}
+			t, err := leader.Fork(flags, 0, int(k.Tid))
+			if err != nil {
+				return fmt.Errorf("thread of process %d (%s): %w", p.Pid, name(p), err)
+			}
+			r.tasks[k.Tid] = t
+		}
+	}
+	return nil
+}
+
+func (r *restart) endZombies() error {
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State != format.ProcessState_ZOMBIE {
+			continue
+		}
+		t := r.leaders[p.Pid]
+		delete(r.tasks, p.Pid)
+		delete(r.leaders, p.Pid)
+		if len(p.Tasks) > 0 {
+			if err := t.Rename(p.Tasks[0].Name); err != nil {
+				return err
+			}
+		}
+		if err := t.Become(unix.WaitStatus(p.WaitStatus)); err != nil {
+			return fmt.Errorf("make process %d the zombie that it was: %w", p.Pid, err)
+		}
+	}
+	return nil
+}
+
+// mapMemory gives every address space its mappings, still empty.
+func (r *restart) mapMemory() error {
+	done := map[uint32]bool{}
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE || done[p.Mm] {
+			continue
+		}
+		done[p.Mm] = true
+		if err := r.backing.Map(r.leaders[p.Pid], r.plan.Skeleton.Mm(p.Mm), r.root.Vdso()); err != nil {
+			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+		}
+	}
+	return nil
+}
+
+// makeFiles makes the open file descriptions, plants them into all tables, and
+// connects those that refer to others.
+func (r *restart) makeFiles() error {
+	if err := r.files.Make(r.ctx); err != nil {
+		return err
+	}
+	owners := r.tableOwners()
+	for _, do := range []func(*stub.Task, *format.Files) error{
+		func(t *stub.Task, f *format.Files) error { return r.files.Plant(t, f) },
+		func(t *stub.Task, f *format.Files) error { return r.files.Wire(t, f) },
+	} {
+		for _, f := range r.plan.Skeleton.Files {
+			t, ok := owners[f.Id]
+			if !ok {
+				continue
+			}
+			if err := do(t, f); err != nil {
+				return fmt.Errorf("descriptors of process %d: %w", t.PID(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// tableOwners finds for each descriptor table one task that has it.
+func (r *restart) tableOwners() map[uint32]*stub.Task {
+	owners := map[uint32]*stub.Task{}
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		for _, k := range p.Tasks {
+			if _, have := owners[k.Files]; !have {
+				owners[k.Files] = r.tasks[k.Tid]
+			}
+		}
+	}
+	return owners
+}

@@ -1,0 +1,62 @@
+package fds
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/restorer/place"
+)
+
+// kind is how an open file of one kind comes back.
+type kind struct {
+	name string // for messages
+
+	// socket says which socket it is, for those that are one: the container's
+	// first process creates it, and make finds it in file.fd.
+	socket func(f *file) (family, typ, protocol int, err error)
+
+	// make makes the open file, as a descriptor of ours, close-on-exec.
+	make func(ctx context.Context, r *Restart, f *file) (fd int, err error)
+
+	// wire does what needs the tables: it is called for every table, with a
+	// process that has it, when all tables are planted. Nil if there is nothing.
+	wire func(r *Restart, p place.Process, t *table, f *file) error
+}
+
+// kinds has a row for each field of the image's OpenFile.kind, by its name.
+//
+// No kind here has to be made after another one: the two ends of a pipe find
+// each other by its number, and an epoll's targets are added when all are there.
+var kinds map[protoreflect.Name]*kind
+
+func init() { // the functions refer to the table
+	kinds = map[protoreflect.Name]*kind{
+		"regular":      {name: "a regular file", make: makeRegular},
+		"directory":    {name: "a directory", make: makeDirectory},
+		"device":       {name: "a device", make: makeDevice},
+		"terminal":     {name: "a terminal", make: makeTerminal},
+		"pipe":         {name: "an end of a pipe", make: makePipeEnd},
+		"fifo":         {name: "an end of a FIFO", make: makeFIFOEnd},
+		"eventfd":      {name: "an eventfd", make: makeEventfd},
+		"epoll":        {name: "an epoll", make: makeEpoll, wire: wireEpoll},
+		"tcp_listener": {name: "a listening TCP socket", socket: tcpSocket, make: makeTCPListener},
+		"unix_socket":  {name: "a UNIX socket", socket: unixSocket, make: makeUnix, wire: wireUnix},
+	}
+}
+
+// kindOf finds the row of an open file.
+func kindOf(o *format.OpenFile) (*kind, error) {
+	m := o.ProtoReflect()
+	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
+	if field == nil {
+		return nil, fmt.Errorf("open file %d of the image has no kind that this version knows: restart it with the version that made the image, or a newer one", o.Id)
+	}
+	k := kinds[field.Name()]
+	if k == nil {
+		return nil, fmt.Errorf("open file %d of the image is of kind %s, which this version cannot make: use a newer one", o.Id, field.Name())
+	}
+	return k, nil
+}

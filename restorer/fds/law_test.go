@@ -1,0 +1,171 @@
+package fds
+
+import (
+	"context"
+	"os"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
+
+	dumper "lxc-checkpoint/dumper/fds"
+	dumperview "lxc-checkpoint/dumper/view"
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+)
+
+// look is what the dumper sees of the helper's table, but for its own
+// descriptors.
+func look(t *testing.T, h *helper) *format.Skeleton {
+	t.Helper()
+	ids := &dumperview.IDs{}
+	res, refused, err := dumper.Look(context.Background(), dumper.Env{First: h.pid, IDs: ids}, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
+	must(t, err)
+	table := res.Files[0]
+	used := map[uint32]bool{}
+	table.Descriptors = slices.DeleteFunc(table.Descriptors, func(d *format.Descriptor) bool {
+		own := slices.Contains(h.Reserved(), int(d.Number))
+		used[d.OpenFile] = used[d.OpenFile] || !own
+		return own
+	})
+	s := &format.Skeleton{Files: res.Files, Pipes: res.Pipes}
+	for _, o := range res.OpenFiles {
+		if used[o.Id] {
+			s.OpenFiles = append(s.OpenFiles, o)
+		}
+	}
+	own := len(res.OpenFiles) - len(s.OpenFiles)
+	if len(refused) > own {
+		t.Fatalf("refused: %v", refused)
+	}
+	// Ids in the order of the table: the helper's own have taken some.
+	number := map[uint32]uint32{}
+	rename := func(id *uint32) {
+		if number[*id] == 0 {
+			number[*id] = uint32(len(number) + 1)
+		}
+		*id = number[*id]
+	}
+	for _, d := range table.Descriptors {
+		rename(&d.OpenFile)
+	}
+	for _, o := range s.OpenFiles {
+		rename(&o.Id)
+		if e := o.GetPipe(); e != nil {
+			rename(&e.Pipe)
+		}
+		if e := o.GetFifo(); e != nil {
+			rename(&e.Pipe)
+		}
+		for _, e := range o.GetEpoll().GetTargets() {
+			rename(&e.OpenFile)
+		}
+	}
+	for _, p := range s.Pipes {
+		rename(&p.Id)
+	}
+	return s
+}
+
+// TestLookMakeLook is the law of the two rooms: what the dumper sees, is made
+// and is seen again, is the same, for every kind of the image.
+func TestLookMakeLook(t *testing.T) {
+	h := newHelper(t)
+	must(t, os.WriteFile(h.root("/data/f"), []byte("0123456789"), 0o644))
+	must(t, unix.Mkfifo(h.root("/run/fifo"), 0o600))
+	_, slave := master(t, h)
+	must(t, os.Symlink(slave, h.root("/dev/console")))
+	tty, err := unix.Open(h.root(slave), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	t.Cleanup(func() { unix.Close(tty) })
+	modes, size := make([]byte, termiosSize), make([]byte, winsizeSize)
+	must(t, sys.IoctlBytes(tty, unix.TCGETS2, modes))
+	must(t, sys.IoctlBytes(tty, unix.TIOCGWINSZ, size))
+
+	s := &format.Skeleton{
+		Pipes: []*format.Pipe{{Id: 51, Capacity: 8192, Data: []byte("hello")}, {Id: 52, Capacity: 65536, Data: []byte("packets"), Packets: []uint32{3, 4}}, {Id: 53, Capacity: 4096, Data: []byte("fifo")}},
+		OpenFiles: []*format.OpenFile{
+			regular(h, 1, "/data/f", unix.O_RDWR|unix.O_APPEND, 7),
+			regular(h, 2, "/data/f", unix.O_PATH, 0),
+			{Id: 3, Flags: unix.O_RDONLY | unix.O_DIRECTORY, Kind: &format.OpenFile_Directory{Directory: identify(h, "/data")}},
+			{Id: 4, Flags: unix.O_RDWR, Kind: &format.OpenFile_Device{Device: identify(h, "/dev/null")}},
+			{Id: 5, Flags: unix.O_RDWR, Kind: &format.OpenFile_Terminal{Terminal: &format.Terminal{Path: "/dev/console", Termios: modes, Winsize: size}}},
+			{Id: 6, Flags: unix.O_RDONLY | unix.O_NONBLOCK, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 51}}, OwnerPid: 1, OwnerSignal: 35},
+			{Id: 7, Flags: unix.O_WRONLY, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 51}}},
+			{Id: 8, Flags: unix.O_RDONLY, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 52}}},
+			{Id: 9, Flags: unix.O_WRONLY | unix.O_DIRECT, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 52}}},
+			{Id: 10, Flags: unix.O_RDWR, Kind: &format.OpenFile_Fifo{Fifo: &format.PipeEnd{Pipe: 53, File: identify(h, "/run/fifo")}}},
+			eventfd(11, 42),
+			{Id: 12, Flags: unix.O_RDWR, Kind: &format.OpenFile_Eventfd{Eventfd: &format.Eventfd{Count: 3, Semaphore: true}}},
+			epoll(13, &format.EpollTarget{Number: 20, OpenFile: 11, Events: unix.EPOLLIN | unix.EPOLLERR | unix.EPOLLHUP, Data: 1 << 60, Files: 1000},
+				&format.EpollTarget{Number: 15, OpenFile: 6, Events: unix.EPOLLONESHOT, Data: 5, Files: 1000}),
+			tcp(14, unix.AF_INET, []byte{127, 0, 0, 1}, 6379, &format.SocketOption{Level: unix.SOL_SOCKET, Name: unix.SO_REUSEADDR, Value: number(1)}),
+			tcp(15, unix.AF_INET6, make([]byte, 16), 80, &format.SocketOption{Level: unix.IPPROTO_IPV6, Name: unix.IPV6_V6ONLY, Value: number(1)},
+				&format.SocketOption{Level: unix.SOL_SOCKET, Name: unix.SO_RCVBUF, Value: number(100_000)}),
+			{Id: 16, Flags: unix.O_RDWR, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_DGRAM, Address: []byte("/run/log"), Path: "/run/log", Mode: 0o666, Uid: 3, Gid: 4}}},
+			{Id: 17, Flags: unix.O_RDWR, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_STREAM, Address: []byte("\x00name"), Listening: true, Backlog: 5}}},
+			{Id: 18, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_SEQPACKET}}},
+		},
+	}
+	s.Files = []*format.Files{at(append(slices.Clone(s.OpenFiles), s.OpenFiles[0])...)}
+	s.Files[0].Descriptors[4].CloseOnExec = true
+	seen := map[string]bool{}
+	for _, o := range s.OpenFiles {
+		seen[mustKind(t, o).name] = true
+	}
+	if len(seen) != len(kinds) {
+		t.Errorf("the test has files of %d kinds, the image knows %d", len(seen), len(kinds))
+	}
+
+	must(t, build(t, s, h).Close())
+	first := look(t, h)
+	for _, d := range s.Files[0].Descriptors {
+		h.call(unix.SYS_CLOSE, uint64(d.Number))
+	}
+	must(t, build(t, first, h).Close())
+	second := look(t, h)
+	if len(first.OpenFiles) != len(s.OpenFiles) || len(first.Pipes) != len(s.Pipes) {
+		t.Errorf("%d open files and %d pipes were seen, %d and %d made", len(first.OpenFiles), len(first.Pipes), len(s.OpenFiles), len(s.Pipes))
+	}
+	same := func(a, b proto.Message) {
+		t.Helper()
+		if !proto.Equal(a, b) {
+			t.Errorf("at first: %v\nthen: %v", prototext.Format(a), prototext.Format(b))
+		}
+	}
+	same(first.Files[0], second.Files[0])
+	for i := range first.OpenFiles {
+		for _, o := range []*format.OpenFile{first.OpenFiles[i], second.OpenFiles[i]} {
+			if id := o.GetFifo().GetFile(); id != nil {
+				id.MtimeNs = 0 // each write of content changes it
+			}
+			// The kernel has them by address.
+			slices.SortFunc(o.GetEpoll().GetTargets(), func(a, b *format.EpollTarget) int { return int(a.Number) - int(b.Number) })
+		}
+		same(first.OpenFiles[i], second.OpenFiles[i])
+	}
+	for i := range first.Pipes {
+		same(first.Pipes[i], second.Pipes[i])
+	}
+	// And what was made first is what was seen.
+	for i, o := range first.OpenFiles {
+		if want := mustKind(t, s.OpenFiles[i]); mustKind(t, o) != want {
+			t.Errorf("%s came back as %s", want.name, mustKind(t, o).name)
+		}
+	}
+	if e := first.OpenFiles[12].GetEpoll().GetTargets(); len(e) != 2 {
+		t.Errorf("targets: %v", e)
+	}
+	if p := first.Pipes[1]; string(p.Data) != "packets" || !slices.Equal(p.Packets, []uint32{3, 4}) {
+		t.Errorf("packets: %v", p)
+	}
+}
+
+func mustKind(t *testing.T, o *format.OpenFile) *kind {
+	t.Helper()
+	k, err := kindOf(o)
+	must(t, err)
+	return k
+}

@@ -1,0 +1,111 @@
+package fds
+
+import (
+	"fmt"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+)
+
+// Open opens a file of the container, as a descriptor of ours, close-on-exec:
+// id.Path in the container's root, with flags (O_*; those that create or empty
+// a file are ignored).
+//
+// It is for what is mapped or executed, where a changed file would mean changed
+// code or data under a running program: unless flags open it for writing, a
+// regular file must have the size and the time of modification that it had
+// (see identity.go). For shared mappings of files that may have been written
+// since, there is OpenData.
+func (r *Restart) Open(id *format.FileIdentity, flags int) (fd int, err error) {
+	if acc := flags & unix.O_ACCMODE; acc != unix.O_RDONLY {
+		return r.OpenData(id, flags)
+	}
+	return r.open(id, flags, unchanged)
+}
+
+// OpenData is Open for a file whose content may have gone on since the
+// checkpoint: it must still be at least as long as it was.
+func (r *Restart) OpenData(id *format.FileIdentity, flags int) (fd int, err error) {
+	return r.open(id, flags, longEnough)
+}
+
+// openFlags are the flags of an open file that openat2 takes again. O_LARGEFILE
+// is not among them: a 64-bit kernel sets it by itself.
+const openFlags = unix.O_ACCMODE | unix.O_APPEND | unix.O_NONBLOCK | unix.O_SYNC | unix.O_DIRECT |
+	unix.O_NOATIME | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_PATH | unix.O_NOCTTY
+
+// pathFlags are those that O_PATH goes with (openat2(2)).
+const pathFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW
+
+// open looks at the file before it opens it, since opening a FIFO or a device
+// that has come in its place could block or do harm.
+func (r *Restart) open(id *format.FileIdentity, flags int, want demand) (int, error) {
+	flags &= openFlags
+	if flags&unix.O_PATH != 0 {
+		flags &= pathFlags
+	}
+	seen, err := r.lookup(id.GetPath(), unix.O_PATH|flags&unix.O_NOFOLLOW)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(seen)
+	var st, opened unix.Stat_t
+	if err := unix.Fstat(seen, &st); err != nil {
+		return -1, fmt.Errorf("look at %s: %w", id.GetPath(), err)
+	}
+	if err := r.check(id, &st, flags, want); err != nil {
+		return -1, err
+	}
+	fd, err := r.lookup(id.GetPath(), flags)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Fstat(fd, &opened); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("look at %s: %w", id.GetPath(), err)
+	}
+	if opened.Dev != st.Dev || opened.Ino != st.Ino {
+		unix.Close(fd)
+		return -1, fmt.Errorf("%s is being replaced by another process of the host just now: restart again when that is done", id.GetPath())
+	}
+	return fd, nil
+}
+
+// lookup opens a path of the container's root. Symbolic links and ".." do not
+// lead out of it (openat2(2), RESOLVE_IN_ROOT).
+func (r *Restart) lookup(name string, flags int) (fd int, err error) {
+	if !path.IsAbs(name) {
+		return -1, fmt.Errorf("the image names a file %q, which is not an absolute path", name)
+	}
+	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
+	for range 100 {
+		// EAGAIN: something was renamed or mounted meanwhile.
+		if fd, err = unix.Openat2(r.rootDir, name, &how); err != unix.EINTR && err != unix.EAGAIN {
+			break
+		}
+	}
+	switch err {
+	case nil:
+		return fd, nil
+	case unix.ENOENT, unix.ENOTDIR:
+		return -1, fmt.Errorf("%s does not exist in the container's root file system, and did at the checkpoint: put it back and restart again: %w", name, err)
+	case unix.EROFS:
+		return -1, fmt.Errorf("%s was open for writing, and is on a file system that is read-only now: mount it as it was at the checkpoint: %w", name, err)
+	case unix.ENOSYS:
+		return -1, fmt.Errorf("open %s: this kernel has no openat2(2), Linux 5.6 has: %w", name, err)
+	}
+	return -1, fmt.Errorf("open %s in the container's root with flags %#o: %w", name, flags, err)
+}
+
+// lookupDir opens the directory of a path, to change entries of it. The
+// caller closes it.
+func (r *Restart) lookupDir(name string) (fd int, base string, err error) {
+	dir, base := path.Split(name)
+	if base == "" || base == "." || base == ".." {
+		return -1, "", fmt.Errorf("the image names a file %q, which is none", name)
+	}
+	fd, err = r.lookup(dir, unix.O_PATH|unix.O_DIRECTORY)
+	return fd, base, err
+}

@@ -1,0 +1,101 @@
+package fds
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/tracee"
+)
+
+// makeSockets creates all sockets of the image, neither bound nor otherwise set
+// up, as descriptors of ours in file.fd.
+//
+// The container's first process creates them: so they are of the container's
+// network namespace, cgroup and security label. What is done to a socket later
+// acts on these, whoever does it, and is done by us.
+func (r *Restart) makeSockets(ctx context.Context) error {
+	const atOnce = 256 // so many more descriptors does the first process have for a moment
+	var files []*file
+	var calls []tracee.Call
+	flush := func() error {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("create the sockets: %w", err)
+		}
+		err := r.createSockets(files, calls)
+		files, calls = nil, nil
+		return err
+	}
+	for _, f := range r.files {
+		if f.kind.socket == nil {
+			continue
+		}
+		family, typ, protocol, err := f.kind.socket(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name(f), err)
+		}
+		files = append(files, f)
+		calls = append(calls, tracee.Call{Nr: unix.SYS_SOCKET, Args: [6]uint64{uint64(family), uint64(typ) | unix.SOCK_CLOEXEC, uint64(protocol)}})
+		if len(calls) == atOnce {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(calls) == 0 {
+		return nil
+	}
+	return flush()
+}
+
+// createSockets runs one call of socket(2) for each file, takes the sockets,
+// and closes them where they were created.
+func (r *Restart) createSockets(files []*file, calls []tracee.Call) error {
+	if err := r.root.Run(calls); err != nil {
+		return fmt.Errorf("create sockets in the container: %w", err)
+	}
+	var end []tracee.Call
+	var failed error
+	for i, f := range files {
+		fd := calls[i].Result
+		if err := calls[i].Err(); err != nil {
+			failed = fmt.Errorf("%s: create it: %w", r.name(f), err)
+			continue
+		}
+		end = append(end, tracee.Call{Nr: unix.SYS_CLOSE, Args: [6]uint64{uint64(fd)}})
+		var err error
+		if f.fd, err = r.root.Take(int(fd)); err != nil {
+			f.fd = -1
+			failed = fmt.Errorf("%s: take it out of the container's first process: %w", r.name(f), err)
+		}
+	}
+	if err := r.root.Run(end); err != nil && failed == nil {
+		failed = fmt.Errorf("close sockets in the container's first process: %w", err)
+	}
+	return failed
+}
+
+// setOptions sets a socket's options in the order of the image. The size of a
+// buffer is the value to set: the kernel doubles it (socket(7)).
+func setOptions(fd int, options []*format.SocketOption) error {
+	for _, o := range options {
+		if err := setOption(fd, int(o.Level), int(o.Name), o.Value); err != nil {
+			return fmt.Errorf("set option %d of level %d to % x: %w", o.Name, o.Level, o.Value, err)
+		}
+	}
+	return nil
+}
+
+func setOption(fd, level, name int, value []byte) error {
+	if len(value) == 0 {
+		return unix.EINVAL
+	}
+	// A program with CAP_NET_ADMIN could set more than net.core.rmem_max.
+	force := map[int]int{unix.SO_SNDBUF: unix.SO_SNDBUFFORCE, unix.SO_RCVBUF: unix.SO_RCVBUFFORCE}
+	if f := force[name]; level == unix.SOL_SOCKET && f != 0 && unix.SetsockoptString(fd, level, f, string(value)) == nil {
+		return nil
+	}
+	return unix.SetsockoptString(fd, level, name, string(value))
+}

@@ -1,0 +1,187 @@
+package fds
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"path"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+)
+
+// A socket remembers the very bytes it was bound to (getsockname(2)), which may
+// be a relative path, or one of a process that has another root. So it has to be
+// bound to the same bytes again, from a directory and a root where they lead to
+// the right file.
+
+// view is a root directory and a working directory in it.
+type view struct {
+	root string // in the container's root
+	cwd  string // in root
+}
+
+// errElsewhere says that from some view an address does not lead to its file.
+var errElsewhere = errors.New("leads elsewhere")
+
+// bindPath binds the socket to its address so that its file is at m.Path.
+func (r *Restart) bindPath(fd int, m *format.UnixSocket) error {
+	dir, base, err := r.lookupDir(m.Path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	var want unix.Stat_t
+	if err := unix.Fstat(dir, &want); err != nil {
+		return fmt.Errorf("look at the directory of %s: %w", m.Path, err)
+	}
+	if err := removeSocket(dir, base, m.Path); err != nil {
+		return err
+	}
+	address := string(m.Address)
+	err = r.fromSomewhere(r.views(address, m.Path), func() error {
+		var is unix.Stat_t
+		if err := unix.Stat(path.Dir(address), &is); err != nil || is.Dev != want.Dev || is.Ino != want.Ino || path.Base(address) != base {
+			return errElsewhere
+		}
+		return sys.BindUnix(fd, m.Address)
+	})
+	if errors.Is(err, errElsewhere) {
+		return fmt.Errorf("its file was %s, and that address leads there from no root and working directory of the container's processes", m.Path)
+	}
+	if err != nil {
+		return err
+	}
+	// In this order: a change of owner can take mode bits away (chown(2)).
+	if err := unix.Fchownat(dir, base, int(m.Uid), int(m.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("give %s to user %d and group %d: %w", m.Path, m.Uid, m.Gid, err)
+	}
+	if err := unix.Fchmodat(dir, base, m.Mode&0o7777, 0); err != nil {
+		return fmt.Errorf("give %s the mode %#o: %w", m.Path, m.Mode&0o7777, err)
+	}
+	return nil
+}
+
+// removeSocket removes the file that a socket left when it was closed. It
+// removes nothing else.
+func removeSocket(dir int, base, name string) error {
+	var st unix.Stat_t
+	err := unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at %s: %w", name, err)
+	case st.Mode&unix.S_IFMT != unix.S_IFSOCK:
+		return fmt.Errorf("%s was a socket and is now %s: move that away", name, describe(identityIs(&st)))
+	}
+	if err := unix.Unlinkat(dir, base, 0); err != nil {
+		return fmt.Errorf("remove the socket left at %s: %w", name, err)
+	}
+	return nil
+}
+
+// bindRemoved binds a socket whose file has been removed: to its address, from
+// wherever that can be, and removes the file again. What is there now is put
+// aside meanwhile.
+func (r *Restart) bindRemoved(fd int, m *format.UnixSocket) error {
+	address := string(m.Address)
+	err := r.fromSomewhere(r.views(address, ""), func() (err error) {
+		aside := address + "." + rand.Text()
+		switch err := unix.Rename(address, aside); {
+		case err == nil:
+			defer func() { err = errors.Join(err, unix.Rename(aside, address)) }()
+		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
+			return fmt.Errorf("put aside what has that name now: %w", err)
+		}
+		switch err := sys.BindUnix(fd, m.Address); {
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EROFS), errors.Is(err, unix.ENOTDIR):
+			return errElsewhere
+		case err != nil:
+			return err
+		}
+		return unix.Unlink(address)
+	})
+	if errors.Is(err, errElsewhere) {
+		return fmt.Errorf("the directory %s does not exist any more, or cannot be written to: make it", path.Dir(address))
+	}
+	return err
+}
+
+// views lists from where an address may lead to its file, likely ones first. file
+// is empty if it is not known.
+func (r *Restart) views(address, file string) []view {
+	list := []view{{"/", "/"}}
+	if path.IsAbs(address) {
+		if root, ok := strings.CutSuffix(file, address); ok && root != "" {
+			list = append(list, view{root, "/"})
+		}
+	} else if cwd, ok := strings.CutSuffix(file, "/"+address); ok && cwd != "" {
+		list = append(list, view{"/", cwd})
+	}
+	seen := map[view]bool{}
+	for _, fs := range r.skeleton.Fs {
+		v := view{root: fs.Root, cwd: "/"}
+		if !path.IsAbs(address) {
+			// A working directory outside of the root is of no use here.
+			cwd, ok := strings.CutPrefix(fs.Cwd, strings.TrimSuffix(fs.Root, "/"))
+			if !ok || !path.IsAbs(cwd) {
+				v.root, cwd = "/", fs.Cwd
+			}
+			v.cwd = cwd
+		}
+		if !seen[v] {
+			seen[v] = true
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// fromSomewhere runs fn from the views until it finds its way, which it says by
+// an error other than errElsewhere.
+func (r *Restart) fromSomewhere(views []view, fn func() error) error {
+	err := errElsewhere
+	for _, v := range views {
+		if err = r.from(v, fn); !errors.Is(err, errElsewhere) {
+			return err
+		}
+	}
+	return err
+}
+
+// from runs fn in a thread whose root and working directory are those of v in
+// the container's root. fn makes system calls only.
+func (r *Restart) from(v view, fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		// Never unlocked: the thread ends with this goroutine, and its root
+		// directory with it.
+		runtime.LockOSThread()
+		done <- func() error {
+			if err := unix.Unshare(unix.CLONE_FS); err != nil {
+				return fmt.Errorf("have a root directory of its own for a thread: %w", err)
+			}
+			if err := unix.Fchdir(r.rootDir); err != nil {
+				return fmt.Errorf("enter the container's root: %w", err)
+			}
+			if err := unix.Chroot("."); err != nil {
+				return fmt.Errorf("enter the container's root (this needs CAP_SYS_CHROOT): %w", err)
+			}
+			if v.root != "/" {
+				if unix.Chroot(v.root) != nil {
+					return errElsewhere
+				}
+			}
+			if unix.Chdir(v.cwd) != nil {
+				return errElsewhere
+			}
+			return fn()
+		}()
+	}()
+	return <-done
+}

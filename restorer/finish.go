@@ -1,0 +1,311 @@
+package restorer
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/restorer/stub"
+	"lxc-checkpoint/restorer/tasks"
+	"lxc-checkpoint/tracee"
+)
+
+// pour moves the bytes from the image to their owners and checks the image to
+// its end.
+func (r *restart) pour(ctx context.Context, img *reader.Reader) (int64, error) {
+	var n atomic.Int64
+	var total uint64
+	for _, c := range r.plan.Skeleton.Layout.GetContents() {
+		total += c.Estimate
+	}
+	if p := r.opts.Progress; p != nil {
+		p.SetTotal(int64(total))
+		defer p.Done()
+	}
+	err := img.Contents(ctx, r.opts.Workers, func(owner uint32, offset uint64, data []byte) error {
+		n.Add(int64(len(data)))
+		if r.opts.Progress != nil {
+			r.opts.Progress.Add(int64(len(data)))
+		}
+		return r.backing.Pour(owner, offset, data)
+	})
+	return n.Load(), err
+}
+
+// finish gives every process what is its own; nothing runs yet.
+func (r *restart) finish() error {
+	done := map[uint32]bool{}
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		t := r.leaders[p.Pid]
+		if !done[p.Mm] {
+			done[p.Mm] = true
+			if err := r.backing.Finish(t, r.plan.Skeleton.Mm(p.Mm)); err != nil {
+				return fmt.Errorf("memory of process %d (%s): %w", p.Pid, name(p), err)
+			}
+		}
+		if err := r.finishProcess(p, t); err != nil {
+			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+		}
+	}
+	if err := r.foregrounds(); err != nil {
+		return err
+	}
+	if err := r.files.Arm(); err != nil {
+		return err
+	}
+	return r.finishSignals()
+}
+
+func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
+	s := r.plan.Skeleton
+	if err := r.space.Cgroups(t, p.Cgroups); err != nil {
+		return err
+	}
+	seen := map[uint32]bool{}
+	for _, k := range p.Tasks {
+		if !seen[k.Fs] {
+			seen[k.Fs] = true
+			if err := r.setFs(r.tasks[k.Tid], s.FsByID(k.Fs)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := tasks.Actions(t, s.Sighand(p.Sighand)); err != nil {
+		return err
+	}
+	if p.ChildSubreaper {
+		if err := tasks.Subreaper(t); err != nil {
+			return err
+		}
+	}
+	if err := tasks.OOMScore(t, p.OomScoreAdj); err != nil {
+		return err
+	}
+	if err := tasks.Limits(t, p.Limits); err != nil {
+		return err
+	}
+	for _, k := range p.Tasks {
+		if err := tasks.Thread(r.tasks[k.Tid], k); err != nil {
+			return err
+		}
+	}
+	return tasks.Dumpable(t, s.Mm(p.Mm).Dumpable)
+}
+
+func (r *restart) setFs(t *stub.Task, f *format.Fs) error {
+	fds := []int{}
+	cwd, err := r.space.Directory(f.Cwd)
+	if err != nil {
+		return err
+	}
+	fds = append(fds, cwd)
+	if f.Root != "/" {
+		root, err := r.space.Directory(f.Root)
+		if err != nil {
+			return err
+		}
+		fds = append(fds, root)
+	}
+	sent, err := t.Send(fds)
+	if err != nil {
+		return err
+	}
+	d := tasks.Directories{Cwd: sent[0], Root: -1}
+	if len(sent) > 1 {
+		d.Root = sent[1]
+	}
+	if err := tasks.Fs(t, d, f.Umask); err != nil {
+		return err
+	}
+	for _, fd := range sent {
+		if _, err := t.Call(unix.SYS_CLOSE, uint64(fd)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *restart) foregrounds() error {
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.Terminal == nil || p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		if err := r.files.Foreground(r.leaders[p.Pid], p.Terminal); err != nil {
+			return fmt.Errorf("foreground group %d of terminal %s: %w", p.Terminal.ForegroundGroup, p.Terminal.Path, err)
+		}
+	}
+	return nil
+}
+
+// finishSignals closes the control sockets, drops the signals that the building
+// has caused, queues those that were pending, and starts timers.
+func (r *restart) finishSignals() error {
+	for _, t := range r.tableOwners() {
+		if err := t.CloseControl(); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		t := r.leaders[p.Pid]
+		if err := tasks.Flush(t); err != nil {
+			return err
+		}
+		if err := tasks.SharedPending(t, p.Pid, p.Pending); err != nil {
+			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+		}
+		for _, k := range p.Tasks {
+			if err := tasks.Pending(r.tasks[k.Tid], p.Pid, k.Tid, k.Pending); err != nil {
+				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
+			}
+		}
+	}
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State != format.ProcessState_ZOMBIE && len(p.Timers) > 0 {
+			if err := tasks.Timers(r.leaders[p.Pid], p.Timers); err != nil {
+				return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+			}
+		}
+	}
+	return nil
+}
+
+// letGo unmaps the restart's own memory, loads the registers, and detaches.
+// Up to the first detach a failure still removes everything.
+func (r *restart) letGo() error {
+	left := map[uint32]int{} // processes that still need their area
+	for _, p := range r.plan.Skeleton.Processes {
+		left[p.Mm]++
+	}
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		left[p.Mm]--
+		if err := r.clear(p, left[p.Mm] == 0); err != nil {
+			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+		}
+	}
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		for _, k := range p.Tasks {
+			if err := load(r.tasks[k.Tid], k); err != nil {
+				return fmt.Errorf("registers of task %d (%s): %w", k.Tid, k.Name, err)
+			}
+		}
+	}
+	if r.opts.Pause {
+		if err := r.stage.Freeze(r.ctx, r.detach); err != nil {
+			return err
+		}
+		return nil
+	}
+	if err := r.detach(); err != nil {
+		return err
+	}
+	return r.stage.Running(r.ctx)
+}
+
+// clear makes the last calls from an instruction of the program itself: the
+// area, its code included, goes.
+func (r *restart) clear(p *format.Process, last bool) error {
+	t := r.leaders[p.Pid]
+	if err := t.Thread.Settle(r.ctx); err != nil {
+		return err
+	}
+	trap := tasks.IgnoresTrap(r.plan.Skeleton.Sighand(p.Sighand))
+	if trap == nil && !last {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Timeout)
+	defer cancel()
+	remote, err := t.Thread.Remote(ctx)
+	if err != nil {
+		return err
+	}
+	defer remote.Close()
+	if trap != nil {
+		addr, _ := t.Scratch()
+		if err := t.WriteAction(addr, trap); err != nil {
+			return err
+		}
+		if _, err := remote.Call(unix.SYS_RT_SIGACTION, uint64(unix.SIGTRAP), addr, 0, 8); err != nil {
+			return err
+		}
+	}
+	if last {
+		start, size := t.Room()
+		if _, err := remote.Call(unix.SYS_MUNMAP, start, size); err != nil {
+			return fmt.Errorf("unmap the restart's own memory: %w", err)
+		}
+	}
+	return remote.Close()
+}
+
+func load(t *stub.Task, k *format.Task) error {
+	var sets []tracee.RegisterSet
+	for _, s := range k.Registers {
+		sets = append(sets, tracee.RegisterSet{NoteType: s.NoteType, Data: s.Data})
+	}
+	if err := t.Thread.Load(sets); err != nil {
+		return err
+	}
+	if q := k.Rseq; q != nil && q.Pointer != 0 && q.RseqCs != 0 {
+		// The kernel cleared it when the stub ran outside the section.
+		if err := t.WriteWord(q.Pointer+8, q.RseqCs); err != nil {
+			return err
+		}
+	}
+	return t.Thread.SetSignalMask(k.SignalMask)
+}
+
+// detach lets all tasks go. Stopped ones come first, with the signal that
+// stopped them, so that they run no instruction.
+func (r *restart) detach() error {
+	r.gone = true
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_STOPPED {
+			if err := r.detachStopped(p); err != nil {
+				return err
+			}
+		}
+	}
+	var first error
+	for i := len(r.plan.Skeleton.Processes) - 1; i >= 0; i-- {
+		p := r.plan.Skeleton.Processes[i]
+		if p.State != format.ProcessState_RUNNING {
+			continue
+		}
+		for _, k := range p.Tasks {
+			if err := r.tasks[k.Tid].Thread.Detach(0); err != nil && first == nil {
+				first = err
+			}
+		}
+	}
+	return first
+}
+
+func (r *restart) detachStopped(p *format.Process) error {
+	// Sent, not injected: a task in an EventStop takes no signal by
+	// PTRACE_DETACH. SIGSTOP, whichever signal it was: it can't be blocked.
+	if err := unix.Kill(r.leaders[p.Pid].PID(), unix.SIGSTOP); err != nil {
+		return err
+	}
+	for _, k := range p.Tasks {
+		if err := r.tasks[k.Tid].Thread.Detach(0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

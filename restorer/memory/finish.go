@@ -1,0 +1,107 @@
+package memory
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/restorer/place"
+	"lxc-checkpoint/tracee"
+)
+
+const (
+	prSetVMA         = 0x53564d41 // PR_SET_VMA, include/uapi/linux/prctl.h
+	prSetVMAAnonName = 0
+	madvGuardInstall = 102 // Linux 6.13
+)
+
+// Finish gives an address space what must come after its bytes: advice, locks,
+// names.
+func (b *Backing) Finish(p place.Process, mm *format.Mm) error {
+	if err := finishVmas(p, mm); err != nil {
+		return err
+	}
+	if mm.ThpDisable {
+		if _, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_THP_DISABLE, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("disable transparent huge pages: %w", err)
+		}
+	}
+	filter := fmt.Sprintf("%#x", mm.CoredumpFilter)
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/coredump_filter", p.PID()), []byte(filter), 0); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
+func finishVmas(p place.Process, mm *format.Mm) error {
+	var calls []tracee.Call
+	var about []string
+	add := func(what string, nr uint64, args ...uint64) {
+		c := tracee.Call{Nr: nr}
+		copy(c.Args[:], args)
+		calls = append(calls, c)
+		about = append(about, what)
+	}
+	for _, v := range mm.Vmas {
+		at := fmt.Sprintf("mapping %#x-%#x", v.Start, v.End)
+		for _, a := range v.Advice {
+			add(fmt.Sprintf("advice %d for %s", a, at), unix.SYS_MADVISE, v.Start, v.End-v.Start, uint64(a))
+		}
+		if v.Locked {
+			add("lock "+at, unix.SYS_MLOCK, v.Start, v.End-v.Start)
+		}
+		if v.Name != "" {
+			addr, _ := p.Scratch()
+			if err := p.Write(addr, append([]byte(v.Name), 0)); err != nil {
+				return err
+			}
+			if _, err := p.Call(unix.SYS_PRCTL, prSetVMA, prSetVMAAnonName, v.Start, v.End-v.Start, addr); err != nil && err != unix.EINVAL {
+				return fmt.Errorf("name of %s: %w", at, err)
+			}
+		}
+	}
+	for _, g := range mm.Guards {
+		add(fmt.Sprintf("guard region %#x+%#x (Linux 6.13)", g.Start, g.Length), unix.SYS_MADVISE, g.Start, g.Length, madvGuardInstall)
+	}
+	if err := p.Run(calls); err != nil {
+		return err
+	}
+	for i, c := range calls {
+		if err := c.Err(); err != nil {
+			return fmt.Errorf("%s: %w", about[i], err)
+		}
+	}
+	return nil
+}
+
+// setMap is PR_SET_MM_MAP (prctl(2), struct prctl_mm_map). The kernel refuses
+// another /proc/PID/exe while the old one is mapped; the stub's no longer is.
+func (b *Backing) setMap(p place.Process, mm *format.Mm) error {
+	const prSetMM, prSetMMMap, size = 35, 14, 104
+	addr, _ := p.Scratch()
+	m := make([]byte, size+len(mm.Auxv))
+	le := binary.LittleEndian
+	for i, f := range []uint64{
+		mm.StartCode, mm.EndCode, mm.StartData, mm.EndData, mm.StartBrk, mm.Brk,
+		mm.StartStack, mm.ArgStart, mm.ArgEnd, mm.EnvStart, mm.EnvEnd, addr + size,
+	} {
+		le.PutUint64(m[8*i:], f)
+	}
+	le.PutUint32(m[96:], uint32(len(mm.Auxv)))
+	exe := uint32(0xffffffff)
+	if mm.Exe != nil {
+		exe = uint32(b.number(mm.Exe, false))
+	}
+	le.PutUint32(m[100:], exe)
+	copy(m[size:], mm.Auxv)
+	if err := p.Write(addr, m); err != nil {
+		return err
+	}
+	if _, err := p.Call(unix.SYS_PRCTL, prSetMM, prSetMMMap, addr, size, 0); err != nil {
+		return fmt.Errorf("set program, arguments and break of process %d (PR_SET_MM_MAP; needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the container): %w", p.PID(), err)
+	}
+	return nil
+}

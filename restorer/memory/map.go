@@ -1,0 +1,132 @@
+package memory
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/restorer/place"
+	"lxc-checkpoint/restorer/stub"
+	"lxc-checkpoint/tracee"
+)
+
+func addressOf(m []byte) uint64 { return uint64(uintptr(unsafe.Pointer(&m[0]))) }
+
+// Map makes an address space's mappings, empty, in a process that has it.
+// vdso are the kernel's own mappings as they lie in the process now.
+func (b *Backing) Map(p place.Process, mm *format.Mm, vdso []stub.Mapping) error {
+	b.leader[mm.Id] = p.PID()
+	var calls []tracee.Call
+	var about []*format.Vma
+	for _, v := range mm.Vmas {
+		if c, ok := b.mapping(v); ok {
+			calls = append(calls, c)
+			about = append(about, v)
+		}
+	}
+	if err := p.Run(calls); err != nil {
+		return err
+	}
+	for i, c := range calls {
+		if err := c.Err(); err != nil {
+			return mapError(about[i], err)
+		}
+	}
+	if err := placeVdso(p, mm, vdso); err != nil {
+		return err
+	}
+	return b.setMap(p, mm)
+}
+
+func mapError(v *format.Vma, err error) error {
+	what := "anonymous memory"
+	if v.File != nil {
+		what = v.File.Path
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, unix.ENOMEM) && v.HugePageSize != 0:
+		hint = " (reserve huge pages: vm.nr_hugepages)"
+	case errors.Is(err, unix.ENOMEM):
+		hint = " (not enough memory, or vm.max_map_count is too low)"
+	}
+	return fmt.Errorf("map %s at %#x-%#x%s: %w", what, v.Start, v.End, hint, err)
+}
+
+// mapping is the mmap that makes a VMA; not ok if the kernel makes it itself.
+func (b *Backing) mapping(v *format.Vma) (tracee.Call, bool) {
+	fd, offset := ^uint64(0), uint64(0)
+	flags := uint64(unix.MAP_FIXED_NOREPLACE)
+	switch v.Kind {
+	case format.VmaKind_VMA_ANONYMOUS:
+		flags |= unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
+	case format.VmaKind_VMA_FILE_PRIVATE:
+		flags |= unix.MAP_PRIVATE
+		fd, offset = uint64(b.number(v.File, false)), v.Offset
+	case format.VmaKind_VMA_FILE_SHARED:
+		flags |= unix.MAP_SHARED
+		fd, offset = uint64(b.number(v.File, writable(v))), v.Offset
+	case format.VmaKind_VMA_SHARED_ANONYMOUS:
+		flags |= unix.MAP_SHARED
+		fd, offset = uint64(b.shared[v.SharedMemory].number), v.Offset
+	default:
+		return tracee.Call{}, false
+	}
+	if v.GrowsDown {
+		flags |= unix.MAP_GROWSDOWN
+	}
+	if v.NoReserve {
+		flags |= unix.MAP_NORESERVE
+	}
+	if v.HugePageSize != 0 {
+		flags |= unix.MAP_HUGETLB | uint64(bits.TrailingZeros32(v.HugePageSize))<<unix.MAP_HUGE_SHIFT
+	}
+	return tracee.Call{Nr: unix.SYS_MMAP, Args: [6]uint64{v.Start, v.End - v.Start, uint64(v.Prot), flags, fd, offset}}, true
+}
+
+// placeVdso moves the kernel's own mappings to where the program expects them.
+// Only a kernel whose vdso has the same mappings of the same sizes can do that.
+func placeVdso(p place.Process, mm *format.Mm, have []stub.Mapping) error {
+	var calls []tracee.Call
+	left := append([]stub.Mapping(nil), have...)
+	for _, v := range mm.Vmas {
+		kind := vdsoName(v.Kind)
+		if kind == "" {
+			continue
+		}
+		size := v.End - v.Start
+		if len(left) == 0 || left[0].Name != kind || left[0].Size != size {
+			return fmt.Errorf("the image's %s of %d bytes is not what this kernel provides: restart on a kernel of the same build as the checkpoint's", kind, size)
+		}
+		calls = append(calls, stub.Mremap(left[0].Start, size, v.Start))
+		left = left[1:]
+	}
+	for _, m := range left {
+		calls = append(calls, tracee.Call{Nr: unix.SYS_MUNMAP, Args: [6]uint64{m.Start, m.Size}})
+	}
+	if err := p.Run(calls); err != nil {
+		return err
+	}
+	for _, c := range calls {
+		if err := c.Err(); err != nil {
+			return fmt.Errorf("move the vdso: %w", err)
+		}
+	}
+	return nil
+}
+
+func vdsoName(k format.VmaKind) string {
+	switch k {
+	case format.VmaKind_VMA_VDSO:
+		return "[vdso]"
+	case format.VmaKind_VMA_VVAR:
+		return "[vvar]"
+	case format.VmaKind_VMA_VVAR_VCLOCK:
+		return "[vvar_vclock]"
+	}
+	return ""
+}

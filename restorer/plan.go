@@ -1,0 +1,109 @@
+package restorer
+
+import (
+	"fmt"
+	"runtime"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/restorer/stub"
+)
+
+// Plan is what a restart will do, worked out from the image alone: it touches
+// no kernel.
+type Plan struct {
+	Skeleton *format.Skeleton
+	Root     *format.Process
+	// Steps make the tree of processes, in order.
+	Steps []Step
+	// Groups puts processes into their process groups, after all Steps.
+	Groups []Join
+	// Helpers are processes that exist only while the tree is being built, in
+	// the order in which they can end.
+	Helpers []Helper
+	// Area is where the restart's own memory lies in every address space.
+	Area stub.Area
+	// Highest is the highest descriptor number in any table.
+	Highest int
+	// OutsideSession and OutsideGroup are ids of the root's session and group
+	// whose leader is no process of the image: taken as the stage gives them.
+	OutsideSession, OutsideGroup uint32
+}
+
+// Step is one of: a fork, or a setsid.
+type Step struct {
+	Kind StepKind
+	PID  uint32 // who is made, or calls setsid
+	By   uint32 // Fork: who makes it
+	// Sibling makes it a child of By's parent (CLONE_PARENT): so a process can
+	// be born into a session that its parent is not in.
+	Sibling bool
+	// Share are the CLONE_VM, CLONE_FILES, CLONE_FS, CLONE_SIGHAND of the fork.
+	Share uint64
+}
+
+// StepKind tells the steps apart.
+type StepKind int
+
+const (
+	Fork StepKind = iota
+	Setsid
+	// EndHelper ends a helper at this point, so that its child is adopted by
+	// the root. By is its parent.
+	EndHelper
+)
+
+// Join is a setpgid(PID, Group).
+type Join struct{ PID, Group uint32 }
+
+// Helper is a process that is not in the image, and who waits for its end.
+type Helper struct{ PID, Parent uint32 }
+
+// NewPlan works out how to make what the image holds, or says what of it can't
+// be made.
+func NewPlan(s *format.Skeleton) (*Plan, error) {
+	if s.Header.Architecture != runtime.GOARCH {
+		return nil, fmt.Errorf("the statefile is of a %s host and this one is %s: restart it on a host of its own kind", s.Header.Architecture, runtime.GOARCH)
+	}
+	p := &Plan{Skeleton: s, Root: s.Process(s.Container.RootPid)}
+	if p.Root == nil {
+		return nil, fmt.Errorf("the statefile has no process %d, which it names as the container's first", s.Container.RootPid)
+	}
+	if p.Root.State == format.ProcessState_ZOMBIE {
+		return nil, fmt.Errorf("the container's first process %d had ended already", p.Root.Pid)
+	}
+	for _, f := range s.Files {
+		for _, d := range f.Descriptors {
+			p.Highest = max(p.Highest, int(d.Number))
+		}
+	}
+	p.findOutside()
+	if err := newTreePlanner(p).run(); err != nil {
+		return nil, err
+	}
+	if err := p.checkSharing(); err != nil {
+		return nil, err
+	}
+	area, err := findArea(s.Mms)
+	if err != nil {
+		return nil, err
+	}
+	p.Area = area
+	return p, nil
+}
+
+// CheckPlan tells whether a restart could be planned. It is pure.
+func CheckPlan(s *format.Skeleton) error {
+	_, err := NewPlan(s)
+	return err
+}
+
+// findOutside notes the root's session and group if their leader is not in the
+// image: they came from whoever started the root.
+func (p *Plan) findOutside() {
+	if s := p.Root.Session; s != p.Root.Pid && p.Skeleton.Process(s) == nil {
+		p.OutsideSession = s
+	}
+	if g := p.Root.Group; g != p.Root.Pid && p.Skeleton.Process(g) == nil {
+		p.OutsideGroup = g
+	}
+}

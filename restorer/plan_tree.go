@@ -1,0 +1,264 @@
+package restorer
+
+import (
+	"fmt"
+	"slices"
+
+	"lxc-checkpoint/image/format"
+)
+
+// anySession says that it does not matter into which session a process is born,
+// since it makes its own.
+const anySession = -1
+
+// treePlanner finds an order of forks and setsids that gives every process its
+// parent and session. A session is inherited at birth and left only by setsid,
+// so who is in which session at the time of a fork is all that matters:
+//
+//   - a parent can make children before its own setsid and after;
+//   - a child of another session is made by a sibling that is in it
+//     (CLONE_PARENT), if need be by a helper that stands for a leader that ended;
+//   - a process that its session's members outlived as orphans is made by a
+//     helper below a member, which then ends: the root adopts it.
+type treePlanner struct {
+	*Plan
+	children map[uint32][]*format.Process
+	session  map[uint32]int64 // of processes made so far, helpers too
+	siblings map[uint32][]uint32
+	used     map[uint32]bool // numbers of tasks, groups, sessions: not for helpers
+	next     uint32
+	late     []*format.Process
+}
+
+func newTreePlanner(p *Plan) *treePlanner {
+	t := &treePlanner{
+		Plan:     p,
+		children: map[uint32][]*format.Process{},
+		session:  map[uint32]int64{},
+		siblings: map[uint32][]uint32{},
+		used:     map[uint32]bool{},
+		next:     2,
+	}
+	for _, c := range p.Skeleton.Processes {
+		if c != p.Root {
+			t.children[c.Parent] = append(t.children[c.Parent], c)
+		}
+		t.used[c.Group], t.used[c.Session] = true, true
+		for _, k := range c.Tasks {
+			t.used[k.Tid] = true
+		}
+	}
+	for _, list := range t.children {
+		slices.SortFunc(list, func(a, b *format.Process) int { return int(a.Pid) - int(b.Pid) })
+	}
+	return t
+}
+
+func (t *treePlanner) run() error {
+	born := int64(t.OutsideSession)
+	t.session[t.Root.Pid] = born
+	if err := t.grow(t.Root, born); err != nil {
+		return err
+	}
+	if err := t.adoptLate(); err != nil {
+		return err
+	}
+	for _, p := range t.Skeleton.Processes {
+		if _, ok := t.session[p.Pid]; !ok {
+			return fmt.Errorf("process %d (%s) has no way from the container's first process: its parent is %d", p.Pid, name(p), p.Parent)
+		}
+	}
+	return t.groups()
+}
+
+// grow makes the children of a process that exists and is in session born.
+func (t *treePlanner) grow(p *format.Process, born int64) error {
+	rest := t.children[p.Pid]
+	make := func(c *format.Process, by uint32, sibling bool) error {
+		t.fork(c, by, sibling)
+		t.siblings[p.Pid] = append(t.siblings[p.Pid], c.Pid)
+		return t.grow(c, t.session[by])
+	}
+	// Those of the session it was born into, before it leaves it.
+	if p.Session == p.Pid {
+		var later []*format.Process
+		for _, c := range rest {
+			if want := t.birth(c); want == born && want != int64(p.Session) {
+				if err := make(c, p.Pid, false); err != nil {
+					return err
+				}
+				continue
+			}
+			later = append(later, c)
+		}
+		rest = later
+		t.setsid(p.Pid)
+	}
+	now := t.session[p.Pid]
+	var others []*format.Process
+	for _, c := range rest {
+		if want := t.birth(c); want == anySession || want == now {
+			if err := make(c, p.Pid, false); err != nil {
+				return err
+			}
+			continue
+		}
+		others = append(others, c)
+	}
+	for _, c := range others {
+		by, ok := t.memberOf(t.birth(c), p)
+		if !ok {
+			t.late = append(t.late, c)
+			continue
+		}
+		if err := make(c, by, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// birth is the session a process has to be born into: its own, or, if it leads
+// one, the one that its children kept from before.
+func (t *treePlanner) birth(p *format.Process) int64 {
+	if p.Session != p.Pid {
+		return int64(p.Session)
+	}
+	for _, c := range t.children[p.Pid] {
+		if c.Session != p.Pid && c.Session != c.Pid {
+			return int64(c.Session)
+		}
+	}
+	return anySession
+}
+
+// memberOf finds, or makes, a child of p that is in the session.
+func (t *treePlanner) memberOf(session int64, p *format.Process) (uint32, bool) {
+	for _, s := range t.siblings[p.Pid] {
+		if t.session[s] == session {
+			return s, true
+		}
+	}
+	if session <= 0 || t.Skeleton.Process(uint32(session)) != nil || session == int64(t.OutsideSession) {
+		return 0, false
+	}
+	if _, made := t.session[uint32(session)]; made {
+		return 0, false
+	}
+	h := uint32(session)
+	t.helper(h, p.Pid)
+	t.setsid(h)
+	t.siblings[p.Pid] = append(t.siblings[p.Pid], h)
+	t.Helpers = append(t.Helpers, Helper{h, p.Pid})
+	return h, true
+}
+
+// adoptLate makes those whose parent was never in their session: orphans that
+// the root adopted.
+func (t *treePlanner) adoptLate() error {
+	for len(t.late) > 0 {
+		before := len(t.late)
+		list := t.late
+		t.late = nil
+		for _, c := range list {
+			member, ok := t.anyMember(t.birth(c))
+			if !ok {
+				t.late = append(t.late, c)
+				continue
+			}
+			if c.Parent != t.Root.Pid {
+				return fmt.Errorf("process %d (%s) is in session %d, which its parent %d was never in; only the container's first process can adopt such a one at a restart", c.Pid, name(c), c.Session, c.Parent)
+			}
+			h := t.free()
+			t.helper(h, member)
+			t.fork(c, h, false)
+			t.Steps = append(t.Steps, Step{Kind: EndHelper, PID: h, By: member})
+			if err := t.grow(c, t.session[member]); err != nil {
+				return err
+			}
+		}
+		if len(t.late) == before {
+			c := t.late[0]
+			return fmt.Errorf("process %d (%s) is in session %d, and no process of the container can give it that", c.Pid, name(c), c.Session)
+		}
+	}
+	return nil
+}
+
+func (t *treePlanner) anyMember(session int64) (uint32, bool) {
+	for _, p := range t.Skeleton.Processes {
+		if s, made := t.session[p.Pid]; made && s == session && p.State != format.ProcessState_ZOMBIE {
+			return p.Pid, true
+		}
+	}
+	for _, h := range t.Helpers {
+		if t.session[h.PID] == session {
+			return h.PID, true
+		}
+	}
+	return 0, false
+}
+
+func (t *treePlanner) fork(c *format.Process, by uint32, sibling bool) {
+	t.Steps = append(t.Steps, Step{Kind: Fork, PID: c.Pid, By: by, Sibling: sibling, Share: t.share(c, by)})
+	t.session[c.Pid] = t.session[by]
+}
+
+func (t *treePlanner) helper(pid, by uint32) {
+	t.used[pid] = true
+	t.Steps = append(t.Steps, Step{Kind: Fork, PID: pid, By: by})
+	t.session[pid] = t.session[by]
+}
+
+func (t *treePlanner) setsid(pid uint32) {
+	t.Steps = append(t.Steps, Step{Kind: Setsid, PID: pid})
+	t.session[pid] = int64(pid)
+}
+
+// free is a number for a helper.
+func (t *treePlanner) free() uint32 {
+	for t.used[t.next] {
+		t.next++
+	}
+	t.used[t.next] = true
+	return t.next
+}
+
+// groups plans the process groups: leaders first, then members.
+func (t *treePlanner) groups() error {
+	var members []Join
+	made := map[uint32]bool{}
+	for _, h := range t.Helpers {
+		made[h.PID] = true
+	}
+	for _, p := range t.Skeleton.Processes {
+		g := p.Group
+		switch {
+		case g == 0 || g == t.OutsideGroup || g == p.Pid && p.Session == p.Pid:
+		case g == p.Pid:
+			t.Groups = append(t.Groups, Join{p.Pid, g})
+		default:
+			if t.Skeleton.Process(g) == nil && !made[g] {
+				// The leader ended: a helper leads until all have joined.
+				by, ok := t.anyMember(int64(p.Session))
+				if !ok {
+					return fmt.Errorf("process %d (%s) is in process group %d of session %d, which has no member that could make it", p.Pid, name(p), g, p.Session)
+				}
+				made[g] = true
+				t.helper(g, by)
+				t.Helpers = append([]Helper{{g, by}}, t.Helpers...)
+				t.Groups = append(t.Groups, Join{g, g})
+			}
+			members = append(members, Join{p.Pid, g})
+		}
+	}
+	t.Groups = append(t.Groups, members...)
+	return nil
+}
+
+func name(p *format.Process) string {
+	if len(p.Tasks) > 0 {
+		return p.Tasks[0].Name
+	}
+	return "?"
+}

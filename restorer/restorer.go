@@ -1,0 +1,142 @@
+// Package restorer tells the story of a restart: from an image to a container
+// that goes on where it stopped.
+package restorer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/progress"
+)
+
+// Options of a restart.
+type Options struct {
+	Name, LXCPath string // the container to recreate; LXC's own config says how
+	Native        bool   // without LXC, from the image alone
+	// Cgroup is where a native restart puts the tasks: a directory of a cgroup
+	// hierarchy, or a name below each. Empty: "lxc-checkpoint/NAME".
+	Cgroup   string
+	Pause    bool          // leave it frozen
+	Timeout  time.Duration // bounds each wait for a task; 0: 10 s
+	Workers  int           // that decompress; 0: as many as cores
+	Log      *slog.Logger  // nil: none
+	Progress *progress.Progress
+}
+
+// Stats are what a restart took.
+type Stats struct {
+	Processes   int           `json:"processes"`
+	Tasks       int           `json:"tasks"`
+	BytesPoured int64         `json:"bytes_poured"`
+	Plan        time.Duration `json:"plan_ns"`
+	Stage       time.Duration `json:"stage_ns"`
+	Build       time.Duration `json:"build_ns"`
+	Pour        time.Duration `json:"pour_ns"`
+	Finish      time.Duration `json:"finish_ns"`
+}
+
+// Restore recreates the container. Until the tasks are let go, an error leaves
+// nothing behind.
+func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, err error) {
+	// ptrace(2) ties tracees to the thread that seized them. The thread is not
+	// given back: it has children whose tracer it was.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	setDefaults(&o)
+	stats = new(Stats)
+	clock := newClock()
+
+	s, err := img.Skeleton()
+	if err != nil {
+		return nil, err
+	}
+	plan, err := NewPlan(s)
+	if err != nil {
+		return nil, fmt.Errorf("this statefile can't be restarted: %w", err)
+	}
+	if err := checkHost(s); err != nil {
+		return nil, err
+	}
+	stats.Plan = clock.lap()
+
+	r, err := begin(ctx, plan, o) // the first process, in its namespaces
+	if err != nil {
+		return nil, err
+	}
+	defer r.undo(&err) // until Go, a failure leaves nothing behind
+	stats.Stage = clock.lap()
+
+	// First all that several share and all that is inherited, then what is
+	// each one's own: a session must exist before its members, a descriptor
+	// before its copies, memory before the bytes in it.
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"make the processes", r.makeTree},
+		{"make the mappings", r.mapMemory},
+		{"make the descriptors", r.makeFiles},
+	} {
+		if err := step.do(); err != nil {
+			return nil, fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	stats.Build = clock.lap()
+
+	// Bytes come late: damage that shows only at the end of the statefile
+	// still finds nothing that runs.
+	poured, err := r.pour(ctx, img)
+	if err != nil {
+		return nil, err
+	}
+	stats.BytesPoured, stats.Pour = poured, clock.lap()
+
+	if err := r.finish(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := r.letGo(); err != nil {
+		return nil, err
+	}
+	stats.Finish = clock.lap()
+	stats.Processes, stats.Tasks = len(s.Processes), len(r.tasks)
+	return stats, nil
+}
+
+func setDefaults(o *Options) {
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.NumCPU()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// errUndone marks nothing by itself: it is joined to what went wrong.
+func undone(err, undo error) error {
+	if undo == nil {
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("and not all of the half-built container could be removed: %w", undo))
+}
+
+type clock struct{ last time.Time }
+
+func newClock() *clock { return &clock{time.Now()} }
+
+func (c *clock) lap() time.Duration {
+	now := time.Now()
+	d := now.Sub(c.last)
+	c.last = now
+	return d
+}

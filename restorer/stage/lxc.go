@@ -1,0 +1,244 @@
+package stage
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/container"
+	"lxc-checkpoint/restorer/stub"
+)
+
+// lxc has stock lxc-start make the container from its own config, with our stub
+// as its init: so the monitor, console, network and cgroups are LXC's own, and
+// its tools work on the restarted container as on any other.
+//
+// The stub gets into the container as a bind mount, under a name that is new
+// each time; mount and file are gone before anything is built.
+type lxc struct {
+	Need
+	name, path string
+	dir        string // of the stub's file on the host
+	target     string // of the mount in the container
+	pid        int    // the first process
+}
+
+// NewLXC restarts the container of that name below lxcpath (empty: LXC's
+// default).
+func NewLXC(name, lxcpath string, n Need) Stage {
+	if lxcpath == "" {
+		lxcpath = container.DefaultLXCPath()
+	}
+	return &lxc{Need: n, name: name, path: lxcpath}
+}
+
+func (l *lxc) Begin(ctx context.Context) (*stub.Task, error) {
+	state, _, err := container.Query(ctx, l.name, l.path)
+	if err != nil {
+		return nil, err
+	}
+	if state != container.Stopped {
+		return nil, fmt.Errorf("container %s is %s: stop it first (lxc-stop -n %s)", l.name, state, l.name)
+	}
+	if err := l.writeProgram(); err != nil {
+		return nil, fmt.Errorf("write the restart's first program: %w", err)
+	}
+	defer os.RemoveAll(l.dir)
+	if err := l.start(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.waitForProgram(ctx); err != nil {
+		return nil, err
+	}
+	t, err := l.seize(ctx, l.pid)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.removeProgram(t); err != nil {
+		return nil, fmt.Errorf("remove the restart's first program from container %s: %w", l.name, err)
+	}
+	return t, nil
+}
+
+func (l *lxc) writeProgram() (err error) {
+	if l.dir, err = os.MkdirTemp("", "lxc-restart-"); err != nil {
+		return err
+	}
+	// An unprivileged container's init is somebody else.
+	if err := os.Chmod(l.dir, 0o755); err != nil {
+		return err
+	}
+	l.target = "/.lxc-restart-" + strings.ToLower(rand.Text()[:8])
+	if err := os.WriteFile(l.program(), stub.ELF(), 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(l.program(), 0o755)
+}
+
+func (l *lxc) program() string { return filepath.Join(l.dir, "init") }
+
+// start runs lxc-start, which returns when the container runs.
+func (l *lxc) start(ctx context.Context) error {
+	entry := fmt.Sprintf("lxc.mount.entry=%s %s none bind,ro,create=file 0 0", escape(l.program()), escape(l.target[1:]))
+	cmd := exec.CommandContext(ctx, "lxc-start", "-n", l.name, "-P", l.path, "-d", "-s", entry, "--", l.target)
+	// Its own session: a signal to the restart from a terminal is ours to handle.
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	out, err := l.output(cmd)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("lxc-start is not installed; to restart without LXC use --native: %w", err)
+	}
+	if out == "" {
+		out = "its log says more: lxc-start -n " + l.name + " -F -l INFO"
+	}
+	return fmt.Errorf("lxc-start could not make container %s (%w): %s", l.name, err, out)
+}
+
+// output runs a command with a file for what it prints: a pipe would be waited
+// for as long as the monitor, which inherits it, lives.
+func (l *lxc) output(cmd *exec.Cmd) (string, error) {
+	f, err := os.CreateTemp(l.dir, "output-")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	cmd.Stdout, cmd.Stderr = f, f
+	runErr := cmd.Run()
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		return "", err
+	}
+	if len(b) > 2000 {
+		b = b[:2000]
+	}
+	return oneLine(b), runErr
+}
+
+// escape writes a path as fstab(5) wants it.
+func escape(path string) string {
+	return strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`).Replace(path)
+}
+
+// waitForProgram waits until the first process has executed our program: LXC
+// calls the container running just before.
+func (l *lxc) waitForProgram(ctx context.Context) error {
+	var want unix.Stat_t
+	if err := unix.Stat(l.program(), &want); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(l.Timeout)
+	for {
+		state, pid, err := container.Query(ctx, l.name, l.path)
+		if err != nil {
+			return err
+		}
+		if pid > 0 {
+			l.pid = pid
+			var have unix.Stat_t
+			if err := unix.Stat(fmt.Sprintf("/proc/%d/exe", pid), &have); err == nil && have.Dev == want.Dev && have.Ino == want.Ino {
+				return nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("LXC has started container %s (state %s), but its first process does not run the restart's program; does a hook or security profile of its config forbid it? (lxc-start -n %s -F -l INFO)", l.name, state, l.name)
+		}
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// removeProgram takes the mount and the file below it away, from inside.
+func (l *lxc) removeProgram(t *stub.Task) error {
+	addr, _ := t.Scratch()
+	if err := t.Write(addr, append([]byte(l.target), 0)); err != nil {
+		return err
+	}
+	if _, err := t.Call(unix.SYS_UMOUNT2, addr, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount %s: %w", l.target, err)
+	}
+	if _, err := t.Call(unix.SYS_UNLINKAT, atFdcwd, addr, 0); err != nil && !errors.Is(err, unix.EROFS) {
+		return fmt.Errorf("unlink %s: %w", l.target, err)
+	}
+	return nil
+}
+
+// atFdcwd is AT_FDCWD as a system call's argument.
+const atFdcwd = ^uint64(99)
+
+func (l *lxc) container(ctx context.Context) (*container.Container, error) {
+	return container.ByName(ctx, l.name, l.path)
+}
+
+func (l *lxc) Freeze(ctx context.Context, detach func() error) error {
+	c, err := l.container(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Announce(ctx, container.Freezing); err != nil {
+		return err
+	}
+	short, cancel := context.WithTimeout(ctx, l.Timeout)
+	defer cancel()
+	if err := c.Freezer.Freeze(short); err != nil {
+		return err
+	}
+	if err := detach(); err != nil {
+		return err
+	}
+	return c.Announce(ctx, container.Frozen)
+}
+
+func (l *lxc) Running(context.Context) error { return nil }
+
+// Undo waits until LXC has noticed the end of its container and cleaned up.
+func (l *lxc) Undo() error {
+	if l.dir != "" {
+		os.RemoveAll(l.dir)
+	}
+	deadline := time.Now().Add(l.Timeout)
+	for {
+		state, pid, err := container.Query(context.Background(), l.name, l.path)
+		if err == nil && state == container.Stopped {
+			l.removeFile()
+			return nil
+		}
+		// One that lxc-start made and that was not taken over yet is killed
+		// here; never one that ran before us.
+		if l.pid != 0 && pid == l.pid {
+			unix.Kill(pid, unix.SIGKILL)
+		} else if l.pid == 0 && l.target == "" {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("container %s is still %s: lxc-stop -k -n %s", l.name, state, l.name)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// removeFile removes the mount point that LXC made in the root file system, if
+// the container ended before that was done from inside.
+func (l *lxc) removeFile() {
+	rootfs := l.Skeleton.Container.Rootfs
+	if i := strings.Index(rootfs, ":"); i >= 0 && !strings.HasPrefix(rootfs, "/") {
+		rootfs = rootfs[i+1:]
+	}
+	if l.target == "" || rootfs == "" {
+		return
+	}
+	if s, err := os.Lstat(rootfs + l.target); err == nil && s.Mode().IsRegular() && s.Size() == 0 {
+		os.Remove(rootfs + l.target)
+	}
+}

@@ -1,0 +1,188 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/freezer"
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/restorer/stub"
+)
+
+// native makes the first process without LXC: a helper in the cgroup clones it
+// into new namespaces of the kinds that the container had of its own.
+type native struct {
+	Need
+	cgroup string
+	dirs   []string // cgroups that the tasks are in; the first can be frozen
+	made   []string // those of them that did not exist before
+	helper int
+}
+
+// NewNative restarts without LXC. cgroup is an absolute directory of a cgroup
+// hierarchy, or a path below each; empty: lxc-checkpoint/NAME.
+func NewNative(name, cgroup string, n Need) Stage {
+	if cgroup == "" {
+		if name == "" {
+			name = "restart-" + strconv.Itoa(os.Getpid())
+		}
+		cgroup = "lxc-checkpoint/" + name
+	}
+	return &native{Need: n, cgroup: cgroup}
+}
+
+const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+
+func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
+	if err := n.makeCgroups(); err != nil {
+		return nil, err
+	}
+	pid, err := startProgram()
+	if err != nil {
+		return nil, fmt.Errorf("start the restart's first process: %w", err)
+	}
+	n.helper = pid
+	for _, dir := range n.dirs {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+			return nil, fmt.Errorf("put process %d into cgroup %s: %w", pid, dir, err)
+		}
+	}
+	helper, err := n.seize(ctx, pid)
+	if err != nil {
+		return nil, err
+	}
+	// A sibling of the helper: our own child, with the number that the image
+	// wants, 1 in a pid namespace of its own.
+	flags := n.Skeleton.Container.CloneFlags
+	if other := flags &^ namespaceFlags; other != 0 {
+		return nil, fmt.Errorf("the container has a namespace of a kind that a native restart does not make (clone flag %#x)", other)
+	}
+	root, err := helper.Fork(flags|unix.CLONE_PARENT, 0, int(n.Skeleton.Container.RootPid))
+	if err != nil {
+		return nil, fmt.Errorf("make the container's first process: %w", err)
+	}
+	if err := helper.Kill(ctx); err != nil {
+		return nil, err
+	}
+	n.helper = 0
+	return root, nil
+}
+
+// startProgram starts the stub program; its standard descriptors are
+// /dev/null. It stays in our session: the first process keeps that if the
+// image's was from outside.
+func startProgram() (int, error) {
+	exe, err := program()
+	if err != nil {
+		return 0, err
+	}
+	defer exe.Close()
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	fd := null.Fd()
+	return syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), []string{"lxc-restart"}, &syscall.ProcAttr{
+		Dir: "/", Files: []uintptr{fd, fd, fd}})
+}
+
+// makeCgroups finds or makes the tasks' cgroups. The one that can be frozen
+// comes first.
+func (n *native) makeCgroups() error {
+	dirs := []string{n.cgroup}
+	if !strings.HasPrefix(n.cgroup, "/") {
+		var err error
+		if dirs, err = underHierarchies(n.cgroup); err != nil {
+			return err
+		}
+	}
+	for _, dir := range dirs {
+		if err := n.makeCgroup(dir); err != nil {
+			return err
+		}
+	}
+	if _, err := freezer.Open(dirs[0]); err != nil {
+		return err
+	}
+	n.dirs = dirs
+	return nil
+}
+
+func underHierarchies(name string) ([]string, error) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var v1, v2 string
+	for _, m := range procfs.ParseCgroupMounts(string(text)) {
+		switch {
+		case m.HasController("freezer"):
+			v1 = m.Mountpoint
+		case m.Version == 2:
+			v2 = m.Mountpoint
+		}
+	}
+	var dirs []string
+	for _, mount := range []string{v1, v2} {
+		if mount != "" {
+			dirs = append(dirs, filepath.Join(mount, name))
+		}
+	}
+	if len(dirs) == 0 {
+		return nil, errors.New("no cgroup hierarchy with a freezer is mounted: mount -t cgroup2 none /sys/fs/cgroup, or name a cgroup with --cgroup")
+	}
+	return dirs, nil
+}
+
+func (n *native) makeCgroup(dir string) error {
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil {
+			break
+		}
+		n.made = append(n.made, at)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make cgroup %s: %w", dir, err)
+	}
+	return nil
+}
+
+func (n *native) Freeze(ctx context.Context, detach func() error) error {
+	f, err := freezer.Open(n.dirs[0])
+	if err != nil {
+		return err
+	}
+	short, cancel := context.WithTimeout(ctx, n.Timeout)
+	defer cancel()
+	if err := f.Freeze(short); err != nil {
+		return err
+	}
+	return detach()
+}
+
+func (n *native) Running(context.Context) error { return nil }
+
+func (n *native) Undo() error {
+	if n.helper != 0 {
+		if err := unix.Kill(n.helper, unix.SIGKILL); err == nil {
+			var s unix.WaitStatus
+			unix.Wait4(n.helper, &s, unix.WALL, nil)
+		}
+	}
+	var first error
+	for _, dir := range n.made {
+		if err := unix.Rmdir(dir); err != nil && !errors.Is(err, unix.ENOENT) && first == nil {
+			first = fmt.Errorf("remove cgroup %s: %w", dir, err)
+		}
+	}
+	return first
+}

@@ -1,0 +1,50 @@
+#!/bin/bash
+# Everything that is said about the code without running it.
+# Usage: lint.sh STATICCHECK-PACKAGE@VERSION
+set -euo pipefail
+cd "$(dirname "$0")/.."
+failed=0
+
+say() { echo "lint: $*"; }
+fail() { echo "lint: $*" >&2; failed=1; }
+
+unformatted=$(gofmt -l .)
+[ -z "$unformatted" ] || fail "not formatted (gofmt -w): $unformatted"
+
+for arch in amd64 arm64; do
+	say "go vet, $arch"
+	GOARCH=$arch go vet ./... || fail "go vet has complaints ($arch)"
+done
+
+say "staticcheck, amd64 and arm64"
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+GOBIN=$tools go install "$1"
+for arch in amd64 arm64; do
+	GOARCH=$arch "$tools/staticcheck" ./... || fail "staticcheck has complaints ($arch)"
+done
+
+say "generated code"
+if command -v protoc >/dev/null; then
+	test/generate.sh "$tools"
+	cmp "$tools/statefile.pb.go" image/format/statefile.pb.go ||
+		fail "image/format/statefile.pb.go does not come from statefile.proto: run make generate"
+elif [ "${CI:-}" = true ]; then
+	fail "protoc is missing"
+else
+	say "protoc is missing (Debian: protobuf-compiler): generated code was not compared"
+fi
+
+say "modules"
+go mod verify >/dev/null || fail "a module is not what go.sum says"
+if ! diff <(go mod edit -json | grep -o '"Path": "[^"]*"' | cut -d'"' -f4 | tail -n +2 | sort) \
+	<(grep -o '^| `[^`]*`' docs/dependencies.md | tr -d '|` ' | sort) >/dev/null; then
+	fail "docs/dependencies.md does not list exactly the modules of go.mod"
+fi
+
+say "shell scripts"
+for script in .ci/run test/*.sh; do
+	bash -n "$script" || fail "$script is no bash"
+done
+
+exit $failed

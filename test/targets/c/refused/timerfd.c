@@ -1,0 +1,10 @@
+// refused: process 2 \(timerfd\), descriptor 50: timerfd
+#include "../target.h"
+#include <sys/timerfd.h>
+
+static void target(void)
+{
+	must(dup2(timerfd_create(CLOCK_MONOTONIC, 0), 50) == 50);
+	ready();
+	check(fcntl(50, F_GETFD) == 0, "it is closed");
+}

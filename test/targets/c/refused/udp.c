@@ -1,0 +1,10 @@
+// refused: process 2 \(udp\), descriptor 50: .*UDP
+#include "../target.h"
+#include "../net.h"
+
+static void target(void)
+{
+	must(dup2(socket(AF_INET, SOCK_DGRAM, 0), 50) == 50);
+	ready();
+	check(fcntl(50, F_GETFD) == 0, "it is closed");
+}

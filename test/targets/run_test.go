@@ -1,0 +1,189 @@
+package targets
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/test/harness"
+)
+
+// run is one target that runs in its container.
+type run struct {
+	t       *testing.T
+	name    string
+	source  string
+	tree    *harness.Tree
+	dir     string // of statefiles
+	cgroups []*harness.Cgroup
+	next    int // which hierarchy the next cgroup is in
+}
+
+// start starts a target and waits until it is ready. A target that finds that
+// the machine lacks what it is about skips the test.
+func start(t *testing.T, name, source, program string, number int) *run {
+	t.Helper()
+	r := &run{t: t, name: name, source: source, dir: t.TempDir(), next: number}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := harness.Remove(r.tree, r.cgroups...); err != nil {
+			t.Error(err)
+		}
+	})
+	tree, err := harness.Start(dir, r.cgroup(), program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.tree = tree
+	if _, err := tree.AwaitFile("ready", 20*time.Second); err != nil {
+		if result, e := tree.AwaitFile("result", 0); e == nil {
+			if reason, ok := strings.CutPrefix(result, "skip: "); ok {
+				t.Skip(reason)
+			}
+			t.Fatalf("before the checkpoint: %s", result)
+		}
+		t.Fatalf("before the checkpoint: %v", err)
+	}
+	return r
+}
+
+// cgroup makes a cgroup for the container; where the machine has both freezers,
+// they take turns.
+func (r *run) cgroup() *harness.Cgroup {
+	r.t.Helper()
+	hierarchies := need.Freezers()
+	name := fmt.Sprintf("%s-%d", strings.ReplaceAll(r.t.Name(), "/", "-"), len(r.cgroups))
+	c, err := harness.NewCgroup(hierarchies[r.next%len(hierarchies)], name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.next++
+	r.cgroups = append(r.cgroups, c)
+	return c
+}
+
+func (r *run) statefile(suffix string) string {
+	return filepath.Join(r.dir, r.name+"."+suffix)
+}
+
+// verify checks a statefile with our own command, and with stock zstd.
+func (r *run) verify(file string) {
+	r.t.Helper()
+	if s, err := os.Stat(file); err != nil || s.Mode() != 0o600 {
+		r.t.Fatalf("statefile: %v, mode %v", err, s.Mode())
+	}
+	got := harness.Run(r.t, harness.Tool(r.t, "lxc-statefile"), "verify", file)
+	if got.Code != 0 {
+		r.t.Fatalf("the statefile is not as it should be: %v", got)
+	}
+	if need.Zstd.Missing() == nil {
+		harness.Must(r.t, "zstd", "-q", "-t", file)
+	}
+	files, _ := filepath.Glob(filepath.Join(r.dir, ".*"))
+	if len(files) > 0 {
+		r.t.Errorf("files were left: %v", files)
+	}
+}
+
+// judge asks the target how it finds its world.
+func (r *run) judge() {
+	r.t.Helper()
+	if err := r.tree.Trigger("go"); err != nil {
+		r.t.Fatal(err)
+	}
+	result, err := r.tree.AwaitFile("result", 30*time.Second)
+	if err != nil {
+		r.t.Fatalf("afterwards: %v", err)
+	}
+	if result != "pass" {
+		r.t.Errorf("afterwards: %s", result)
+	}
+}
+
+// wants are the lines "// refused: REGEXP" of a target's source.
+func (r *run) wants() []*regexp.Regexp {
+	text, err := os.ReadFile(r.source)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var wants []*regexp.Regexp
+	for line := range strings.Lines(string(text)) {
+		if want, ok := strings.CutPrefix(line, "// refused: "); ok {
+			wants = append(wants, regexp.MustCompile("(?m)^lxc-checkpoint: .*"+strings.TrimSpace(want)))
+		}
+	}
+	if len(wants) == 0 {
+		r.t.Fatalf("%s has no line \"// refused: \"", r.source)
+	}
+	return wants
+}
+
+var (
+	built string // directory of the programs, removed at the end
+	once  sync.Once
+)
+
+// programs returns the directory of the built targets: as given by
+// LXC_CHECKPOINT_TARGETS, or built now.
+func programs(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("LXC_CHECKPOINT_TARGETS"); dir != "" {
+		return dir
+	}
+	need.Check(t, need.CC, need.LibC)
+	once.Do(func() {
+		dir, err := os.MkdirTemp("", "lxc-checkpoint-targets-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		built = dir
+		if err := build(dir); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return built
+}
+
+func build(dir string) error {
+	sources, _ := filepath.Glob("c/*.c")
+	refused, _ := filepath.Glob("c/refused/*.c")
+	errs := make(chan error)
+	limit := make(chan struct{}, runtime.NumCPU())
+	all := append(sources, refused...)
+	for _, source := range all {
+		go func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			errs <- compile(source, filepath.Join(dir, strings.TrimSuffix(source, ".c")))
+		}()
+	}
+	var first error
+	for range all {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func compile(source, program string) error {
+	if err := os.MkdirAll(filepath.Dir(program), 0o755); err != nil {
+		return err
+	}
+	out, err := exec.Command("gcc", "-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static", "-pthread", "-o", program, source).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("gcc %s: %w\n%s", source, err, out)
+	}
+	return nil
+}

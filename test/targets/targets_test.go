@@ -1,0 +1,116 @@
+// Package targets checkpoints and restarts small C programs that judge
+// themselves, each about one fact (c/*.c; c/target.h has the protocol), and
+// sees that what can't be taken is refused by name (c/refused/*.c).
+package targets
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/test/harness"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		os.RemoveAll(built)
+	}
+	if left := harness.Leftovers(); len(left) > 0 {
+		fmt.Println("left behind:", left)
+		code = 1
+	}
+	tally.print()
+	os.Exit(code)
+}
+
+// TestAlone: a target passes when nothing happens to it.
+func TestAlone(t *testing.T) {
+	for _, dir := range []string{"c", "c/refused"} {
+		each(t, dir, func(_ *testing.T, r *run) { r.judge() })
+	}
+}
+
+// TestKill: checkpoint with -k, restart natively, and both once more from what
+// was restarted.
+func TestKill(t *testing.T) {
+	each(t, "c", func(t *testing.T, r *run) {
+		for round := range 2 {
+			file := r.statefile(fmt.Sprint(round))
+			processes := len(r.tree.Cgroup.Processes())
+			harness.Silent(t, "lxc-checkpoint", "--cgroup="+r.tree.Cgroup.Dir, "-S", file, "-k")
+			if err := r.tree.Pids(0, 5*time.Second); err != nil {
+				t.Fatalf("killed, but: %v", err)
+			}
+			r.verify(file)
+			r.tree.Move(r.cgroup())
+			harness.Silent(t, "lxc-restart", "--native", "--cgroup="+r.tree.Cgroup.Dir, "-n", r.name, "-S", file)
+			if now := len(r.tree.Cgroup.Processes()); now != processes {
+				t.Errorf("%d processes were restarted, %d were checkpointed", now, processes)
+			}
+		}
+		r.judge()
+	})
+}
+
+// TestLive: three checkpoints of a container that goes on.
+func TestLive(t *testing.T) {
+	each(t, "c", func(t *testing.T, r *run) {
+		for round := range 3 {
+			file := r.statefile(fmt.Sprint(round))
+			harness.Silent(t, "lxc-checkpoint", "--cgroup="+r.tree.Cgroup.Dir, "-S", file)
+			if round == 0 {
+				r.verify(file)
+			}
+		}
+		r.judge()
+	})
+}
+
+// TestRefused: what can't be taken is named; nothing is written, and the
+// program does not notice.
+func TestRefused(t *testing.T) {
+	each(t, "c/refused", func(t *testing.T, r *run) {
+		file := r.statefile("refused")
+		got := harness.Run(t, harness.Tool(t, "lxc-checkpoint"), "--cgroup="+r.tree.Cgroup.Dir, "-S", file, "-k", "--timeout=2")
+		if got.Code != 1 {
+			t.Errorf("not refused: %v", got)
+		}
+		for _, want := range r.wants() {
+			if !want.MatchString(got.Stderr) {
+				t.Errorf("no line of the message matches %q:\n%s", want, got.Stderr)
+			}
+		}
+		if !strings.Contains(got.Stderr, "nothing was written") || !strings.Contains(got.Stderr, "runs") {
+			t.Errorf("the message does not say how things stand now:\n%s", got.Stderr)
+		}
+		if files, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "*")); len(files) > 0 {
+			t.Errorf("files were left: %v", files)
+		}
+		r.judge()
+	})
+}
+
+// each runs a test for every target of a directory, two at a time.
+func each(t *testing.T, dir string, test func(*testing.T, *run)) {
+	need.Check(t, need.Root, need.Freezer)
+	sources, err := filepath.Glob(filepath.Join(dir, "*.c"))
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("no targets in %s: %v", dir, err)
+	}
+	programs := programs(t)
+	for i, source := range sources {
+		name := strings.TrimSuffix(filepath.Base(source), ".c")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kind := strings.TrimPrefix(strings.SplitN(t.Name(), "/", 2)[0], "Test")
+			defer tally.add(t, kind, name)
+			r := start(t, name, source, filepath.Join(programs, dir, name), i)
+			test(t, r)
+		})
+	}
+}

@@ -1,0 +1,24 @@
+package tracee
+
+import "golang.org/x/sys/unix"
+
+// mend changes the result of an interrupted call that has no restart code of
+// its own; false if there is nothing to change. All of these have done nothing
+// when they return EINTR.
+func (r *Registers) mend() bool {
+	nr, in := r.Syscall()
+	if !in || r.Result() != -int64(unix.EINTR) {
+		return false
+	}
+	switch nr {
+	case unix.SYS_EPOLL_WAIT, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, // ep_poll, fs/eventpoll.c
+		unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, // __do_semtimedop, ipc/sem.c
+		unix.SYS_RT_SIGTIMEDWAIT, // kernel/signal.c
+		// Sockets with SO_RCVTIMEO (sock_intr_errno, include/net/sock.h).
+		unix.SYS_READ, unix.SYS_READV, unix.SYS_RECVFROM, unix.SYS_RECVMSG,
+		unix.SYS_ACCEPT, unix.SYS_ACCEPT4:
+		r.SetResult(-erestartNoHand)
+		return true
+	}
+	return false
+}
