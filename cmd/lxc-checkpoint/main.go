@@ -113,7 +113,7 @@ func checkpoint(ctx context.Context, o *options, c *container.Container, out out
 	defer shown.Done()
 	w := writer.New(out, writer.Options{})
 	stats, err := dumper.Dump(ctx, c, w, dumper.Options{
-		After: o.after(), Timeout: o.timeout.Duration, Log: log, Progress: shown,
+		After: o.after(), Timeout: o.timeout.Duration, Tool: cli.Version, Log: log, Progress: shown,
 		// What this host could not restart is never killed.
 		Check: restorer.CheckPlan,
 	})

@@ -16,13 +16,17 @@ func (w *walk) locate(f *file) (*format.FileIdentity, error) {
 	if f.stat.Nlink == 0 || strings.HasSuffix(path, " (deleted)") {
 		return nil, f.refuse("deleted file "+strings.TrimSuffix(path, " (deleted)"), "its content is nowhere but in the kernel, and is not checkpointed yet", "have the program close it, or end it, before the checkpoint")
 	}
-	if !w.mounts[f.info.MountID] {
-		return nil, f.refuse("file "+path, "it is on a mount that the container does not have", "open it from inside the container, or end the process")
-	}
+	// A file that was opened outside the container (the log that somebody has
+	// redirected its output to) comes back all the same, through the
+	// container's own mount, if that shows it at the same path.
+	foreign := !w.mounts[f.info.MountID]
 	fd, err := unix.Openat2(w.root, path, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT,
 	})
 	gone := func(how string) error {
+		if foreign {
+			return f.refuse("file "+path, "it is on a mount that the container does not have", "open it from inside the container, or end the process")
+		}
 		return f.refuse("file "+path, how+", so a restart could not find it", "put it back, or end the process")
 	}
 	switch {
@@ -38,6 +42,15 @@ func (w *walk) locate(f *file) (*format.FileIdentity, error) {
 	}
 	if now.Dev != f.stat.Dev || now.Ino != f.stat.Ino {
 		return nil, gone("another file has that path now")
+	}
+	if foreign && f.access() != unix.O_RDONLY {
+		var fs unix.Statfs_t
+		if err := unix.Fstatfs(fd, &fs); err != nil {
+			return nil, err
+		}
+		if fs.Flags&unix.ST_RDONLY != 0 {
+			return nil, f.refuse("file "+path, "it was opened for writing outside the container, where it is read-only", "open it from inside the container, or end the process")
+		}
 	}
 	return identityOf(path, &f.stat), nil
 }

@@ -125,6 +125,8 @@ func makeShared(size uint64) (int, error) {
 	return unix.Open(fmt.Sprintf("/proc/self/map_files/%x-%x", start, start+length), unix.O_RDWR|unix.O_CLOEXEC, 0)
 }
 
+func alignUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
+
 // Close closes our copies.
 func (b *Backing) Close() {
 	for _, fd := range b.local {

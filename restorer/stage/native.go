@@ -69,7 +69,7 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the container's first process: %w", err)
 	}
-	if err := helper.Kill(ctx); err != nil {
+	if err := helper.Kill(); err != nil {
 		return nil, err
 	}
 	n.helper = 0

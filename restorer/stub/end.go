@@ -1,7 +1,6 @@
 package stub
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -56,7 +55,7 @@ func (p *Task) Become(s unix.WaitStatus) error {
 	if err := p.Write(p.area.data(), b); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
+	ctx, cancel := p.limit()
 	defer cancel()
 	if _, err := p.Thread.RunBatch(ctx, p.area.Start, p.area.data(), 1); err == nil {
 		return errors.New("it did not end")
@@ -72,7 +71,7 @@ func (p *Task) dieBy(sig unix.Signal) error {
 	if err := p.setLimit(unix.RLIMIT_CORE, unix.Rlimit{}); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
+	ctx, cancel := p.limit()
 	defer cancel()
 	if err := p.Thread.SetSignalMask(^(uint64(1) << (sig - 1))); err != nil {
 		return err

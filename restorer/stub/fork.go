@@ -68,7 +68,9 @@ func (p *Task) adopt(tid int) (*Task, error) {
 		return nil, fmt.Errorf("the kernel did not tell the number of a new task of %d", p.PID())
 	}
 	t := tracee.Attached(tid)
-	stop, err := t.Wait(p.ctx)
+	ctx, cancel := p.limit()
+	defer cancel()
+	stop, err := t.Wait(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,14 +83,16 @@ func (p *Task) adopt(tid int) (*Task, error) {
 // End kills a process that was needed only for a while and waits, as its
 // parent, for it. pid is its number in the container.
 func (p *Task) End(parent *Task, pid int) error {
-	if err := p.Kill(p.ctx); err != nil {
+	if err := p.Kill(); err != nil {
 		return err
 	}
 	return parent.Reap(pid)
 }
 
 // Kill kills the process and takes the tracer's share of its end.
-func (p *Task) Kill(ctx context.Context) error {
+func (p *Task) Kill() error {
+	ctx, cancel := p.limit()
+	defer cancel()
 	if err := unix.Kill(p.PID(), unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}

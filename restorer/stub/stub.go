@@ -56,9 +56,9 @@ type Task struct {
 // Begin takes over the first task, which runs ELF and is stopped: makes the
 // area in it, moves the vdso there, unmaps everything else, blocks all signals
 // and opens the control socket. highest is the highest descriptor number that
-// the image uses.
-func Begin(ctx context.Context, t *tracee.Thread, area Area, highest int) (*Task, error) {
-	f := &Family{ctx: ctx, area: area, socket: -1, control: highest + controlUp, base: highest + controlUp + 1}
+// the image uses; timeout bounds each wait for a task of the family.
+func Begin(ctx context.Context, t *tracee.Thread, area Area, highest int, timeout time.Duration) (*Task, error) {
+	f := &Family{ctx: ctx, timeout: timeout, area: area, socket: -1, control: highest + controlUp, base: highest + controlUp + 1}
 	p := &Task{Family: f, Thread: t}
 	if err := p.makeArea(); err != nil {
 		return nil, fmt.Errorf("prepare the restart's first process %d: %w", t.TID(), err)
@@ -76,7 +76,9 @@ func Begin(ctx context.Context, t *tracee.Thread, area Area, highest int) (*Task
 }
 
 func (p *Task) makeArea() error {
-	r, err := p.Thread.Remote(p.ctx)
+	ctx, cancel := p.limit()
+	defer cancel()
+	r, err := p.Thread.Remote(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,6 +93,11 @@ func (p *Task) makeArea() error {
 		}
 	}
 	return r.Write(p.area.Start, tracee.BatchCode)
+}
+
+// limit bounds a wait for a task.
+func (f *Family) limit() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(f.ctx, f.timeout)
 }
 
 // PID is the task's number on the host.
@@ -139,7 +146,7 @@ func (p *Task) run(calls []tracee.Call) (child int, err error) {
 }
 
 func (p *Task) batch(n int) (child int, err error) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.timeout)
+	ctx, cancel := p.limit()
 	defer cancel()
 	return p.Thread.RunBatch(ctx, p.area.Start, p.area.data(), n)
 }

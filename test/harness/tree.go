@@ -3,6 +3,7 @@ package harness
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,10 @@ type Tree struct {
 // dir. It begins only when it is in the cgroup.
 func Start(dir string, cgroup *Cgroup, program string, args ...string) (*Tree, error) {
 	becomeReaper()
+	// What our own caller has left open must not get into the container.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, err
+	}
 	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,164 @@
+// Package dumper tells the story of a checkpoint: from a running container to
+// a complete statefile.
+package dumper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"lxc-checkpoint/container"
+	"lxc-checkpoint/dumper/memory"
+	"lxc-checkpoint/dumper/ptrace"
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/image/writer"
+	"lxc-checkpoint/progress"
+)
+
+// After says what becomes of the container after the checkpoint.
+type After = ptrace.After
+
+// What becomes of the container.
+const (
+	Continue = ptrace.Thaw  // it goes on; or stays frozen, if it was
+	Kill     = ptrace.Kill  // every process of it is killed
+	Pause    = ptrace.Pause // it stands frozen, as lxc-freeze leaves it
+)
+
+// Options of a checkpoint.
+type Options struct {
+	After    After
+	Timeout  time.Duration // bounds each wait for the container; 0: 10 s
+	Workers  int           // that read and compress; 0: as many as cores
+	Tool     string        // version of the program, for the header
+	Log      *slog.Logger  // nil: none
+	Progress *progress.Progress
+	// Check looks at the skeleton before anything is written; an error of it
+	// ends the checkpoint. nil: none.
+	Check func(*format.Skeleton) error
+}
+
+// Stats are what a checkpoint took.
+type Stats struct {
+	Processes    int           `json:"processes"`
+	Tasks        int           `json:"tasks"`
+	Pages        memory.Counts `json:"pages"`
+	BytesRead    uint64        `json:"bytes_read"`    // of memory
+	BytesWritten int64         `json:"bytes_written"` // of the statefile
+	// Stopped is how long nothing of the container ran: from the order to
+	// freeze until it was let go, killed or left frozen. The others are steps
+	// of it.
+	Stopped time.Duration `json:"stopped_ns"`
+	Hold    time.Duration `json:"hold_ns"`   // freeze it and attach to every task
+	Look    time.Duration `json:"look_ns"`   // find out everything but the bytes
+	Write   time.Duration `json:"write_ns"`  // write that, and the bytes
+	Commit  time.Duration `json:"commit_ns"` // until they are on the disk
+	Finish  time.Duration `json:"finish_ns"` // let it go, kill it or leave it frozen
+}
+
+// Dump writes the state of a running container to w. An error leaves the
+// container as it was before; what of it can't be saved is a refusal.List,
+// and then not a byte was written. The container is killed or paused only
+// when w is complete and durable (writer.Commit).
+func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Options) (stats *Stats, err error) {
+	setDefaults(&o)
+	stats = new(Stats)
+	clock := newClock()
+
+	held, err := ptrace.Hold(ctx, c, o.Timeout) // freeze, seize every thread, thaw: nothing runs
+	if err != nil {
+		return nil, err
+	}
+	defer held.Release(&err) // lets go on every path
+	stats.Hold = clock.lap()
+
+	s, contents, err := look(ctx, c, held, o) // everything but the bytes; all refusals at once
+	if err != nil {
+		return nil, err
+	}
+	if o.Check != nil {
+		if err := o.Check(s); err != nil {
+			return nil, fmt.Errorf("this could not be restarted: %w", err)
+		}
+	}
+	stats.Look = clock.lap()
+
+	// First the skeleton, then the bytes: a restart from a pipe builds the
+	// processes before the memory for them arrives.
+	o.Progress.SetTotal(contents.Estimate())
+	if err := w.Skeleton(s); err != nil {
+		return nil, err
+	}
+	if stats.Pages, err = contents.Pump(ctx, w, o.Workers, o.Progress); err != nil {
+		return nil, err
+	}
+	stats.Write = clock.lap()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := w.Commit(); err != nil { // durable before anything is killed
+		return nil, err
+	}
+	stats.Commit = clock.lap()
+
+	if err := held.Finish(ctx, o.After); err != nil {
+		return nil, &FinishError{err}
+	}
+	stats.Finish = clock.lap()
+	stats.Stopped = clock.total()
+	stats.count(s, w)
+	return stats, nil
+}
+
+// FinishError says that the statefile is complete and that only what was to
+// become of the container after it went wrong.
+type FinishError struct{ err error }
+
+func (e *FinishError) Error() string { return e.err.Error() }
+func (e *FinishError) Unwrap() error { return e.err }
+
+func setDefaults(o *Options) {
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.NumCPU()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (s *Stats) count(k *format.Skeleton, w *writer.Writer) {
+	s.Processes = len(k.Processes)
+	for _, p := range k.Processes {
+		s.Tasks += len(p.Tasks)
+	}
+	s.BytesRead, s.BytesWritten = s.Pages.BytesRead, w.BytesOut()
+}
+
+type clock struct{ begin, last time.Time }
+
+func newClock() *clock {
+	now := time.Now()
+	return &clock{now, now}
+}
+
+func (c *clock) lap() time.Duration {
+	now := time.Now()
+	d := now.Sub(c.last)
+	c.last = now
+	return d
+}
+
+func (c *clock) total() time.Duration { return c.last.Sub(c.begin) }
+
+// IsComplete tells whether an error of Dump came when the statefile was
+// complete already.
+func IsComplete(err error) bool {
+	var f *FinishError
+	return errors.As(err, &f)
+}

@@ -1,0 +1,222 @@
+package dumper
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"lxc-checkpoint/container"
+	"lxc-checkpoint/dumper/fds"
+	"lxc-checkpoint/dumper/memory"
+	"lxc-checkpoint/dumper/namespaces"
+	"lxc-checkpoint/dumper/ptrace"
+	"lxc-checkpoint/dumper/tasks"
+	"lxc-checkpoint/dumper/view"
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/refusal"
+	"lxc-checkpoint/tracee"
+)
+
+// looking is a look at a held container under way: the rooms look one after
+// the other, each at what those before it have found.
+type looking struct {
+	ctx       context.Context
+	container *container.Container
+	held      *ptrace.Held
+	o         Options
+	ids       *view.IDs
+	skeleton  *format.Skeleton
+	refused   refusal.List
+
+	found    []*tasks.Process // in the order of held.Processes
+	facts    map[uint32]memory.Facts
+	spaces   []memory.Space
+	tables   []fds.Table
+	fs       []tasks.Object
+	contents *memory.Memory
+}
+
+// look finds out everything but the bytes. It returns a refusal.List of all
+// that can't be saved.
+func look(ctx context.Context, c *container.Container, held *ptrace.Held, o Options) (*format.Skeleton, *memory.Memory, error) {
+	l := &looking{
+		ctx: ctx, container: c, held: held, o: o,
+		ids: &view.IDs{}, skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"tasks", l.lookAtTasks},
+		{"namespaces", l.lookAtNamespaces},
+		{"directories", l.lookAtFs},
+		{"descriptors", l.lookAtDescriptors},
+		{"memory", l.lookAtMemory},
+	} {
+		begin := time.Now()
+		if err := step.do(); err != nil {
+			return nil, nil, err
+		}
+		o.Log.Debug("looked", "at", step.what, "time", time.Since(begin))
+	}
+	if err := l.refused.Err(); err != nil {
+		return nil, nil, err
+	}
+	return l.skeleton, l.contents, nil
+}
+
+func (l *looking) refuse(list refusal.List) { l.refused = append(l.refused, list...) }
+
+// lookAtTasks looks at every process on the thread that traces it, and sorts
+// out what they share for the other rooms.
+func (l *looking) lookAtTasks() error {
+	processes := l.held.Processes()
+	err := l.held.Do(func() error {
+		looker, err := tasks.New(l.ids, processes, func(o tasks.Object, r *tracee.Remote) (err error) {
+			l.facts[o.ID], err = memory.Ask(r)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range processes {
+			found, refused, err := looker.Look(l.ctx, p)
+			if err != nil {
+				return err
+			}
+			l.refuse(refused)
+			l.found = append(l.found, found)
+		}
+		l.describeContainer(looker.SeccompFilters())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, f := range l.found {
+		l.skeleton.Processes = append(l.skeleton.Processes, f.Process)
+		if f.Sighand != nil {
+			l.skeleton.Sighands = append(l.skeleton.Sighands, f.Sighand)
+		}
+		for _, o := range f.Objects {
+			l.note(o, i == 0)
+		}
+	}
+	return nil
+}
+
+// note hands an object that tasks share to the room that it belongs to.
+func (l *looking) note(o tasks.Object, first bool) {
+	switch o.Kind {
+	case tasks.Mm:
+		l.spaces = append(l.spaces, memory.Space{
+			ID: o.ID, PID: o.PID, NSPID: o.NSPID, Command: o.Command,
+			Foreign: first && l.container.Executed, Facts: l.facts[o.ID],
+		})
+	case tasks.Files:
+		l.tables = append(l.tables, fds.Table{ID: o.ID, PID: o.PID, NSPID: o.NSPID, Command: o.Command})
+	case tasks.Fs:
+		l.fs = append(l.fs, o)
+	}
+}
+
+// lookAtNamespaces looks at the namespaces and cgroups of the processes, and
+// completes the header, whose clocks are the container's.
+func (l *looking) lookAtNamespaces() error {
+	var processes []namespaces.Process
+	var alive []*format.Process
+	for i, p := range l.held.Processes() {
+		if p.Zombie {
+			continue
+		}
+		n := namespaces.Process{PID: p.PID, NSPID: int(l.found[i].Pid), Command: p.Command}
+		for _, t := range p.Threads {
+			n.Tasks = append(n.Tasks, t.TID())
+		}
+		processes = append(processes, n)
+		alive = append(alive, l.found[i].Process)
+	}
+	result, refused, err := namespaces.Look(l.ids, processes)
+	if err != nil {
+		return err
+	}
+	l.refuse(refused)
+	cgroups, err := namespaces.Cgroups(filepath.Base(l.container.CgroupDir), processes)
+	if err != nil {
+		return err
+	}
+	for i, p := range alive {
+		p.Namespaces, p.Cgroups = result.IDs(), cgroups[i]
+	}
+	l.skeleton.Namespaces = result.Namespaces
+	l.skeleton.Container.CloneFlags = result.Flags()
+	l.skeleton.Header, err = header(l.o.Tool, result.Monotonic, result.Boottime)
+	return err
+}
+
+// lookAtDescriptors looks at the descriptor tables, which also know the names
+// of the container's terminals.
+func (l *looking) lookAtDescriptors() error {
+	result, refused, err := fds.Look(l.ctx, fds.Env{First: l.first().PID, IDs: l.ids, Log: l.o.Log}, l.tables)
+	if err != nil {
+		return err
+	}
+	l.refuse(refused)
+	l.skeleton.Files, l.skeleton.OpenFiles, l.skeleton.Pipes = result.Files, result.OpenFiles, result.Pipes
+	l.nameTerminals(result)
+	return nil
+}
+
+// nameTerminals names the controlling terminal of each session.
+func (l *looking) nameTerminals(result *fds.Result) {
+	refused := map[uint32]bool{} // sessions
+	for _, f := range l.found {
+		if f.TerminalMajor == 0 && f.TerminalMinor == 0 {
+			continue
+		}
+		path, ok := result.TerminalPath(f.TerminalMajor, f.TerminalMinor)
+		switch {
+		case !ok && !refused[f.Session]:
+			refused[f.Session] = true
+			l.refuse(refusal.List{{
+				PID: int(f.Pid), Command: f.Tasks[0].Name, Kind: "controlling terminal",
+				Reason: fmt.Sprintf("that of its session %d, device %d:%d, is not the console or a tty that LXC gave the container", f.Session, f.TerminalMajor, f.TerminalMinor),
+				Remedy: "end the session that it belongs to (one of lxc-attach, ssh, tmux …), or start the program with setsid",
+			}})
+		case f.Terminal != nil:
+			f.Terminal.Path = path
+		}
+	}
+}
+
+// lookAtMemory looks at the address spaces.
+func (l *looking) lookAtMemory() error {
+	root, err := view.OpenRoot(l.first().PID)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	m, refused, err := memory.Look(l.ctx, memory.Env{Root: root, IDs: l.ids, Workers: l.o.Workers}, l.spaces)
+	if err != nil {
+		return err
+	}
+	l.refuse(refused)
+	l.contents = m
+	l.skeleton.Mms, l.skeleton.SharedMemories = m.Mms, m.Shared
+	l.skeleton.Layout = &format.Layout{Contents: m.Contents}
+	return nil
+}
+
+// first is the container's first process.
+func (l *looking) first() *ptrace.Process { return l.held.Processes()[0] }
+
+// describeContainer says what is checkpointed.
+func (l *looking) describeContainer(filters int) {
+	c := l.container
+	l.skeleton.Container = &format.Container{
+		Name: c.Name, Lxcpath: c.LXCPath, Rootfs: c.Rootfs,
+		RootPid: l.found[0].Pid, WasFrozen: l.held.WasFrozen(),
+		InitSeccompFilters: uint32(filters), WasExecuted: c.Executed,
+	}
+}
