@@ -152,3 +152,23 @@ func isLXCInit(pid int) bool {
 func gone(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOTDIR)
 }
+
+// AwaitStopped waits until LXC's monitor has noticed that the container's
+// processes have ended, and has cleaned up and ended itself; until ctx ends at
+// the latest. Without LXC there is nothing to wait for.
+func (c *Container) AwaitStopped(ctx context.Context) error {
+	if c.Name == "" {
+		return nil
+	}
+	for {
+		state, _, err := Query(ctx, c.Name, c.LXCPath)
+		if err != nil || state == Stopped {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s was killed, but LXC's monitor still calls it %s: %w", c, state, ctx.Err())
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}

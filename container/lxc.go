@@ -91,6 +91,12 @@ func command(ctx context.Context, name, lxcpath string, number int32, argument u
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	a, err := exchange(ctx, socketName(name, lxcpath), number, argument, data)
+	// A monitor that is just ending resets the connection: soon it does not
+	// listen any more.
+	for (errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)) && ctx.Err() == nil {
+		time.Sleep(5 * time.Millisecond)
+		a, err = exchange(ctx, socketName(name, lxcpath), number, argument, data)
+	}
 	switch {
 	case err == nil, errors.Is(err, errNoMonitor):
 		return a, err

@@ -57,7 +57,15 @@ func (r *restart) finish() error {
 	if err := r.foregrounds(); err != nil {
 		return err
 	}
+	// From here on only the container has its files: a pipe whose other end is
+	// gone says so.
+	if err := r.files.Close(); err != nil {
+		return err
+	}
 	if err := r.files.Arm(); err != nil {
+		return err
+	}
+	if err := r.stop(); err != nil {
 		return err
 	}
 	return r.finishSignals()
@@ -270,21 +278,40 @@ func load(t *stub.Task, k *format.Task) error {
 	return t.Thread.SetSignalMask(k.SignalMask)
 }
 
-// detach lets all tasks go. Stopped ones come first, with the signal that
-// stopped them, so that they run no instruction.
-func (r *restart) detach() error {
-	r.gone = true
+// stop stops those processes again that a signal had stopped, while no signal
+// can reach their parents yet: a parent that had heard of the stop must not
+// hear of it twice.
+func (r *restart) stop() error {
 	for _, p := range r.plan.Skeleton.Processes {
-		if p.State == format.ProcessState_STOPPED {
-			if err := r.detachStopped(p); err != nil {
-				return err
-			}
+		if p.State != format.ProcessState_STOPPED {
+			continue
+		}
+		threads := make([]*stub.Task, len(p.Tasks))
+		for i, k := range p.Tasks {
+			threads[i] = r.tasks[k.Tid]
+		}
+		if err := stub.Stop(threads, unix.Signal(p.StopSignal)); err != nil {
+			return fmt.Errorf("stop process %d (%s) as it was: %w", p.Pid, name(p), err)
+		}
+		parent := r.leaders[p.Parent]
+		if parent == nil || p.StopUnreported {
+			continue
+		}
+		if _, err := parent.Call(unix.SYS_WAIT4, uint64(p.Pid), 0, unix.WUNTRACED|unix.WNOHANG|unix.WALL, 0); err != nil {
+			return fmt.Errorf("have process %d hear of the stop of process %d: %w", p.Parent, p.Pid, err)
 		}
 	}
+	return nil
+}
+
+// detach lets all tasks go, children before their parents. Those that are
+// stopped by a signal stay so: they run no instruction.
+func (r *restart) detach() error {
+	r.gone = true
 	var first error
 	for i := len(r.plan.Skeleton.Processes) - 1; i >= 0; i-- {
 		p := r.plan.Skeleton.Processes[i]
-		if p.State != format.ProcessState_RUNNING {
+		if p.State == format.ProcessState_ZOMBIE {
 			continue
 		}
 		for _, k := range p.Tasks {
@@ -294,18 +321,4 @@ func (r *restart) detach() error {
 		}
 	}
 	return first
-}
-
-func (r *restart) detachStopped(p *format.Process) error {
-	// Sent, not injected: a task in an EventStop takes no signal by
-	// PTRACE_DETACH. SIGSTOP, whichever signal it was: it can't be blocked.
-	if err := unix.Kill(r.leaders[p.Pid].PID(), unix.SIGSTOP); err != nil {
-		return err
-	}
-	for _, k := range p.Tasks {
-		if err := r.tasks[k.Tid].Thread.Detach(0); err != nil {
-			return err
-		}
-	}
-	return nil
 }

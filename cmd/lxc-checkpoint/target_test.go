@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,7 @@ type target struct {
 func newTarget(t *testing.T) *target {
 	t.Helper()
 	needRoot(t)
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) // what our caller has left open
 	root := freezerRoot(t)
 	dir := filepath.Join(root, fmt.Sprintf("lxc-checkpoint-test-%d-%d", os.Getpid(), time.Now().UnixNano()))
 	if err := os.Mkdir(dir, 0o755); err != nil {

@@ -119,11 +119,17 @@ func restart(ctx context.Context, o *options, in *infile.Input) (*restorer.Stats
 	defer img.Close()
 	shown := progress.New(os.Stderr, cli.IsTerminal(2) && !o.tool.Common.Quiet)
 	defer shown.Done()
-	return restorer.Restore(ctx, img, restorer.Options{
+	stats, err := restorer.Restore(ctx, img, restorer.Options{
 		Name: o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,
 		Native: o.native, Cgroup: o.cgroup, Pause: o.pause,
 		Timeout: o.timeout.Duration, Log: o.tool.Log, Progress: shown,
 	})
+	var damage *reader.DamageError
+	var version *reader.VersionError
+	if errors.As(err, &damage) || errors.As(err, &version) {
+		err = fmt.Errorf("%s: %w", in, err)
+	}
+	return stats, err
 }
 
 // left says, for the end of a message, what there is of the container now.

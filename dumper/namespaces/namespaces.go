@@ -5,6 +5,7 @@ package namespaces
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -55,7 +56,7 @@ var kinds = []struct {
 	{"uts", format.NamespaceKind_UTS, "", names},
 	{"ipc", format.NamespaceKind_IPC, "", nil},
 	{"pid", format.NamespaceKind_PID, "pid_for_children", nil},
-	{"net", format.NamespaceKind_NET, "", nil},
+	{"net", format.NamespaceKind_NET, "", links},
 	{"user", format.NamespaceKind_USER, "", nil},
 	{"cgroup", format.NamespaceKind_CGROUP, "", nil},
 	{"time", format.NamespaceKind_TIME, "time_for_children", clocks},
@@ -65,11 +66,11 @@ var kinds = []struct {
 // which is first.
 func Look(ids *view.IDs, processes []Process) (*Result, refusal.List, error) {
 	first := processes[0]
-	theirs, err := links(first.PID, first.PID)
+	theirs, err := inodes(first.PID, first.PID)
 	if err != nil {
 		return nil, nil, err
 	}
-	ours, err := links(os.Getpid(), os.Getpid())
+	ours, err := inodes(os.Getpid(), os.Getpid())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -111,7 +112,7 @@ func others(p *Process, theirs map[string]uint64) (refusal.List, error) {
 	var refused refusal.List
 	seen := map[string]bool{}
 	for _, tid := range p.Tasks {
-		have, err := links(p.PID, tid)
+		have, err := inodes(p.PID, tid)
 		if err != nil {
 			return nil, err
 		}
@@ -141,16 +142,16 @@ func others(p *Process, theirs map[string]uint64) (refusal.List, error) {
 	return refused, nil
 }
 
-// links reads the inodes of /proc/PID/task/TID/ns: "uts:[4026531838]". A kind
+// inodes reads the inodes of /proc/PID/task/TID/ns: "uts:[4026531838]". A kind
 // that has no namespace (yet) has none.
-func links(pid, tid int) (map[string]uint64, error) {
+func inodes(pid, tid int) (map[string]uint64, error) {
 	path := fmt.Sprintf("/proc/%d/task/%d/ns", pid, tid)
 	dir, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(dir)
-	inodes := map[string]uint64{}
+	all := map[string]uint64{}
 	var b [64]byte
 	for _, k := range kinds {
 		for _, name := range []string{k.name, k.children} {
@@ -169,10 +170,10 @@ func links(pid, tid int) (map[string]uint64, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s/%s is not as namespaces(7) has it: %q", path, name, b[:n])
 			}
-			inodes[name] = inode
+			all[name] = inode
 		}
 	}
-	return inodes, nil
+	return all, nil
 }
 
 // mounts lists the mounts that the first process can see.
@@ -193,17 +194,38 @@ func mounts(_ *Result, n *format.Namespace, pid int) error {
 	return nil
 }
 
-// names asks uname(2) in the namespace.
-func names(_ *Result, n *format.Namespace, pid int) error {
+// inside runs f in a namespace of a process.
+func inside(pid int, name string, flag int, f func() error) error {
 	return view.Elsewhere(func() error {
-		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/uts", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, name), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(ns)
-		if err := unix.Setns(ns, unix.CLONE_NEWUTS); err != nil {
+		if err := unix.Setns(ns, flag); err != nil {
 			return err
 		}
+		return f()
+	})
+}
+
+// links lists the network interfaces.
+func links(_ *Result, n *format.Namespace, pid int) error {
+	return inside(pid, "net", unix.CLONE_NEWNET, func() error {
+		all, err := net.Interfaces()
+		if err != nil {
+			return err
+		}
+		for _, l := range all {
+			n.Links = append(n.Links, &format.Link{Name: l.Name, Up: l.Flags&net.FlagUp != 0})
+		}
+		return nil
+	})
+}
+
+// names asks uname(2) in the namespace.
+func names(_ *Result, n *format.Namespace, pid int) error {
+	return inside(pid, "uts", unix.CLONE_NEWUTS, func() error {
 		var u unix.Utsname
 		if err := unix.Uname(&u); err != nil {
 			return err

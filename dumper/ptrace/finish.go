@@ -168,7 +168,11 @@ func (h *Held) kill(ctx context.Context) error {
 			return fmt.Errorf("kill process %d (%s): %w", p.PID, p.Command, err)
 		}
 	}
-	return h.worker.do(func() error { return h.reap(ctx) })
+	if err := h.worker.do(func() error { return h.reap(ctx) }); err != nil {
+		return err
+	}
+	// So that what comes next, an lxc-restart for example, finds it stopped.
+	return h.container.AwaitStopped(ctx)
 }
 
 // reap waits until every task is gone. As their tracer we have to collect each

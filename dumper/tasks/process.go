@@ -16,6 +16,9 @@ func (k *looking) shape() error {
 	f := k.found
 	if k.p.Stopped {
 		f.State, f.StopSignal = format.ProcessState_STOPPED, uint32(k.p.StopSignal)
+		// What a parent would get from wait4(2) stays there until it has asked
+		// (task_stopped_code, kernel/exit.c).
+		f.StopUnreported = k.stat.ExitCode != 0
 	}
 	if err := k.checkProcess(); err != nil {
 		return err

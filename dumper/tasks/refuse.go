@@ -13,28 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uniqueNamespaces are those of which a container has one, in /proc/PID/ns.
-var uniqueNamespaces = []string{"pid", "pid_for_children", "user"}
-
 // checkProcess refuses what a process as a whole has and a restart can't make.
 func (k *looking) checkProcess() error {
 	if k.p.Parent == nil && k.p != k.root {
 		parent := k.stat.Parent
 		k.refuse("", "foreign parent", fmt.Sprintf("its parent, process %d (%s) of the host, is not in the container", parent, procfs.ReadComm(parent)),
 			"end the lxc-attach session that it came from")
-	}
-	for _, name := range uniqueNamespaces {
-		link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", k.p.PID, name))
-		if err != nil {
-			return err
-		}
-		if link == k.rootNS[name] {
-			continue
-		}
-		what := strings.TrimSuffix(name, "_for_children")
-		k.refuse("", what+" namespace", fmt.Sprintf("it has another %s namespace than the container's first process (%s), and nested ones are not supported", what, name),
-			"end the program that made it")
-		break
 	}
 	timers, err := os.ReadFile(fmt.Sprintf("/proc/%d/timers", k.p.PID))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -53,7 +37,7 @@ func (k *looking) checkProcess() error {
 func (k *looking) checkTask(t *tracee.Thread, status *procfs.TaskStatus) (ok bool, err error) {
 	object := ""
 	if t.TID() != k.p.PID {
-		object = fmt.Sprintf("task %d", innermost(status.NSpid))
+		object = fmt.Sprintf("task %d", k.inside(status.NSpid))
 	}
 	refuse := func(kind, reason, remedy string) { k.refuse(object, kind, reason, remedy) }
 	ok = true

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/internal/procfs"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,11 +12,11 @@ import (
 // restorer, mask (include/linux/signal_types.h), on amd64 and arm64.
 const actionSize = 32
 
-// actions asks for the signal actions that differ from the default: those that
-// the status file calls ignored or caught, and SIGCHLD, whose default can have
-// flags (SA_NOCLDWAIT).
-func (q *question) actions(status *procfs.TaskStatus) []*format.SignalAction {
-	want := (status.SigIgn | status.SigCgt | bit(unix.SIGCHLD)) &^ (bit(unix.SIGKILL) | bit(unix.SIGSTOP))
+// actions asks for all signal actions and keeps those that differ from the
+// default without flags. The status file knows which are ignored or caught, but
+// a default action has flags and a mask too, which sigaction(2) shows.
+func (q *question) actions() []*format.SignalAction {
+	want := ^(bit(unix.SIGKILL) | bit(unix.SIGSTOP))
 	for s := range uint64(64) {
 		if want&(1<<s) != 0 {
 			q.call(unix.SYS_RT_SIGACTION, s+1, 0, q.scratch+s*actionSize, 8)
@@ -37,7 +36,7 @@ func (q *question) actions(status *procfs.TaskStatus) []*format.SignalAction {
 		}
 		word := func(i uint32) uint64 { return binary.LittleEndian.Uint64(b[s*actionSize+i*8:]) }
 		a := &format.SignalAction{Signal: s + 1, Handler: word(0), Flags: word(1), Restorer: word(2), Mask: word(3)}
-		if a.Handler != 0 || a.Flags != 0 {
+		if a.Handler != 0 || a.Flags != 0 || a.Mask != 0 {
 			actions = append(actions, a)
 		}
 	}

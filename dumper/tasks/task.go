@@ -24,7 +24,7 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 		}
 	}
 	f := &format.Task{
-		Tid:         uint32(innermost(status.NSpid)),
+		Tid:         uint32(k.inside(status.NSpid)),
 		Name:        procfs.ReadComm(t.TID()),
 		SeccompMode: uint32(status.Seccomp),
 		// Where the kernel does not tell, there is one for all we know.
@@ -104,7 +104,7 @@ func (k *looking) askTask(ctx context.Context, t *tracee.Thread, f *format.Task,
 		k.found.ChildSubreaper = q.number(4, unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, q.scratch) != 0
 		k.found.Timers = q.timers()
 		if k.freshSighand {
-			k.found.Sighand = &format.Sighand{Id: k.found.Process.Sighand, Actions: q.actions(k.status)}
+			k.found.Sighand = &format.Sighand{Id: k.found.Process.Sighand, Actions: q.actions()}
 		}
 		if k.freshMm && k.ask != nil && q.err == nil {
 			q.err = k.ask(k.found.Objects[0], r)

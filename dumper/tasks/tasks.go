@@ -26,8 +26,8 @@ type Looker struct {
 	ids                      *view.IDs
 	mms, files, fs, sighands *view.Classes
 	root                     *ptrace.Process
-	rootNS                   map[string]string // its namespaces by name
 	rootFilters              int
+	level                    int            // of the container's pid namespace, from ours
 	groups                   map[int]uint32 // process groups by the host's number
 	ask                      func(Object, *tracee.Remote) error
 }
@@ -80,21 +80,14 @@ func New(ids *view.IDs, processes []*ptrace.Process, ask func(Object, *tracee.Re
 		files:    view.NewClasses(sys.KcmpFiles, ids),
 		fs:       view.NewClasses(sys.KcmpFS, ids),
 		sighands: view.NewClasses(sys.KcmpSighand, ids),
-		rootNS:   map[string]string{},
 		groups:   map[int]uint32{},
-	}
-	for _, name := range uniqueNamespaces {
-		link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", l.root.PID, name))
-		if err != nil {
-			return nil, fmt.Errorf("namespaces of the container's first process: %w", err)
-		}
-		l.rootNS[name] = link
 	}
 	status, err := procfs.ReadStatus(l.root.PID)
 	if err != nil {
 		return nil, fmt.Errorf("status of the container's first process: %w", err)
 	}
 	l.rootFilters = status.SeccompFilters
+	l.level = len(status.NSpid) - 1
 	for _, p := range processes {
 		if err := l.noteGroup(p); err != nil {
 			return nil, err
@@ -113,7 +106,7 @@ func (l *Looker) noteGroup(p *ptrace.Process) error {
 	if err != nil {
 		return fmt.Errorf("process %d (%s): %w", p.PID, p.Command, err)
 	}
-	l.groups[stat.Group] = uint32(innermost(status.NSpgid))
+	l.groups[stat.Group] = uint32(l.inside(status.NSpgid))
 	return nil
 }
 
@@ -180,9 +173,9 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 		return nil, err
 	}
 	f := &format.Process{
-		Pid:        uint32(innermost(k.status.NSpid)),
-		Group:      uint32(innermost(k.status.NSpgid)),
-		Session:    uint32(innermost(k.status.NSsid)),
+		Pid:        uint32(l.inside(k.status.NSpid)),
+		Group:      uint32(l.inside(k.status.NSpgid)),
+		Session:    uint32(l.inside(k.status.NSsid)),
 		HostPid:    uint32(p.PID),
 		ExitSignal: uint32(max(k.stat.ExitSignal, 0)),
 		State:      format.ProcessState_RUNNING,
@@ -193,7 +186,7 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.Parent = uint32(innermost(parent.NSpid))
+		f.Parent = uint32(l.inside(parent.NSpid))
 	}
 	if f.CommandLine = commandLine(p.PID); f.CommandLine == "" {
 		f.CommandLine = p.Command
@@ -215,12 +208,13 @@ func (k *looking) refuse(object, kind, reason, remedy string) {
 	})
 }
 
-// innermost is the last of a task's numbers, the one in its own pid namespace.
-func innermost(numbers []int) int {
-	if len(numbers) == 0 {
+// inside is the one of a task's numbers that it has in the container's pid
+// namespace. One in a nested namespace has more of them.
+func (l *Looker) inside(numbers []int) int {
+	if len(numbers) <= l.level {
 		return 0
 	}
-	return numbers[len(numbers)-1]
+	return numbers[l.level]
 }
 
 // commandLine is a process's arguments joined by blanks, at most 256 bytes.

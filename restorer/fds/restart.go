@@ -36,6 +36,10 @@ type Restart struct {
 	byID  map[uint32]*file
 	pipes map[uint32]*pipe
 	async []asynchronous // what Arm has to switch on
+	// Controlling terminals, by path. They stay open: with its last descriptor
+	// a pseudo terminal stops being the one of its session (tty_release,
+	// drivers/tty/tty_io.c), and the descriptors of the image come later.
+	held map[string]int
 }
 
 // file is an open file description that is being made again.
@@ -68,7 +72,7 @@ func New(s *format.Skeleton, root place.Process, log *slog.Logger) (*Restart, er
 		return nil, fmt.Errorf("open the container's root directory %s: %w", path, err)
 	}
 	r := &Restart{skeleton: s, root: root, rootDir: dir, log: log,
-		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes))}
+		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}}
 	for _, o := range s.OpenFiles {
 		k, err := kindOf(o)
 		if err != nil {
@@ -137,6 +141,10 @@ func (r *Restart) Close() error {
 	for _, p := range r.pipes {
 		p.close()
 	}
+	for _, fd := range r.held {
+		unix.Close(fd)
+	}
+	r.held = nil
 	closeFD(&r.rootDir)
 	return nil
 }

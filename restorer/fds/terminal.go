@@ -150,11 +150,14 @@ func (r *Restart) hasGroup(group uint32) bool {
 
 // atTerminal runs fn with the number of a terminal that is open in p meanwhile.
 func (r *Restart) atTerminal(p place.Process, name string, fn func(number uint64) error) error {
-	fd, err := r.openTerminal(name, unix.O_RDWR)
-	if err != nil {
-		return err
+	fd, held := r.held[name]
+	if !held {
+		var err error
+		if fd, err = r.openTerminal(name, unix.O_RDWR); err != nil {
+			return err
+		}
+		r.held[name] = fd
 	}
-	defer unix.Close(fd)
 	sent, err := p.Send([]int{fd})
 	if err != nil {
 		return fmt.Errorf("send terminal %s into process %d: %w", name, p.PID(), err)

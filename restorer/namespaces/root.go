@@ -33,6 +33,11 @@ func Enter(s *format.Skeleton, root place.Process) (*Root, error) {
 				return nil, err
 			}
 		}
+		if n.Kind == format.NamespaceKind_NET && n.Own {
+			if err := setUp(root, n.Links); err != nil {
+				return nil, err
+			}
+		}
 	}
 	r := &Root{directories: map[string]int{}}
 	var err error

@@ -39,8 +39,10 @@ func (p *Task) openControl() error {
 	if p.socket, err = p.Take(mine); err != nil {
 		return err
 	}
-	if _, err := p.Call(unix.SYS_DUP3, uint64(theirs), uint64(p.control), unix.O_CLOEXEC); err != nil {
-		return fmt.Errorf("move descriptor %d to %d (raise the limit of open files): %w", theirs, p.control, err)
+	if theirs != uint32(p.control) { // dup3 refuses equal numbers
+		if _, err := p.Call(unix.SYS_DUP3, uint64(theirs), uint64(p.control), unix.O_CLOEXEC); err != nil {
+			return fmt.Errorf("move descriptor %d to %d (raise the limit of open files): %w", theirs, p.control, err)
+		}
 	}
 	for _, fd := range []uint64{uint64(mine), uint64(theirs)} {
 		if fd == uint64(p.control) {

@@ -80,7 +80,8 @@ func (p *Task) dieBy(sig unix.Signal) error {
 		return err
 	}
 	for {
-		if err := p.Thread.Continue(signalOf(p.Thread.Last(), sig)); err != nil {
+		// After SIGKILL it needs no push, and may be gone already.
+		if err := p.Thread.Continue(signalOf(p.Thread.Last(), sig)); err != nil && !errors.Is(err, unix.ESRCH) {
 			return err
 		}
 		stop, err := p.Thread.Wait(ctx)

@@ -32,10 +32,7 @@ type Tree struct {
 // dir. It begins only when it is in the cgroup.
 func Start(dir string, cgroup *Cgroup, program string, args ...string) (*Tree, error) {
 	becomeReaper()
-	// What our own caller has left open must not get into the container.
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return nil, err
-	}
+	KeepInherited()
 	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err
@@ -66,6 +63,10 @@ func Start(dir string, cgroup *Cgroup, program string, args ...string) (*Tree, e
 	}
 	return c, nil
 }
+
+// KeepInherited sees that descriptors which our own caller has left open do not
+// get into containers.
+func KeepInherited() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
 
 // What a restart makes is our child when its maker has ended, so that we can
 // take its status.

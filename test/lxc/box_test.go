@@ -29,6 +29,7 @@ type box struct {
 func newBox(t *testing.T, name string) *box {
 	t.Helper()
 	need.Check(t, need.Root, need.LXC, need.Freezer)
+	harness.KeepInherited()
 	path, err := os.MkdirTemp("/var/tmp", "lxc-checkpoint-test-")
 	if err != nil {
 		t.Fatal(err)
@@ -202,8 +203,8 @@ func (b *box) ps() []string {
 			continue
 		}
 		name, inside := field(status, "Name"), last(field(status, "NSpid"))
-		if name == "sleep" {
-			continue // of the counter: it comes and goes
+		if parent := field(status, "PPid"); name == "sleep" || name == "count" && strings.TrimSpace(comm(parent)) == "count" {
+			continue // the counter's sleep, or its fork that is about to become it
 		}
 		var tids []string
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -216,6 +217,11 @@ func (b *box) ps() []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+func comm(pid string) string {
+	text, _ := os.ReadFile("/proc/" + pid + "/comm")
+	return string(text)
 }
 
 func descendants(pid int) []int {

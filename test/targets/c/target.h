@@ -156,6 +156,13 @@ static inline long differs(const void *p, size_t size, uint64_t seed)
 	return -1;
 }
 
+// move moves a descriptor to another number.
+static inline int move(int fd, int number)
+{
+	must(dup2(fd, number) == number && close(fd) == 0);
+	return number;
+}
+
 static void target(void);
 
 int main(void)

@@ -8,6 +8,6 @@ static void target(void)
 	int fd = syscall(SYS_bpf, BPF_MAP_CREATE, &a, sizeof a);
 	if (fd < 0)
 		skip("this kernel has no bpf: %s", strerror(errno));
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

@@ -6,6 +6,6 @@ static void target(void)
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	if (fd < 0)
 		skip("there is no /dev/kmsg: %s", strerror(errno));
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

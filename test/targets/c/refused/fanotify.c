@@ -7,6 +7,6 @@ static void target(void)
 	int fd = fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
 	if (fd < 0)
 		skip("this kernel has no fanotify: %s", strerror(errno));
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

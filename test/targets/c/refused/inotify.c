@@ -5,7 +5,7 @@
 static void target(void)
 {
 	char b[1000];
-	must(dup2(inotify_init1(IN_NONBLOCK), 50) == 50 && inotify_add_watch(50, ".", IN_CREATE) > 0);
+	must(move(inotify_init1(IN_NONBLOCK), 50) == 50 && inotify_add_watch(50, ".", IN_CREATE) > 0);
 	ready();
 	must(close(open("new", O_CREAT | O_WRONLY, 0600)) == 0);
 	check(read(50, b, sizeof b) > 0, "no event");

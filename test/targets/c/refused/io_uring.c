@@ -7,6 +7,6 @@ static void target(void)
 	int fd = syscall(SYS_io_uring_setup, 4, parameters);
 	if (fd < 0)
 		skip("this kernel has no io_uring: %s", strerror(errno));
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

@@ -3,7 +3,7 @@
 
 static void target(void)
 {
-	must(dup2(memfd_create("secret", 0), 50) == 50);
+	must(move(memfd_create("secret", 0), 50) == 50);
 	ready();
 	check(write(50, "x", 1) == 1, "it can't be written");
 }

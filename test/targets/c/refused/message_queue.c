@@ -9,7 +9,7 @@ static void target(void)
 	int fd = mq_open("/queue", O_RDWR | O_CREAT, 0600, &a);
 	if (fd < 0)
 		skip("this kernel has no POSIX message queues: %s", strerror(errno));
-	must(dup2(fd, 50) == 50 && mq_send(50, "message", 7, 1) == 0);
+	must(move(fd, 50) == 50 && mq_send(50, "message", 7, 1) == 0);
 	ready();
 	check(mq_receive(50, b, 100, NULL) == 7, "the message is lost");
 }

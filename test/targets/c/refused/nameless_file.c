@@ -6,6 +6,6 @@ static void target(void)
 	int fd = open(".", O_TMPFILE | O_RDWR, 0600);
 	if (fd < 0)
 		skip("this file system has no O_TMPFILE: %s", strerror(errno));
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

@@ -6,6 +6,6 @@ static void target(void)
 	int fd = open("/proc/self/ns/net", O_RDONLY);
 	if (fd < 0)
 		skip("no /proc is mounted");
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

@@ -5,7 +5,7 @@
 
 static void target(void)
 {
-	must(dup2(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), 50) == 50);
+	must(move(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), 50) == 50);
 	ready();
 	struct sockaddr_nl a = {.nl_family = AF_NETLINK};
 	check(bind(50, (void *)&a, sizeof a) == 0, "it does not work any more");

@@ -8,6 +8,6 @@ static void target(void)
 	int fd = socket(AF_PACKET, SOCK_RAW, htons(3));
 	if (fd < 0)
 		skip("this kernel has no packet sockets: %s", strerror(errno));
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

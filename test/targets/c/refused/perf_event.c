@@ -8,6 +8,6 @@ static void target(void)
 	int fd = syscall(SYS_perf_event_open, &a, 0, -1, -1, 0);
 	if (fd < 0)
 		skip("this kernel has no perf events: %s", strerror(errno));
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

@@ -3,6 +3,6 @@
 
 static void target(void)
 {
-	must(dup2(syscall(SYS_pidfd_open, getpid(), 0), 50) == 50);
+	must(move(syscall(SYS_pidfd_open, getpid(), 0), 50) == 50);
 	ready();
 }

@@ -3,7 +3,7 @@
 
 static void target(void)
 {
-	must(dup2(open("file", O_RDWR | O_CREAT, 0600), 50) == 50);
+	must(move(open("file", O_RDWR | O_CREAT, 0600), 50) == 50);
 	must(close(open("new", O_RDWR | O_CREAT, 0600)) == 0 && rename("new", "file") == 0);
 	ready();
 }

@@ -13,7 +13,7 @@ static int other(void *argument)
 	timer_t t;
 	int pair[2];
 	close(50), close(51), close(52);
-	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && dup2(pair[0], 53) == 53);
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && move(pair[0], 53) == 53);
 	must(timer_create(CLOCK_MONOTONIC, NULL, &t) == 0);
 	*(volatile int *)argument = 1;
 	for (;;)
@@ -23,8 +23,8 @@ static int other(void *argument)
 static void target(void)
 {
 	int *set = shared(PAGE);
-	must(dup2(timerfd_create(CLOCK_MONOTONIC, 0), 50) == 50 && dup2(inotify_init(), 51) == 51);
-	must(dup2(open("file", O_RDWR | O_CREAT, 0600), 52) == 52 && unlink("file") == 0);
+	must(move(timerfd_create(CLOCK_MONOTONIC, 0), 50) == 50 && move(inotify_init(), 51) == 51);
+	must(move(open("file", O_RDWR | O_CREAT, 0600), 52) == 52 && unlink("file") == 0);
 	child(other, set);
 	while (!*(volatile int *)set)
 		sleep_ms(1);

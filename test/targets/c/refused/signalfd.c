@@ -6,7 +6,7 @@ static void target(void)
 {
 	sigset_t s;
 	sigemptyset(&s);
-	must(dup2(signalfd(-1, &s, 0), 50) == 50);
+	must(move(signalfd(-1, &s, 0), 50) == 50);
 	ready();
 	check(fcntl(50, F_GETFD) == 0, "it is closed");
 }

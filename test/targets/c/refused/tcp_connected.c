@@ -7,7 +7,7 @@ static void target(void)
 {
 	char c;
 	int listener = listen_tcp(AF_INET, 7010);
-	must(dup2(connect_tcp(AF_INET, 7010), 50) == 50 && dup2(accept(listener, NULL, NULL), 51) == 51);
+	must(move(connect_tcp(AF_INET, 7010), 50) == 50 && move(accept(listener, NULL, NULL), 51) == 51);
 	must(write(50, "x", 1) == 1);
 	ready();
 	check(read(51, &c, 1) == 1 && c == 'x', "what was sent did not arrive");

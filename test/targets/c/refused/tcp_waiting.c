@@ -12,7 +12,7 @@ static int connector(void *argument)
 
 static void target(void)
 {
-	must(dup2(listen_tcp(AF_INET, 7011), 50) == 50);
+	must(move(listen_tcp(AF_INET, 7011), 50) == 50);
 	child(connector, NULL);
 	sleep_ms(100);
 	ready();

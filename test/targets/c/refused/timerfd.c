@@ -4,7 +4,7 @@
 
 static void target(void)
 {
-	must(dup2(timerfd_create(CLOCK_MONOTONIC, 0), 50) == 50);
+	must(move(timerfd_create(CLOCK_MONOTONIC, 0), 50) == 50);
 	ready();
 	check(fcntl(50, F_GETFD) == 0, "it is closed");
 }

@@ -4,7 +4,7 @@
 
 static void target(void)
 {
-	must(dup2(socket(AF_INET, SOCK_DGRAM, 0), 50) == 50);
+	must(move(socket(AF_INET, SOCK_DGRAM, 0), 50) == 50);
 	ready();
 	check(fcntl(50, F_GETFD) == 0, "it is closed");
 }

@@ -5,7 +5,7 @@
 static void target(void)
 {
 	char b[10];
-	must(dup2(bind_unix("socket", 7, SOCK_DGRAM), 50) == 50);
+	must(move(bind_unix("socket", 7, SOCK_DGRAM), 50) == 50);
 	int peer = connect_unix("socket", 7, SOCK_DGRAM);
 	must(write(peer, "message", 7) == 7 && close(peer) == 0);
 	ready();

@@ -6,6 +6,6 @@ static void target(void)
 	int fd = syscall(SYS_userfaultfd, 0);
 	if (fd < 0)
 		skip("this kernel has no userfaultfd: %s", strerror(errno));
-	must(dup2(fd, 50) == 50);
+	must(move(fd, 50) == 50);
 	ready();
 }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"lxc-checkpoint/test/harness"
+)
+
+// build builds what runs in a guest into a directory that is laid out like the
+// guest's: our commands in bin, the compiled tests and the sources of the
+// targets in test, the compiled targets in targets.
+func build(ctx context.Context, dir string, a *arch) error {
+	root := harness.Root()
+	goBuild := func(args ...string) error {
+		c := exec.CommandContext(ctx, "go", args...)
+		c.Dir = root
+		c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+a.name)
+		return run(c)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o755); err != nil {
+		return err
+	}
+	if err := goBuild("build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin")+"/", "./cmd/..."); err != nil {
+		return err
+	}
+	if err := goBuild("test", "-c", "-ldflags=-s -w", "-o", filepath.Join(dir, "test", "targets.test"), "./test/targets"); err != nil {
+		return err
+	}
+	sources := filepath.Join(root, "test", "targets")
+	if err := os.CopyFS(filepath.Join(dir, "test", "c"), os.DirFS(filepath.Join(sources, "c"))); err != nil {
+		return err
+	}
+	return compileTargets(ctx, a, sources, filepath.Join(dir, "targets"))
+}
+
+// compileTargets compiles the C targets as test/targets does, but stripped, on
+// all cores.
+func compileTargets(ctx context.Context, a *arch, from, to string) error {
+	var sources []string
+	for _, pattern := range []string{"c/*.c", "c/refused/*.c"} {
+		found, _ := filepath.Glob(filepath.Join(from, pattern))
+		sources = append(sources, found...)
+	}
+	if err := os.MkdirAll(filepath.Join(to, "c", "refused"), 0o755); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	work := make(chan string)
+	var workers sync.WaitGroup
+	for range runtime.NumCPU() {
+		workers.Go(func() {
+			for source := range work {
+				name, _ := filepath.Rel(from, strings.TrimSuffix(source, ".c"))
+				c := exec.CommandContext(ctx, a.cc, "-std=gnu17", "-O1", "-static", "-pthread", "-s", "-o", filepath.Join(to, name), source)
+				if err := run(c); err != nil {
+					cancel(err) // the first one counts
+				}
+			}
+		})
+	}
+	for _, source := range sources {
+		work <- source
+	}
+	close(work)
+	workers.Wait()
+	return context.Cause(ctx)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lxc-checkpoint/internal/need"
+)
+
+// kernel is one that can be booted.
+type kernel struct {
+	name string
+	arch *arch
+	meta string // Debian's package that depends on the newest of its kind
+}
+
+// arch is a CPU as the tools name it.
+type arch struct {
+	name    string // Go's and Debian's
+	cc      string
+	qemu    string
+	machine []string // QEMU's options
+	console string
+}
+
+var (
+	amd64 = &arch{"amd64", "x86_64-linux-gnu-gcc", "qemu-system-x86_64", nil, "ttyS0"}
+	arm64 = &arch{"arm64", "aarch64-linux-gnu-gcc", "qemu-system-aarch64", []string{"-M", "virt"}, "ttyAMA0"}
+)
+
+var kernels = []*kernel{
+	{"6.1", amd64, "linux-image-cloud-amd64"},
+	{"6.12", amd64, "linux-image-6.12-cloud-amd64"},
+	{"arm64-6.1", arm64, "linux-image-cloud-arm64"},
+	{"arm64-6.12", arm64, "linux-image-6.12-cloud-arm64"},
+}
+
+// choose returns the kernels with these names, all if there are none.
+func choose(wanted []string) ([]*kernel, error) {
+	if len(wanted) == 0 {
+		return kernels, nil
+	}
+	var chosen []*kernel
+	for _, name := range wanted {
+		i := slices.IndexFunc(kernels, func(k *kernel) bool { return k.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no kernel %q; there are %s", name, names())
+		}
+		chosen = append(chosen, kernels[i])
+	}
+	return chosen, nil
+}
+
+func names() string {
+	var all []string
+	for _, k := range kernels {
+		all = append(all, k.name)
+	}
+	return strings.Join(all, ", ")
+}
+
+func (k *kernel) needs() []*need.Need {
+	return []*need.Need{need.Program("apt-get"), need.Program("xz"), need.Program(k.arch.cc), need.Program(k.arch.qemu)}
+}
