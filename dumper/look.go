@@ -175,19 +175,32 @@ func (l *looking) nameTerminals(result *fds.Result) {
 		if f.TerminalMajor == 0 && f.TerminalMinor == 0 {
 			continue
 		}
-		path, ok := result.TerminalPath(f.TerminalMajor, f.TerminalMinor)
+		path, ok := result.TerminalPath(f.TerminalMajor, f.TerminalMinor, l.tablesOf(f.Session))
 		switch {
 		case !ok && !refused[f.Session]:
 			refused[f.Session] = true
 			l.refuse(refusal.List{{
 				PID: int(f.Pid), Command: f.Tasks[0].Name, Kind: "controlling terminal",
-				Reason: fmt.Sprintf("that of its session %d, device %d:%d, is not the console or a tty that LXC gave the container", f.Session, f.TerminalMajor, f.TerminalMinor),
+				Reason: fmt.Sprintf("that of its session %d, device %d:%d, is not the console or a tty that LXC gave the container, or no process of the session has it open", f.Session, f.TerminalMajor, f.TerminalMinor),
 				Remedy: "end the session that it belongs to (one of lxc-attach, ssh, tmux …), or start the program with setsid",
 			}})
 		case f.Terminal != nil:
 			f.Terminal.Path = path
 		}
 	}
+}
+
+// tablesOf are the descriptor tables of the processes in a session.
+func (l *looking) tablesOf(session uint32) map[uint32]bool {
+	tables := map[uint32]bool{}
+	for _, f := range l.found {
+		for _, t := range f.Tasks {
+			if f.Session == session {
+				tables[t.Files] = true
+			}
+		}
+	}
+	return tables
 }
 
 // lookAtMemory looks at the address spaces.

@@ -38,13 +38,31 @@ fi
 say "modules"
 go mod verify >/dev/null || fail "a module is not what go.sum says"
 if ! diff <(go mod edit -json | grep -o '"Path": "[^"]*"' | cut -d'"' -f4 | tail -n +2 | sort) \
-	<(grep -o '^| `[^`]*`' docs/dependencies.md | tr -d '|` ' | sort) >/dev/null; then
+	<(grep -o '^| `[^`]*`' docs/dependencies.md | tr -d '|` ' | sort) >&2; then
 	fail "docs/dependencies.md does not list exactly the modules of go.mod"
 fi
 
 say "shell scripts"
-for script in .ci/run test/*.sh; do
+for script in .ci/run $(find test image -name '*.sh'); do
 	bash -n "$script" || fail "$script is no bash"
+done
+
+say "documents"
+# Whatever of the repository a document names has to be there.
+for document in README.md CONTRIBUTING.md docs/*.md image/*/*.md; do
+	for path in $(grep -oE '`(cmd|container|docs|dumper|freezer|image|internal|man|progress|refusal|restorer|test|tracee)(/[A-Za-z0-9_.-]+)+/?`' "$document" | tr -d '`' | sort -u); do
+		[ -e "$path" ] || fail "$document names $path, which does not exist"
+	done
+	for path in $(grep -oE '\]\([A-Za-z0-9_./-]+\)' "$document" | tr -d '[]()' | sort -u); do
+		[ -e "$(dirname "$document")/$path" ] || fail "$document links to $path, which does not exist"
+	done
+done
+
+say "manual pages"
+for command in lxc-checkpoint lxc-restart lxc-statefile; do
+	for option in $(go run "./cmd/$command" --help | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE '[a-z-]+$' | sed 's/^--//'); do
+		grep -qE "Fl Fl $option( |\$)" "man/$command.1" || fail "man/$command.1 lacks the option --$option"
+	done
 done
 
 exit $failed

@@ -43,10 +43,24 @@ type Result struct {
 	terminals terminals
 }
 
-// TerminalPath names the terminal of the container that has a device number.
-func (r *Result) TerminalPath(major, minor uint32) (string, bool) {
-	t, ok := r.terminals.byNumber[unix.Mkdev(major, minor)]
-	return t, ok
+// TerminalPath names the terminal of the container that has a device number
+// and is the controlling one of processes that have these descriptor tables:
+// of several with that number, it is the one that they have open.
+func (r *Result) TerminalPath(major, minor uint32, tables map[uint32]bool) (string, bool) {
+	return r.terminals.numbered(unix.Mkdev(major, minor), func(name string) bool {
+		names := map[uint32]bool{} // open files that are this terminal
+		for _, o := range r.OpenFiles {
+			names[o.Id] = o.GetTerminal().GetPath() == name
+		}
+		for _, t := range r.Files {
+			for _, d := range t.Descriptors {
+				if tables[t.Id] && names[d.OpenFile] {
+					return true
+				}
+			}
+		}
+		return false
+	})
 }
 
 // Look looks at all tables. The list has everything that can't be taken.

@@ -2,6 +2,7 @@ package fds
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -12,14 +13,31 @@ import (
 // terminals are the console and ttys that LXC gave the container, by what they
 // are behind their names: pseudo terminals whose masters the monitor holds.
 type terminals struct {
-	byInode  map[inode]string
-	byNumber map[uint64]string
+	byInode map[inode]string
+	// Several can have one device number: LXC's console is of another devpts
+	// than the container's ttys.
+	byNumber map[uint64][]string
+}
+
+// numbered names the terminal that has a device number; of several, the one
+// that isOpen knows. ok is false if there is none, or if it can't be told.
+func (t terminals) numbered(number uint64, isOpen func(name string) bool) (name string, ok bool) {
+	names := t.byNumber[number]
+	if len(names) == 1 {
+		return names[0], true
+	}
+	for _, n := range names {
+		if isOpen(n) {
+			return n, true
+		}
+	}
+	return "", false
 }
 
 // findTerminals looks for the names that LXC uses (lxc.tty.dir puts them into a
 // directory; /dev has links then).
 func (w *walk) findTerminals() terminals {
-	t := terminals{byInode: map[inode]string{}, byNumber: map[uint64]string{}}
+	t := terminals{byInode: map[inode]string{}, byNumber: map[uint64][]string{}}
 	names := []string{"/dev/console", "/dev/lxc/console"}
 	for i := 1; i <= 63; i++ {
 		names = append(names, fmt.Sprintf("/dev/tty%d", i), fmt.Sprintf("/dev/lxc/tty%d", i))
@@ -37,7 +55,7 @@ func (w *walk) findTerminals() terminals {
 		}
 		if _, have := t.byInode[inode{st.Dev, st.Ino}]; !have {
 			t.byInode[inode{st.Dev, st.Ino}] = name
-			t.byNumber[st.Rdev] = name
+			t.byNumber[st.Rdev] = append(t.byNumber[st.Rdev], name)
 		}
 	}
 	return t
@@ -74,7 +92,11 @@ func lookTerminal(w *walk, f *file) error {
 		if err != nil {
 			return f.refuse("terminal "+f.link, "what is behind it has hung up", "end the process")
 		}
-		path, ok = w.terminals.byNumber[unix.Mkdev(number>>8&0xfff, number&0xff|number>>12&0xfff00)]
+		path, ok = w.terminals.numbered(unix.Mkdev(number>>8&0xfff, number&0xff|number>>12&0xfff00), func(name string) bool {
+			return slices.ContainsFunc(w.files, func(o *file) bool {
+				return o.Table.ID == f.Table.ID && w.terminals.byInode[inode{o.stat.Dev, o.stat.Ino}] == name
+			})
+		})
 	}
 	if !ok {
 		return f.refuse("terminal "+f.link, "it is not the console or a tty that LXC gave the container", "end the session that it belongs to (one of lxc-attach, ssh, tmux …)")

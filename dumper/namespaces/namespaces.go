@@ -32,6 +32,7 @@ type Result struct {
 	Namespaces []*format.Namespace
 	// Offsets of the container's clocks against ours, in nanoseconds.
 	Monotonic, Boottime int64
+	refused             refusal.List // of what lives in a namespace
 }
 
 // IDs are the numbers of all namespaces, which every process is in.
@@ -54,7 +55,7 @@ var kinds = []struct {
 }{
 	{"mnt", format.NamespaceKind_MNT, "", mounts},
 	{"uts", format.NamespaceKind_UTS, "", names},
-	{"ipc", format.NamespaceKind_IPC, "", nil},
+	{"ipc", format.NamespaceKind_IPC, "", objects},
 	{"pid", format.NamespaceKind_PID, "pid_for_children", nil},
 	{"net", format.NamespaceKind_NET, "", links},
 	{"user", format.NamespaceKind_USER, "", nil},
@@ -96,6 +97,7 @@ func Look(ids *view.IDs, processes []Process) (*Result, refusal.List, error) {
 		}
 		res.Namespaces = append(res.Namespaces, n)
 	}
+	refused = append(refused, res.refused...)
 	for i := range processes {
 		r, err := others(&processes[i], theirs)
 		if err != nil {

@@ -10,10 +10,9 @@ import (
 // (Documentation/driver-api/early-userspace/buffer-format.rst). It remembers
 // the first error for close.
 type archive struct {
-	w       io.Writer
-	written int64
-	inode   int
-	err     error
+	w     io.Writer
+	inode int
+	err   error
 }
 
 // Types of files in c_mode.
@@ -53,5 +52,4 @@ func (a *archive) write(b []byte) {
 			_, a.err = a.w.Write(part)
 		}
 	}
-	_ = a.written
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,30 +107,25 @@ func (k *kernel) download(ctx context.Context, work string) error {
 
 // collect moves what is needed from unpacked packages into a directory.
 func collect(ctx context.Context, root, to string) error {
-	wanted := map[string]string{"busybox": "busybox"}
+	wanted := map[string]string{"vmlinuz": "boot/vmlinuz-*", "busybox": "bin/busybox"}
 	for _, name := range modules {
-		wanted[name+".ko"], wanted[name+".ko.xz"] = name+".ko", name+".ko.xz"
+		wanted[name+".ko"] = "lib/modules/*/kernel/*/*/" + name + ".ko*"
 	}
-	got := 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+	for name, pattern := range wanted {
+		found, _ := filepath.Glob(filepath.Join(root, pattern))
+		if len(found) != 1 {
+			return fmt.Errorf("Debian's packages have %d files %s instead of one", len(found), pattern)
+		}
+		path := found[0]
+		if unpacked, ok := strings.CutSuffix(path, ".xz"); ok {
+			if err := run(exec.CommandContext(ctx, "xz", "-d", path)); err != nil {
+				return err
+			}
+			path = unpacked
+		}
+		if err := os.Rename(path, filepath.Join(to, name)); err != nil {
 			return err
 		}
-		name := wanted[d.Name()]
-		if strings.HasPrefix(d.Name(), "vmlinuz-") {
-			name = "vmlinuz"
-		}
-		if name == "" {
-			return nil
-		}
-		got++
-		if err := os.Rename(path, filepath.Join(to, name)); err != nil || !strings.HasSuffix(name, ".xz") {
-			return err
-		}
-		return run(exec.CommandContext(ctx, "xz", "-d", filepath.Join(to, name)))
-	})
-	if err == nil && got != 2+len(modules) {
-		err = fmt.Errorf("Debian's packages have %d of the %d files that are needed", got, 2+len(modules))
 	}
-	return err
+	return nil
 }

@@ -60,6 +60,12 @@ func names() string {
 	return strings.Join(all, ", ")
 }
 
-func (k *kernel) needs() []*need.Need {
-	return []*need.Need{need.Program("apt-get"), need.Program("xz"), need.Program(k.arch.cc), need.Program(k.arch.qemu)}
+// missing returns what this machine lacks to boot it, nil if that is nothing.
+func (k *kernel) missing() error {
+	for _, program := range []string{"apt-get", "dpkg-deb", "xz", k.arch.cc, k.arch.qemu} {
+		if err := need.Program(program).Missing(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

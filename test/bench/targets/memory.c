@@ -25,7 +25,7 @@ static void object(uint64_t n, uint64_t w[WORDS])
 	w[3] = n >> 6;
 	w[4] = noise(r);
 	memcpy(&w[5], names[r >> 44 & 15], 8);
-	w[6] = r >> 48 & 0xfff;
+	w[6] = r >> 24 & 0xffffffff;
 	w[7] = 0;
 #else
 	for (int i = 0; i < WORDS; i++)

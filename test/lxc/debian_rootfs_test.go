@@ -1,0 +1,142 @@
+package lxc
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/test/harness"
+)
+
+// debianPackages are those that the container has beside Debian's smallest
+// system.
+const debianPackages = "redis-server,python3"
+
+// debianRootfs returns the directory of a Debian root file system that nobody
+// may change. It is made once and kept in the user's cache.
+func debianRootfs(t *testing.T) string {
+	t.Helper()
+	need.Check(t, need.Root, need.Debootstrap, need.Program("apt-get"))
+	dir, err := debianCached()
+	if err == nil {
+		return dir
+	}
+	// The network or the mirror is missing, not the product.
+	err = fmt.Errorf("needs a Debian root file system: %w", err)
+	if need.InCI() {
+		t.Fatalf("%v (in CI nothing may be missing)", err)
+	}
+	t.Skip(err)
+	return ""
+}
+
+var debianCached = sync.OnceValues(func() (string, error) {
+	release, err := debianRelease()
+	if err != nil {
+		return "", err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	cache = filepath.Join(cache, "lxc-checkpoint-test")
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return "", err
+	}
+	name := fmt.Sprintf("debian-%s-%s-%s", release, runtime.GOARCH, strings.ReplaceAll(debianPackages, ",", "-"))
+	dir := filepath.Join(cache, name)
+	lock, err := os.Create(dir + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	unfinished := dir + ".unfinished"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(unfinished)
+	if err := debootstrap(release, unfinished); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(unfinished, dir)
+})
+
+// debianRelease is the code name of this machine's Debian.
+func debianRelease() (string, error) {
+	text, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_CODENAME="); ok {
+			return strings.Trim(name, `"`), nil
+		}
+	}
+	return "", fmt.Errorf("/etc/os-release names no release of Debian")
+}
+
+// debianMirror is where apt has the release from.
+func debianMirror(release string) (string, error) {
+	out, err := exec.Command("apt-get", "indextargets", "--format", "$(COMPONENT) $(CODENAME) $(REPO_URI)", "Created-By: Packages").Output()
+	if err != nil {
+		return "", fmt.Errorf("apt-get indextargets: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "main" && f[1] == release {
+			return f[2], nil
+		}
+	}
+	return "", fmt.Errorf("apt has no mirror of %s: run apt-get update", release)
+}
+
+// debootstrap fills a directory with a root file system. It runs in namespaces
+// of its own: when its time is over, or when the test is killed, all of it is
+// killed and unmounted.
+func debootstrap(release, dir string) error {
+	mirror, err := debianMirror(release)
+	if err != nil {
+		return err
+	}
+	const most = 6 * time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience(most))
+	defer cancel()
+	c := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+debianPackages, release, dir, mirror)
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:   unix.CLONE_NEWPID,
+		Unshareflags: unix.CLONE_NEWNS, // its mounts are seen by nobody else
+		Pdeathsig:    unix.SIGKILL,
+	}
+	runtime.LockOSThread() // the signal comes when this thread ends
+	defer runtime.UnlockOSThread()
+	out, err := c.CombinedOutput()
+	if ctx.Err() != nil {
+		err = fmt.Errorf("it was not finished after %v", harness.Patience(most))
+	}
+	if err != nil {
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		return fmt.Errorf("debootstrap: %w; it said last: %s", err, lines[len(lines)-1])
+	}
+	for _, needless := range []string{"var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"} {
+		if err := os.RemoveAll(filepath.Join(dir, needless)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

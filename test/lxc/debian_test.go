@@ -1,0 +1,190 @@
+package lxc
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/test/harness"
+)
+
+// TestDebianKill: killed and restarted again and again, from the same
+// container; then LXC stops and starts it as ever.
+func TestDebianKill(t *testing.T) {
+	b, p := debian(t)
+	for round := range harness.Rounds(2, 20) {
+		file := b.statefile(fmt.Sprint(round))
+		b.checkpoint("-S", file, "-k")
+		b.expect("STOPPED")
+		p.stands()
+		b.restart("-S", file)
+		b.expect("RUNNING")
+		p.goesOn()
+		p.same()
+		if need.Zstd.Missing() == nil {
+			harness.Must(t, "zstd", "-q", "-t", file)
+		}
+		harness.Must(t, harness.Tool(t, "lxc-statefile"), "verify", file)
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.redis.save()
+	b.must("lxc-stop")
+	b.expect("STOPPED")
+	if left := b.leftovers(); len(left) > 0 {
+		t.Errorf("after lxc-stop: %s", strings.Join(left, ", "))
+	}
+	counts := filepath.Join(b.rootfs, "srv/counts")
+	if err := os.RemoveAll(counts); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(counts, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range p.counters {
+		c.mark = 0
+	}
+	b.start()
+	b.expect("RUNNING")
+	p.goesOn()
+	p.redis.await()
+	p.redis.check()
+}
+
+// TestDebianPause: left frozen as lxc-freeze leaves it, both by the checkpoint
+// and by the restart.
+func TestDebianPause(t *testing.T) {
+	b, p := debian(t)
+	for round := range harness.Rounds(1, 20) {
+		file := b.statefile(fmt.Sprint(round))
+		b.checkpoint("-p", "-S", file)
+		b.expect("FROZEN")
+		p.stands()
+		b.must("lxc-unfreeze")
+		b.expect("RUNNING")
+		p.goesOn()
+		p.same()
+
+		b.checkpoint("-k", "-S", file)
+		b.restart("-p", "-S", file)
+		b.expect("FROZEN")
+		p.stands()
+		b.must("lxc-unfreeze")
+		b.expect("RUNNING")
+		p.goesOn()
+		p.same()
+	}
+}
+
+// TestDebianGoesOn: neither -k nor -p, while it runs and while it is frozen,
+// which it stays. The statefile of a container that was frozen is as good as
+// any.
+func TestDebianGoesOn(t *testing.T) {
+	b, p := debian(t)
+	for round := range harness.Rounds(1, 20) {
+		file := b.statefile(fmt.Sprint(round))
+		b.checkpoint("-S", file)
+		b.expect("RUNNING")
+		p.goesOn()
+		p.same()
+		harness.Must(t, harness.Tool(t, "lxc-statefile"), "verify", file)
+
+		b.must("lxc-freeze")
+		b.checkpoint("-S", file)
+		b.expect("FROZEN")
+		p.stands()
+		b.must("lxc-unfreeze")
+		b.expect("RUNNING")
+		p.goesOn()
+		p.same()
+
+		b.must("lxc-freeze")
+		b.checkpoint("-k", "-S", file)
+		b.expect("STOPPED")
+		p.stands()
+		b.restart("-S", file)
+		b.expect("RUNNING")
+		p.goesOn()
+		p.same()
+	}
+}
+
+// TestDebianPipe: lxc-checkpoint -d 1 -k | lxc-restart -d 0.
+func TestDebianPipe(t *testing.T) {
+	b, p := debian(t)
+	for range harness.Rounds(1, 20) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var complaints bytes.Buffer
+		restart := exec.Command(harness.Tool(t, "lxc-restart"), "-P", b.path, "-n", b.name, "-d", "0")
+		restart.Stdin, restart.Stderr, restart.WaitDelay = r, &complaints, time.Second
+		if err := restart.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		got := harness.RunWith(t, func(c *exec.Cmd) { c.Stdout = w }, harness.Tool(t, "lxc-checkpoint"), "-P", b.path, "-n", b.name, "-d", "1", "-k")
+		w.Close()
+		err = restart.Wait()
+		if got.Code != 0 || got.Stderr != "" || err != nil || complaints.Len() > 0 {
+			t.Fatalf("%v\nlxc-restart: %v\n%s", got, err, complaints.String())
+		}
+		b.expect("RUNNING")
+		p.goesOn()
+		p.same()
+	}
+}
+
+// TestDebianConnected: a client of redis is refused by name, at both ends of
+// its connection, and nothing is written; without it there is a checkpoint.
+func TestDebianConnected(t *testing.T) {
+	b, p := debian(t)
+	b.attach("sh", "-c", `(setsid python3 -c '
+import socket, time
+s = socket.create_connection(("127.0.0.1", 6379))
+s.sendall(b"PING\r\n")
+assert s.recv(100) == b"+PONG\r\n"
+print(flush=True)
+time.sleep(3600)
+' </dev/null >/srv/connected 2>&1 &)`)
+	harness.Until(t, "the client to connect", 10*time.Second, func() bool {
+		text, err := os.ReadFile(filepath.Join(b.rootfs, "srv/connected"))
+		return err == nil && string(text) == "\n"
+	})
+	file := b.statefile("f")
+	for _, option := range []string{"-k", "-p", "-q"} {
+		got := b.tool("lxc-checkpoint", option, "-S", file)
+		lines := 0
+		for line := range strings.Lines(got.Stderr) {
+			if strings.Contains(line, "TCP") && (strings.Contains(line, "redis-server") || strings.Contains(line, "python3")) {
+				lines++
+			}
+		}
+		if got.Code != 1 || lines < 2 || !strings.Contains(got.Stderr, b.name+" still runs; nothing was written") {
+			t.Errorf("it should be refused, with a line each for redis-server and python3: %v", got)
+		}
+		b.expect("RUNNING")
+		p.goesOn()
+		if files, _ := filepath.Glob(filepath.Join(b.states, "*")); len(files) > 0 {
+			t.Errorf("there is %v", files)
+		}
+	}
+	b.attach("python3", "-c", `
+import glob, os, signal
+for f in glob.glob("/proc/[0-9]*/cmdline"):
+    if b"create_connection" in open(f, "rb").read() and f.split("/")[2] != str(os.getpid()):
+        os.kill(int(f.split("/")[2]), signal.SIGKILL)
+`)
+	harness.Until(t, "the end of the client", 10*time.Second, func() bool { return p.redis.info("connected_clients") == "1" })
+	p.same()
+	b.checkpoint("-k", "-S", file)
+	b.expect("STOPPED")
+}
