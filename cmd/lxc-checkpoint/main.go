@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/container"
 	"lxc-checkpoint/dumper"
@@ -19,10 +22,19 @@ import (
 )
 
 func main() {
+	// A stop from the terminal would hold the container for as long.
+	signal.Ignore(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
 	o := newOptions()
 	done, err := o.parse(os.Args[1:])
 	if err == nil && !done {
-		err = run(o)
+		if !isWorker() {
+			var code int
+			if code, err = guard(); err == nil {
+				os.Exit(code)
+			}
+		} else if err = beginWork(); err == nil {
+			err = run(o)
+		}
 	}
 	os.Exit(o.tool.Exit(err))
 }

@@ -81,8 +81,7 @@ func freezerRoot(t *testing.T) string {
 	return root
 }
 
-func (g *target) freeze() { g.tell("FROZEN", "1") }
-func (g *target) thaw()   { g.tell("THAWED", "0") }
+func (g *target) thaw() { g.tell("THAWED", "0") }
 
 func (g *target) tell(v1, v2 string) {
 	for file, word := range map[string]string{"freezer.state": v1, "cgroup.freeze": v2} {

@@ -94,7 +94,8 @@ var regions = sync.Pool{New: func() any { return make([]sys.PageRegion, 8192) }}
 // once for each if they are many.
 func scan(f *os.File, c *collector) error {
 	buffer := regions.Get().([]sys.PageRegion)
-	defer regions.Put(buffer) //nolint:staticcheck // one small allocation for 200 KiB
+	//lint:ignore SA6002 one small allocation for 200 KiB
+	defer regions.Put(buffer)
 	arg := sys.PagemapScanArg{
 		Start: c.areas[0].start, End: c.areas[len(c.areas)-1].end,
 		// Neither of a file nor the shared zero page, but something.

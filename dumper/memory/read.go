@@ -29,7 +29,8 @@ func (k *worker) close() {
 	if k.file != nil {
 		k.file.Close()
 	}
-	buffers.Put(k.buffer) //nolint:staticcheck // one small allocation for 1 MiB
+	//lint:ignore SA6002 one small allocation for 1 MiB
+	buffers.Put(k.buffer)
 }
 
 // move reads a batch and writes it; it returns how many bytes it has read.

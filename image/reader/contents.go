@@ -125,6 +125,9 @@ func (c *contents) frame(job compressed, buf []byte) ([]byte, error) {
 			return b, job.damage(err)
 		}
 		if end != nil {
+			if len(rest) > 0 {
+				return b, job.damage(errors.New("something follows the record that ends a statefile"))
+			}
 			if err := c.setEnd(end, job.index); err != nil {
 				return b, job.damage(err)
 			}

@@ -144,6 +144,9 @@ func (c compressed) damage(err error) error {
 
 // skeletonFrame adds the records of a frame to the skeleton.
 func (r *Reader) skeletonFrame(s *format.Skeleton, c compressed, b []byte) error {
+	if len(b) == 0 {
+		return c.damage(errors.New("a frame without a record"))
+	}
 	r.sum.Write(b)
 	for len(b) > 0 {
 		body, rest, err := record(b)

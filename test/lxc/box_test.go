@@ -58,7 +58,7 @@ func (b *box) destroy() {
 		b.lxc("lxc-unfreeze")
 	}
 	if b.state() != "STOPPED" {
-		b.lxc("lxc-stop", "-k", "-t", "10")
+		b.lxc("lxc-stop", "-k")
 	}
 	if left := b.leftovers(); len(left) > 0 {
 		b.t.Errorf("left behind: %s", strings.Join(left, ", "))
@@ -203,8 +203,8 @@ func (b *box) ps() []string {
 			continue
 		}
 		name, inside := field(status, "Name"), last(field(status, "NSpid"))
-		if parent := field(status, "PPid"); name == "sleep" || name == "count" && strings.TrimSpace(comm(parent)) == "count" {
-			continue // the counter's sleep, or its fork that is about to become it
+		if name == "sleep" || comm(field(status, "PPid")) == "count" {
+			continue // the counter's sleep, or its fork that is about to become one
 		}
 		var tids []string
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -221,7 +221,7 @@ func (b *box) ps() []string {
 
 func comm(pid string) string {
 	text, _ := os.ReadFile("/proc/" + pid + "/comm")
-	return string(text)
+	return strings.TrimSpace(string(text))
 }
 
 func descendants(pid int) []int {
