@@ -84,6 +84,7 @@ func ByName(ctx context.Context, name, lxcpath string) (*Container, error) {
 	if item, err := command(ctx, name, lxcpath, cmdGetConfigItem, 0, "lxc.rootfs.path\x00"); err == nil {
 		c.Rootfs = item.word()
 	}
+	c.ConfiguredMounts = c.configuredMounts(ctx)
 	c.Executed = isLXCInit(pid)
 	// The cgroup that limits the container may lie above the one that its
 	// first process is in: systemd moves itself down, and LXC has

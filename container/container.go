@@ -31,6 +31,11 @@ type Container struct {
 	// CgroupDir is the absolute directory whose cgroup.procs, with those of
 	// the directories below, list its processes.
 	CgroupDir string
+	// ConfiguredMounts are the places in the container where LXC mounts what
+	// its config says (lxc.mount.entry, lxc.mount.fstab), as absolute paths;
+	// nil if that can't be told: without LXC, or if hooks of the config may
+	// mount anything.
+	ConfiguredMounts []string
 	// Executed: lxc-execute made it; its first process is LXC's own init,
 	// which since LXC 4 is lxc-execute itself: a program of the host, not of
 	// the container's root.

@@ -142,6 +142,10 @@ func (l *looking) lookAtNamespaces() error {
 		return err
 	}
 	l.refuse(refused)
+	l.skeleton.Namespaces = result.Namespaces
+	if err := l.lookAtMounts(); err != nil {
+		return err
+	}
 	cgroups, err := namespaces.Cgroups(filepath.Base(l.container.CgroupDir), processes)
 	if err != nil {
 		return err
@@ -149,10 +153,25 @@ func (l *looking) lookAtNamespaces() error {
 	for i, p := range alive {
 		p.Namespaces, p.Cgroups = result.IDs(), cgroups[i]
 	}
-	l.skeleton.Namespaces = result.Namespaces
 	l.skeleton.Container.CloneFlags = result.Flags()
 	l.skeleton.Header, err = header(l.o.Tool, result.Monotonic, result.Boottime)
 	return err
+}
+
+// lookAtMounts looks at what is mounted, if the container has a mount namespace
+// of its own.
+func (l *looking) lookAtMounts() error {
+	for _, n := range l.skeleton.Namespaces {
+		if n.Kind != format.NamespaceKind_MNT || !n.Own {
+			continue
+		}
+		refused, err := namespaces.LookAtMounts(namespaces.Mounts{PID: l.first().PID, Configured: l.container.ConfiguredMounts})
+		if err != nil {
+			return err
+		}
+		l.refuse(refused)
+	}
+	return nil
 }
 
 // lookAtDescriptors looks at the descriptor tables, which also know the names

@@ -25,11 +25,17 @@ type Root struct {
 	mounts      []procfs.CgroupMount
 }
 
-// Enter sets what the namespaces themselves know, and opens the root.
-func Enter(s *format.Skeleton, root place.Process) (*Root, error) {
+// Enter sets what the namespaces themselves know, and opens the root. native
+// says that they were made without LXC.
+func Enter(s *format.Skeleton, root place.Process, native bool) (*Root, error) {
 	for _, n := range s.Namespaces {
 		if n.Kind == format.NamespaceKind_UTS && n.Own && n.Uts != nil {
 			if err := setNames(root, n.Uts); err != nil {
+				return nil, err
+			}
+		}
+		if n.Kind == format.NamespaceKind_MNT && n.Own {
+			if err := checkMounts(root, n.Mounts, native); err != nil {
 				return nil, err
 			}
 		}

@@ -23,7 +23,9 @@ type box struct {
 	tree   *harness.Tree
 	cgroup *harness.Cgroup
 	states string
-	pids   []int // of its processes, in order
+	pids   []int    // of its processes, in order
+	target []string // how lxc-checkpoint is told of it
+	thaw   func() error
 }
 
 // newBox starts a program in a cgroup of the hierarchy and waits until it is
@@ -36,7 +38,8 @@ func newBox(t *testing.T, hierarchy, program string, mebibytes int) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &box{t: t, cgroup: cgroup, states: t.TempDir()}
+	b := &box{t: t, cgroup: cgroup, states: t.TempDir(), target: []string{"--cgroup=" + cgroup.Dir}}
+	b.thaw = func() error { return cgroup.Freeze(false) }
 	t.Cleanup(func() {
 		if err := harness.Remove(b.tree, cgroup); err != nil {
 			t.Error(err)
@@ -83,7 +86,7 @@ func (b *box) statefile() string { return filepath.Join(b.states, "state") }
 
 // args begins a command line of lxc-checkpoint.
 func (b *box) args(more ...string) []string {
-	return append([]string{"--cgroup=" + b.cgroup.Dir}, more...)
+	return slices.Concat(b.target, more)
 }
 
 // checkpoint runs lxc-checkpoint, which has to succeed.

@@ -306,7 +306,7 @@ func (s *strikes) survived(a *attempt, complete bool, when string) string {
 			s.t.Errorf("%s: the container is frozen", when)
 		}
 		outcome += ", frozen"
-		if err := s.cgroup.Freeze(false); err != nil {
+		if err := s.thaw(); err != nil {
 			s.t.Fatalf("%s: %v", when, err)
 		}
 	}

@@ -170,6 +170,17 @@ func (b *box) attach(args ...string) string {
 	return b.must("lxc-attach", append([]string{"--"}, args...)...)
 }
 
+// edit changes a file of the container's directory.
+func (b *box) edit(file, old, new string) {
+	b.t.Helper()
+	path := filepath.Join(b.path, b.name, file)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	write(b.t, path, strings.ReplaceAll(string(text), old, new))
+}
+
 // statefile is a path for a statefile of this container.
 func (b *box) statefile(name string) string { return filepath.Join(b.states, name) }
 

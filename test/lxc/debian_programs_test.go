@@ -271,6 +271,7 @@ func (r *redis) fill() {
 		r.b.t.Fatalf("redis uses %d bytes (%v)", used, err)
 	}
 	r.digest = r.cli("DEBUG", "DIGEST")
+	r.alone()
 }
 
 // check compares all of redis's data with what it was, and has redis write,
@@ -280,29 +281,82 @@ func (r *redis) check() {
 	if now := r.cli("DEBUG", "DIGEST"); now != r.digest || len(now) != 40 {
 		r.b.t.Fatalf("redis's DEBUG DIGEST is %s and was %s", now, r.digest)
 	}
-	r.writes++
-	if n := r.cli("INCR", "writes"); n != strconv.Itoa(r.writes) {
-		r.b.t.Fatalf("write %d of redis is its %s", r.writes, n)
-	}
+	r.write()
 	r.save()
 	if n := r.cli("GET", "writes"); n != strconv.Itoa(r.writes) {
 		r.b.t.Fatalf("after write %d redis reads %s", r.writes, n)
 	}
+	r.alone()
+}
+
+// write changes redis's data.
+func (r *redis) write() {
+	r.b.t.Helper()
+	r.writes++
+	if n := r.cli("INCR", "writes"); n != strconv.Itoa(r.writes) {
+		r.b.t.Fatalf("write %d of redis is its %s", r.writes, n)
+	}
 	r.digest = r.cli("DEBUG", "DIGEST")
+}
+
+// alone waits until redis has noticed that its clients are gone.
+func (r *redis) alone() {
+	r.b.t.Helper()
+	const listen, timeWait = "0A", "06"
+	table := filepath.Join("/proc", r.b.must("lxc-info", "-pH"), "net/tcp")
+	harness.Until(r.b.t, "redis to close its connections", 10*time.Second, func() bool {
+		text, err := os.ReadFile(table)
+		if err != nil {
+			r.b.t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			// sl local_address rem_address st ...
+			if f := strings.Fields(line); f[0] != "sl" && f[3] != listen && f[3] != timeWait {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // save has a child of redis write all of its data into a file.
 func (r *redis) save() {
 	r.b.t.Helper()
-	file := filepath.Join(r.b.rootfs, "var/lib/redis/dump.rdb")
-	before, _ := os.Stat(file)
+	before := r.saved()
 	r.cli("BGSAVE")
+	r.awaitSave(before)
+}
+
+// saveSoon has redis save by itself, when no client is there any more: the
+// child that saves would keep the client's connection.
+func (r *redis) saveSoon() {
+	r.b.t.Helper()
+	last, err := strconv.ParseInt(r.cli("LASTSAVE"), 10, 64)
+	if err != nil {
+		r.b.t.Fatal(err)
+	}
+	r.cli("CONFIG", "SET", "save", fmt.Sprintf("%d 1", time.Now().Unix()-last+2))
+	r.alone()
+}
+
+// saved is the file that redis saved into last, nil if there is none.
+func (r *redis) saved() os.FileInfo {
+	st, err := os.Stat(filepath.Join(r.b.rootfs, "var/lib/redis/dump.rdb"))
+	if err != nil {
+		return nil
+	}
+	return st
+}
+
+// awaitSave waits until redis has saved anew.
+func (r *redis) awaitSave(before os.FileInfo) {
+	r.b.t.Helper()
 	harness.Until(r.b.t, "BGSAVE", 30*time.Second, func() bool { return r.info("rdb_bgsave_in_progress") == "0" })
 	if status := r.info("rdb_last_bgsave_status"); status != "ok" {
 		r.b.t.Fatalf("BGSAVE ends with %s", status)
 	}
-	after, err := os.Stat(file)
-	if err != nil || os.SameFile(before, after) || after.Size() < redisKeys*redisValue {
-		r.b.t.Fatalf("after BGSAVE, its file is not there anew and whole: %v", err)
+	after := r.saved()
+	if after == nil || os.SameFile(before, after) || after.Size() < redisKeys*redisValue {
+		r.b.t.Fatalf("after BGSAVE, its file is not there anew and whole: %v", after)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lxc-checkpoint/internal/need"
 	"lxc-checkpoint/test/harness"
 )
@@ -140,6 +142,84 @@ func TestDebianPipe(t *testing.T) {
 		b.expect("RUNNING")
 		p.goesOn()
 		p.same()
+	}
+}
+
+// TestDebianSaving: killed while a child of redis, which shares its memory,
+// writes that into a file; after the restart the child writes the rest.
+func TestDebianSaving(t *testing.T) {
+	b, p := debian(t)
+	for round := range harness.Rounds(1, 20) {
+		file := b.statefile(fmt.Sprint(round))
+		before := p.redis.saved()
+		p.redis.write()
+		p.redis.saveSoon()
+		harness.Until(t, "redis to save by itself", 20*time.Second, func() bool {
+			return strings.Count(strings.Join(b.ps(), "\n"), " redis-server group ") == 2
+		})
+		b.checkpoint("-k", "-S", file)
+		show := harness.Must(t, harness.Tool(t, "lxc-statefile"), "show", file)
+		if !strings.Contains(show, "redis-rdb-bgsave") {
+			t.Fatalf("the child of redis had ended before the checkpoint\n%s", show)
+		}
+		b.restart("-S", file)
+		p.goesOn()
+		p.redis.cli("CONFIG", "SET", "save", "")
+		p.redis.awaitSave(before)
+		b.attach("redis-check-rdb", "/var/lib/redis/dump.rdb")
+		p.same()
+	}
+}
+
+// TestDebianOverlay: on an overlay, as LXC makes it for lxc-copy -s. What the
+// container writes lies in the upper directory.
+func TestDebianOverlay(t *testing.T) {
+	lower := debianRootfs(t)
+	b := newBox(t, "debian")
+	if err := os.MkdirAll(b.rootfs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	requireOverlay(t, b.path)
+	installPrograms(t, b.rootfs)
+	b.configure("overlay:" + lower + ":" + b.rootfs)
+	b.start()
+	p := watch(b)
+	for round := range harness.Rounds(1, 20) {
+		file := b.statefile(fmt.Sprint(round))
+		b.checkpoint("-k", "-S", file)
+		b.expect("STOPPED")
+		p.stands()
+		b.restart("-S", file)
+		b.expect("RUNNING")
+		p.goesOn()
+		p.same()
+	}
+	b.must("lxc-stop")
+}
+
+// requireOverlay ends the test where an overlay of directories below this one
+// can't be mounted.
+func requireOverlay(t *testing.T, dir string) {
+	t.Helper()
+	at := filepath.Join(dir, "overlay")
+	var options []string
+	for _, name := range []string{"lowerdir", "upperdir", "workdir"} {
+		sub := filepath.Join(at, name)
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		options = append(options, name+"="+sub)
+	}
+	err := unix.Mount("overlay", at, "overlay", 0, strings.Join(options, ","))
+	switch {
+	case err == nil:
+		if err := unix.Unmount(at, 0); err != nil {
+			t.Fatal(err)
+		}
+	case need.InCI():
+		t.Fatalf("needs an overlay (in CI nothing may be missing): %v", err)
+	default:
+		t.Skipf("needs an overlay, which can't be mounted on %s: %v", dir, err)
 	}
 }
 

@@ -1,0 +1,84 @@
+package faults
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/test/harness"
+)
+
+// TestLXCKilled: after kill -9 in the moments around the freeze, stock
+// lxc-unfreeze, or nothing, makes a container of stock LXC go on. lxc-unfreeze
+// does nothing unless LXC's monitor thinks that the container is frozen.
+func TestLXCKilled(t *testing.T) {
+	need.Check(t, need.Root, need.LXC, need.Freezer)
+	b, lxc := newLXCBox(t)
+	s := &strikes{box: b, tally: map[string]int{}}
+	for i := range harness.Rounds(16, 100) {
+		w := ways[i%2] // kill -9, TERM
+		s.round(&attempt{way: w}, func(a *attempt) string {
+			s.spin(a, s.cgroup.Frozen)
+			return s.pause(a, random(2*time.Millisecond), "after the freeze")
+		})
+		if state := lxc("lxc-info", "-sH"); state != "RUNNING" {
+			t.Fatalf("after %s lxc-info says %s", w.name, state)
+		}
+	}
+	b.judge()
+	t.Logf("outcomes: %v", s.tally)
+}
+
+// newLXCBox is newBox for a container of stock LXC, with c/ring.c as its init.
+// lxc runs one of LXC's commands on it and returns what that writes.
+func newLXCBox(t *testing.T) (b *box, lxc func(command string, args ...string) string) {
+	t.Helper()
+	name := fmt.Sprintf("faults-%d", os.Getpid())
+	path := t.TempDir()
+	root := filepath.Join(path, name, "rootfs")
+	lxc = func(command string, args ...string) string {
+		t.Helper()
+		return strings.TrimSpace(harness.Must(t, command, append([]string{"-P", path, "-n", name}, args...)...))
+	}
+	for _, dir := range []string{"dev", "proc", "sys"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program, err := os.ReadFile(filepath.Join(programs(t), "ring"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := strings.Join([]string{
+		"lxc.rootfs.path = dir:" + root, "lxc.uts.name = " + name, "lxc.net.0.type = empty", "lxc.init.cmd = /ring",
+		"lxc.apparmor.profile = unconfined", "lxc.tty.max = 0", "lxc.console.path = none", "",
+	}, "\n")
+	for file, text := range map[string]string{
+		filepath.Join(root, "ring"): string(program), filepath.Join(root, "mebibytes"): "4", filepath.Join(path, name, "config"): config,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cgroup := &harness.Cgroup{Dir: filepath.Join(need.Freezers()[0], "lxc.payload."+name)}
+	b = &box{t: t, cgroup: cgroup, states: t.TempDir(), target: []string{"-P", path, "-n", name},
+		tree: &harness.Tree{Dir: root, Cgroup: cgroup}}
+	b.thaw = func() error { lxc("lxc-unfreeze"); return nil }
+	t.Cleanup(func() {
+		harness.Run(t, "lxc-unfreeze", "-P", path, "-n", name)
+		harness.Run(t, "lxc-stop", "-P", path, "-n", name, "-k")
+		if !harness.Wait(10*time.Second, func() bool { _, err := os.Stat(cgroup.Dir); return err != nil }) {
+			t.Errorf("cgroup %s is left", cgroup.Dir)
+		}
+	})
+	lxc("lxc-start")
+	if _, err := b.tree.AwaitFile("ready", 20*time.Second); err != nil {
+		t.Fatalf("before the checkpoint: %v", err)
+	}
+	b.pids = b.now()
+	return b, lxc
+}
