@@ -3,6 +3,7 @@ module lxc-checkpoint
 go 1.26.0
 
 require (
+	github.com/cilium/ebpf v0.22.0
 	github.com/klauspost/compress v1.18.1
 	github.com/moby/sys/mountinfo v0.7.2
 	github.com/spf13/pflag v1.0.10

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lxc-checkpoint/container"
+	"lxc-checkpoint/dumper/bpf"
 	"lxc-checkpoint/dumper/memory"
 	"lxc-checkpoint/dumper/ptrace"
 	"lxc-checkpoint/image/format"
@@ -30,12 +31,13 @@ const (
 
 // Options of a checkpoint.
 type Options struct {
-	After    After
-	Timeout  time.Duration // bounds each wait for the container; 0: 10 s
-	Workers  int           // that read and compress; 0: as many as cores
-	Tool     string        // version of the program, for the header
-	Log      *slog.Logger  // nil: none
-	Progress *progress.Progress
+	After      After
+	Timeout    time.Duration // bounds each wait for the container; 0: 10 s
+	Workers    int           // that read and compress; 0: as many as cores
+	Tool       string        // version of the program, for the header
+	Log        *slog.Logger  // nil: none
+	Progress   *progress.Progress
+	WithoutBPF bool // have tasks tell by themselves what eBPF could
 	// Check looks at the skeleton before anything is written; an error of it
 	// ends the checkpoint. nil: none.
 	Check func(*format.Skeleton) error
@@ -68,6 +70,10 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	stats = new(Stats)
 	clock := newClock()
 
+	teller := openTeller(o) // before the freeze: to load it takes its time
+	defer teller.Close()
+	clock.lap()
+
 	held, err := ptrace.Hold(ctx, c, o.Timeout) // freeze, seize every thread, thaw: nothing runs
 	if err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	defer held.Release(&err) // lets go on every path
 	stats.Hold = clock.lap()
 
-	s, contents, err := look(ctx, c, held, o) // everything but the bytes; all refusals at once
+	s, contents, err := look(ctx, c, held, teller, o) // everything but the bytes; all refusals at once
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +98,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	if err := w.Skeleton(s); err != nil {
 		return nil, err
 	}
-	if stats.Pages, err = contents.Pump(ctx, w, o.Workers, o.Progress); err != nil {
+	if stats.Pages, err = contents.Pump(ctx, func() memory.PageWriter { return w.Batch() }, o.Workers, o.Progress); err != nil {
 		return nil, err
 	}
 	stats.Write = clock.lap()
@@ -108,9 +114,22 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 		return nil, &FinishError{err}
 	}
 	stats.Finish = clock.lap()
-	stats.Stopped = clock.total()
+	stats.Stopped = stats.Hold + stats.Look + stats.Write + stats.Commit + stats.Finish
 	stats.count(s, w)
 	return stats, nil
+}
+
+// openTeller loads the eBPF program that tells facts of tasks; nil where the
+// kernel can't: then the tasks are made to tell them themselves.
+func openTeller(o Options) *bpf.Teller {
+	if o.WithoutBPF {
+		return nil
+	}
+	t, err := bpf.Open()
+	if err != nil {
+		o.Log.Info("no eBPF: tasks will be asked", "why", err)
+	}
+	return t
 }
 
 // FinishError says that the statefile is complete and that only what was to
@@ -140,12 +159,9 @@ func (s *Stats) count(k *format.Skeleton, w *writer.Writer) {
 	s.BytesRead, s.BytesWritten = s.Pages.BytesRead, w.BytesOut()
 }
 
-type clock struct{ begin, last time.Time }
+type clock struct{ last time.Time }
 
-func newClock() *clock {
-	now := time.Now()
-	return &clock{now, now}
-}
+func newClock() *clock { return &clock{time.Now()} }
 
 func (c *clock) lap() time.Duration {
 	now := time.Now()
@@ -153,8 +169,6 @@ func (c *clock) lap() time.Duration {
 	c.last = now
 	return d
 }
-
-func (c *clock) total() time.Duration { return c.last.Sub(c.begin) }
 
 // IsComplete tells whether an error of Dump came when the statefile was
 // complete already.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lxc-checkpoint/container"
+	"lxc-checkpoint/dumper/bpf"
 	"lxc-checkpoint/dumper/fds"
 	"lxc-checkpoint/dumper/memory"
 	"lxc-checkpoint/dumper/namespaces"
@@ -25,6 +26,7 @@ type looking struct {
 	container *container.Container
 	held      *ptrace.Held
 	o         Options
+	teller    *bpf.Teller // nil: there is none
 	ids       *view.IDs
 	skeleton  *format.Skeleton
 	refused   refusal.List
@@ -39,9 +41,9 @@ type looking struct {
 
 // look finds out everything but the bytes. It returns a refusal.List of all
 // that can't be saved.
-func look(ctx context.Context, c *container.Container, held *ptrace.Held, o Options) (*format.Skeleton, *memory.Memory, error) {
+func look(ctx context.Context, c *container.Container, held *ptrace.Held, teller *bpf.Teller, o Options) (*format.Skeleton, *memory.Memory, error) {
 	l := &looking{
-		ctx: ctx, container: c, held: held, o: o,
+		ctx: ctx, container: c, held: held, teller: teller, o: o,
 		ids: &view.IDs{}, skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
 	}
 	for _, step := range []struct {
@@ -72,11 +74,12 @@ func (l *looking) refuse(list refusal.List) { l.refused = append(l.refused, list
 // out what they share for the other rooms.
 func (l *looking) lookAtTasks() error {
 	processes := l.held.Processes()
+	facts := l.tell(processes)
 	err := l.held.Do(func() error {
-		looker, err := tasks.New(l.ids, processes, func(o tasks.Object, r *tracee.Remote) (err error) {
+		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: facts, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
 			l.facts[o.ID], err = memory.Ask(r)
 			return err
-		})
+		}})
 		if err != nil {
 			return err
 		}
@@ -100,10 +103,31 @@ func (l *looking) lookAtTasks() error {
 			l.skeleton.Sighands = append(l.skeleton.Sighands, f.Sighand)
 		}
 		for _, o := range f.Objects {
+			if known := facts[o.PID]; known != nil && o.Kind == tasks.Mm {
+				l.facts[o.ID] = memory.Facts{Brk: known.Brk, Dumpable: known.Dumpable}
+			}
 			l.note(o, i == 0)
 		}
 	}
 	return nil
+}
+
+// tell has the teller tell, if there is one.
+func (l *looking) tell(processes []*ptrace.Process) map[int]*view.TaskFacts {
+	if l.teller == nil {
+		return nil
+	}
+	var pids []int
+	for _, p := range processes {
+		if !p.Zombie {
+			pids = append(pids, p.PID)
+		}
+	}
+	facts, err := l.teller.Tasks(pids)
+	if err != nil {
+		l.o.Log.Warn("eBPF tells nothing: tasks will be asked", "why", err)
+	}
+	return facts
 }
 
 // note hands an object that tasks share to the room that it belongs to.

@@ -58,6 +58,21 @@ for document in README.md CONTRIBUTING.md docs/*.md image/*/*.md; do
 	done
 done
 
+say "sizes"
+# Each command is below 10 MB, and README.md says how big, within 0.3 MB.
+for command in lxc-checkpoint lxc-restart lxc-statefile; do
+	column=3
+	for arch in amd64 arm64; do
+		GOARCH=$arch CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$tools/$command" "./cmd/$command"
+		size=$(stat -c %s "$tools/$command")
+		said=$(awk -F'|' -v name=" \`$command\` " -v column=$column '$2 == name {print $column + 0}' README.md)
+		[ "$size" -lt 10000000 ] || fail "$command for $arch has $size bytes, 10 MB or more"
+		awk -v size="$size" -v said="${said:-0}" 'BEGIN {d = size / 1e6 - said; exit !(d > -0.3 && d < 0.3)}' ||
+			fail "README.md says that $command for $arch has ${said:-0} MB, and it has $size bytes"
+		column=$((column + 1))
+	done
+done
+
 say "manual pages"
 for command in lxc-checkpoint lxc-restart lxc-statefile; do
 	for option in $(go run "./cmd/$command" --help | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE '[a-z-]+$' | sed 's/^--//'); do

@@ -1,8 +1,10 @@
 package tracee
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"lxc-checkpoint/internal/sys"
@@ -104,4 +106,21 @@ func (t *Thread) RseqConfiguration() (ptr uint64, size, sig, flags uint32, err e
 		return 0, 0, 0, 0, t.wrap("read the rseq registration of", err)
 	}
 	return c.Pointer, c.Size, c.Signature, c.Flags, nil
+}
+
+// CriticalSection reads what rseq_cs holds in the rseq area at ptr: the address
+// of the description of the restartable sequence that the thread is in, 0 if
+// it is in none. It must come before any system call that is made in the
+// thread: the kernel clears the field then.
+func (t *Thread) CriticalSection(ptr uint64) (uint64, error) {
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", t.tid))
+	if err != nil {
+		return 0, err
+	}
+	defer mem.Close()
+	var b [8]byte
+	if _, err := mem.ReadAt(b[:], int64(ptr+rseqCSOffset)); err != nil {
+		return 0, fmt.Errorf("read the rseq area at %#x of task %d: %w", ptr, t.tid, err)
+	}
+	return binary.LittleEndian.Uint64(b[:]), nil
 }

@@ -248,11 +248,14 @@ func (r *Remote) close(ctx context.Context) error {
 // EventStop: only there the kernel still restarts an interrupted call
 // afterwards. From the entry of a call it runs through the call.
 func (r *Remote) toEventStop(ctx context.Context) error {
-	if err := r.t.Interrupt(); err != nil {
-		return err
-	}
 	var sig unix.Signal
 	for {
+		// Before each step: any stop cancels an interrupt that was asked for
+		// before it (ptrace_stop, kernel/signal.c), the end of a call that our
+		// context did not wait for included.
+		if err := r.t.Interrupt(); err != nil {
+			return err
+		}
 		if !r.running {
 			if err := r.t.Continue(sig); err != nil {
 				return err

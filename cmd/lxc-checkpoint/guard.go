@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime"
 	"strconv"
 	"syscall"
 
@@ -30,8 +29,8 @@ func isWorker() bool { return os.Getenv(workerVariable) != "" }
 
 // guard runs the worker, passes signals on to it, and returns its exit code.
 func guard() (int, error) {
-	// The death of the thread that forks is what the worker hears of.
-	runtime.LockOSThread()
+	// The death of the thread that forks is what the worker hears of: the main
+	// thread's, which init has given us.
 	c := exec.Command("/proc/self/exe", os.Args[1:]...)
 	c.Args[0] = os.Args[0]
 	c.Env = append(os.Environ(), fmt.Sprintf("%s=%d", workerVariable, os.Getpid()))

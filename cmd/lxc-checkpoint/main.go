@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -20,6 +21,11 @@ import (
 	"lxc-checkpoint/progress"
 	"lxc-checkpoint/restorer"
 )
+
+// The main goroutine keeps the process's first thread: /proc/self shows that
+// one's namespaces and root directory, so no other goroutine may get it and
+// enter others.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	// A stop from the terminal would hold the container for as long.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -17,6 +18,11 @@ import (
 	"lxc-checkpoint/progress"
 	"lxc-checkpoint/restorer"
 )
+
+// The main goroutine keeps the process's first thread: /proc/self shows that
+// one's namespaces and root directory, so no other goroutine may get it and
+// enter others.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	o := newOptions()

@@ -85,17 +85,20 @@ func newMeasured(img *reader.Reader) *measured {
 		defer m.mu.Unlock()
 		m.file.Frames++
 		m.file.Bytes += int64(f.Compressed)
-		if f.Bytes == 0 {
+		bytes := uint64(0)
+		for _, r := range f.Runs {
+			bytes += uint64(r.Bytes)
+		}
+		if bytes == 0 {
 			m.file.Skeleton += int64(f.Compressed)
 			return
 		}
-		// A run may go over the border of two kinds: each gets its share.
-		left := uint64(f.Compressed)
-		m.split(f.Owner, f.Address, uint64(f.Bytes), func(k *Memory, n uint64) {
-			share := min(left, uint64(f.Compressed)*n/uint64(f.Bytes))
-			k.Compressed += share
-			left -= share
-		})
+		// What is compressed together gets its share of the result.
+		for _, r := range f.Runs {
+			m.split(r.Owner, r.Address, uint64(r.Bytes), func(k *Memory, n uint64) {
+				k.Compressed += uint64(f.Compressed) * n / bytes
+			})
+		}
 	})
 	return m
 }
@@ -137,8 +140,7 @@ func (m *measured) split(owner uint32, offset, size uint64, add func(k *Memory, 
 }
 
 // vmaAt finds the mapping that has an address. The reader has checked that there
-// is one wherever a statefile has bytes; but a frame of several records may
-// have some that lie elsewhere than right behind its first.
+// is one wherever a statefile has bytes.
 func vmaAt(mm *format.Mm, address uint64) *format.Vma {
 	i := sort.Search(len(mm.Vmas), func(i int) bool { return mm.Vmas[i].End > address })
 	if i == len(mm.Vmas) || mm.Vmas[i].Start > address {

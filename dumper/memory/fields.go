@@ -13,11 +13,10 @@ import (
 	"lxc-checkpoint/tracee"
 )
 
-// Facts are what only a process itself can be asked for.
+// Facts are what no file tells of an address space.
 type Facts struct {
-	Brk        uint64 // end of the heap, brk(2)
-	Dumpable   uint32 // PR_GET_DUMPABLE
-	THPDisable bool   // PR_GET_THP_DISABLE
+	Brk      uint64 // end of the heap, brk(2)
+	Dumpable uint32 // PR_GET_DUMPABLE
 }
 
 // Ask has a process make the system calls that tell its Facts. None of them
@@ -33,11 +32,6 @@ func Ask(r *tracee.Remote) (Facts, error) {
 		return f, fmt.Errorf("ask whether it is dumpable: %w", err)
 	}
 	f.Dumpable = uint32(dumpable)
-	thp, err := r.Call(unix.SYS_PRCTL, unix.PR_GET_THP_DISABLE, 0, 0, 0, 0)
-	if err != nil && !errors.Is(err, unix.EINVAL) {
-		return f, fmt.Errorf("ask for its use of huge pages: %w", err)
-	}
-	f.THPDisable = err == nil && thp != 0
 	return f, nil
 }
 
@@ -54,7 +48,11 @@ func (l *looker) fields(s *spaceLook) error {
 	mm.StartStack = m.StartStack
 	mm.ArgStart, mm.ArgEnd = m.ArgStart, m.ArgEnd
 	mm.EnvStart, mm.EnvEnd = m.EnvStart, m.EnvEnd
-	mm.Dumpable, mm.ThpDisable = s.Facts.Dumpable, s.Facts.THPDisable
+	status, err := procfs.ReadStatus(s.PID)
+	if err != nil {
+		return err
+	}
+	mm.Dumpable, mm.ThpDisable = s.Facts.Dumpable, status.THPDisabled
 	if mm.Auxv, err = os.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
 		return err
 	}

@@ -7,10 +7,10 @@ import (
 	"lxc-checkpoint/progress"
 )
 
-// PageWriter takes bytes of contents, from several goroutines at once, and
-// does not keep data (writer.Writer).
+// PageWriter takes bytes of contents and does not keep data (writer.Batch).
 type PageWriter interface {
 	Pages(owner uint32, offset uint64, round uint32, data []byte) error
+	Flush() error // after the last Pages
 }
 
 // Counts are the pages that Pump saw.
@@ -33,11 +33,11 @@ const batchSize = 1 << 20
 // maxPieces bounds the runs of one batch: the iovecs of a call.
 const maxPieces = 256
 
-// Pump moves the bytes of all contents to w. Its workers each claim the next
+// Pump moves the bytes of all contents to writers, one for each worker. Its workers each claim the next
 // runs of pages, read them into a buffer of their own, and write what is not
 // zero: memory stays bounded, whatever the container's size. The first error,
 // or the end of ctx, ends all of them.
-func (m *Memory) Pump(ctx context.Context, w PageWriter, workers int, p *progress.Progress) (Counts, error) {
+func (m *Memory) Pump(ctx context.Context, newWriter func() PageWriter, workers int, p *progress.Progress) (Counts, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	q := &queue{sources: m.sources}
@@ -49,7 +49,7 @@ func (m *Memory) Pump(ctx context.Context, w PageWriter, workers int, p *progres
 	)
 	for range max(1, workers) {
 		group.Go(func() {
-			k := worker{to: w, buffer: buffers.Get().([]byte)}
+			k := worker{to: newWriter(), buffer: buffers.Get().([]byte)}
 			defer k.close()
 			err := k.work(ctx, q, p)
 			mutex.Lock()
@@ -70,7 +70,7 @@ func (k *worker) work(ctx context.Context, q *queue, p *progress.Progress) error
 	for {
 		b := q.claim(&k.pieces)
 		if b == nil {
-			return nil
+			return k.to.Flush()
 		}
 		if err := ctx.Err(); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/refusal"
 )
@@ -198,7 +199,7 @@ func mounts(_ *Result, n *format.Namespace, pid int) error {
 
 // inside runs f in a namespace of a process.
 func inside(pid int, name string, flag int, f func() error) error {
-	return view.Elsewhere(func() error {
+	return elsewhere.Run(func() error {
 		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, name), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err

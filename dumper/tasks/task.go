@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
@@ -79,38 +80,91 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	if err := registers(t, f); err != nil {
 		return nil, err
 	}
-	return f, k.askTask(ctx, t, f, leader)
+	if f.Rseq, err = rseq(t); err != nil {
+		return nil, err
+	}
+	facts := k.o.Facts[t.TID()]
+	if facts == nil {
+		facts, err = k.askTask(ctx, t, leader)
+	} else if leader && facts.IntervalTimers {
+		// What remains of a timer depends on clocks that only the kernel adds up.
+		err = k.asking(ctx, t, func(q *question) { k.found.Timers = q.timers() })
+	}
+	if err != nil {
+		return nil, err
+	}
+	k.take(f, facts, leader)
+	return f, nil
 }
 
-// askTask has the task make the calls that only itself can make.
-func (k *looking) askTask(ctx context.Context, t *tracee.Thread, f *format.Task, leader bool) (err error) {
+// take puts a task's facts where they belong.
+func (k *looking) take(f *format.Task, facts *view.TaskFacts, leader bool) {
+	f.ClearChildTid = facts.ClearChildTID
+	f.ParentDeathSignal = facts.ParentDeathSignal
+	f.Credentials.Securebits = facts.Securebits
+	f.AlternateStack = &format.AlternateStack{Pointer: facts.Stack.Pointer, Flags: facts.Stack.Flags, Size: facts.Stack.Size}
+	if !leader {
+		return
+	}
+	k.found.ChildSubreaper = facts.ChildSubreaper
+	if k.freshSighand {
+		k.found.Sighand = &format.Sighand{Id: k.found.Process.Sighand, Actions: actions(facts.Actions)}
+	}
+}
+
+// askTask has the task tell its facts.
+func (k *looking) askTask(ctx context.Context, t *tracee.Thread, leader bool) (*view.TaskFacts, error) {
+	facts := &view.TaskFacts{}
+	err := k.asking(ctx, t, func(q *question) {
+		facts.ClearChildTID = q.number(8, unix.SYS_PRCTL, unix.PR_GET_TID_ADDRESS, q.scratch)
+		facts.ParentDeathSignal = uint32(q.number(4, unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, q.scratch))
+		facts.Securebits = uint32(q.call(unix.SYS_PRCTL, unix.PR_GET_SECUREBITS))
+		facts.Stack = q.alternateStack()
+		if !leader {
+			return
+		}
+		facts.ChildSubreaper = q.number(4, unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, q.scratch) != 0
+		k.found.Timers = q.timers()
+		if k.freshSighand {
+			facts.Actions = q.actions()
+		}
+		if k.freshMm && k.o.Ask != nil && q.err == nil {
+			q.err = k.o.Ask(k.found.Objects[0], q.r)
+		}
+	})
+	return facts, err
+}
+
+// asking has the task make the calls that only itself can make.
+func (k *looking) asking(ctx context.Context, t *tracee.Thread, do func(*question)) (err error) {
+	defer besides(t.TID())()
 	r, err := t.Remote(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	q := question{r: r}
+	q := &question{r: r}
 	if q.scratch, err = r.Scratch(scratchSize); err != nil {
 		return err
 	}
-	if f.Rseq, err = rseq(t, r); err != nil {
-		return err
-	}
-	f.ClearChildTid = q.number(8, unix.SYS_PRCTL, unix.PR_GET_TID_ADDRESS, q.scratch)
-	f.ParentDeathSignal = uint32(q.number(4, unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, q.scratch))
-	f.Credentials.Securebits = uint32(q.call(unix.SYS_PRCTL, unix.PR_GET_SECUREBITS))
-	f.AlternateStack = q.alternateStack()
-	if leader {
-		k.found.ChildSubreaper = q.number(4, unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, q.scratch) != 0
-		k.found.Timers = q.timers()
-		if k.freshSighand {
-			k.found.Sighand = &format.Sighand{Id: k.found.Process.Sighand, Actions: q.actions()}
-		}
-		if k.freshMm && k.ask != nil && q.err == nil {
-			q.err = k.ask(k.found.Objects[0], r)
-		}
-	}
+	do(q)
 	return q.err
+}
+
+// besides has our thread run on the CPU that a task was on last, until the
+// function it returns is called: a call that is made there costs a quarter, as
+// no other CPU has to be woken up.
+func besides(tid int) (undo func()) {
+	stat, err := procfs.ReadStat(tid)
+	var before, there unix.CPUSet
+	if err != nil || unix.SchedGetaffinity(0, &before) != nil {
+		return func() {}
+	}
+	there.Set(stat.CPU)
+	if unix.SchedSetaffinity(0, &there) != nil {
+		return func() {}
+	}
+	return func() { _ = unix.SchedSetaffinity(0, &before) }
 }
 
 // question asks a task. After the first error it asks no more.
@@ -121,7 +175,7 @@ type question struct {
 }
 
 // scratchSize is what the answers need, in bytes: the actions of all signals.
-const scratchSize = 64 * actionSize
+const scratchSize = 64 * view.ActionSize
 
 // call makes a system call and returns its result.
 func (q *question) call(nr uint64, args ...uint64) uint64 {
@@ -155,12 +209,14 @@ func (q *question) number(size int, nr uint64, args ...uint64) uint64 {
 
 // rseq reads the registration of restartable sequences and, of a registered
 // one, the critical section that the task is in.
-func rseq(t *tracee.Thread, r *tracee.Remote) (*format.Rseq, error) {
+func rseq(t *tracee.Thread) (*format.Rseq, error) {
 	ptr, size, signature, flags, err := t.RseqConfiguration()
 	if err != nil || ptr == 0 {
 		return nil, err
 	}
-	return &format.Rseq{
-		Pointer: ptr, Size: size, Signature: signature, Flags: flags, RseqCs: r.CriticalSection(),
-	}, nil
+	section, err := t.CriticalSection(ptr)
+	if err != nil {
+		return nil, err
+	}
+	return &format.Rseq{Pointer: ptr, Size: size, Signature: signature, Flags: flags, RseqCs: section}, nil
 }

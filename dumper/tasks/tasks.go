@@ -29,7 +29,18 @@ type Looker struct {
 	rootFilters              int
 	level                    int            // of the container's pid namespace, from ours
 	groups                   map[int]uint32 // process groups by the host's number
-	ask                      func(Object, *tracee.Remote) error
+	o                        Options
+}
+
+// Options of a Looker.
+type Options struct {
+	// Facts of tasks by their number on the host. A task that is not among
+	// them is made to tell its own.
+	Facts map[int]*view.TaskFacts
+	// Ask, if it is not nil, is called once for every address space that
+	// Facts has no task of, with a process that has it and can be made to make
+	// calls.
+	Ask func(Object, *tracee.Remote) error
 }
 
 // ObjectKind is a kind of object that tasks share.
@@ -67,15 +78,13 @@ type Process struct {
 	SeccompFilters int
 }
 
-// New prepares a look at the processes that are held, the root first. ask, if
-// it is not nil, is called once for every address space with a process that
-// has it and can be made to make calls.
-func New(ids *view.IDs, processes []*ptrace.Process, ask func(Object, *tracee.Remote) error) (*Looker, error) {
+// New prepares a look at the processes that are held, the root first.
+func New(ids *view.IDs, processes []*ptrace.Process, o Options) (*Looker, error) {
 	if len(processes) == 0 || processes[0].Zombie {
 		return nil, errors.New("the container's first process has ended")
 	}
 	l := &Looker{
-		ids: ids, root: processes[0], ask: ask,
+		ids: ids, root: processes[0], o: o,
 		mms:      view.NewClasses(sys.KcmpVM, ids),
 		files:    view.NewClasses(sys.KcmpFiles, ids),
 		fs:       view.NewClasses(sys.KcmpFS, ids),

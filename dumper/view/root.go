@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 )
 
 // Root is the root of a mount namespace, from which the kernel counts the
@@ -18,7 +19,7 @@ type Root struct{ fd int }
 // not /proc/PID/root, which shows where the process has chrooted to.
 func OpenRoot(pid int) (*Root, error) {
 	r := &Root{-1}
-	err := Elsewhere(func() (err error) {
+	err := elsewhere.Run(func() (err error) {
 		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err

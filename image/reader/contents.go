@@ -137,10 +137,9 @@ func (c *contents) frame(job compressed, buf []byte) ([]byte, error) {
 			return b, job.damage(err)
 		}
 		c.add(p)
-		if f.Bytes == 0 {
-			f.Owner, f.Address = p.owner, p.offset
+		if c.trace != nil {
+			f.Runs = append(f.Runs, Run{p.owner, p.offset, len(p.data)})
 		}
-		f.Bytes += len(p.data)
 		if err := c.fn(p.owner, p.offset, p.data); err != nil {
 			return b, err
 		}

@@ -58,9 +58,14 @@ type Frame struct {
 	Index                    int
 	Offset                   int64
 	Compressed, Decompressed int
-	Owner                    uint32 // of pages, else 0
-	Address                  uint64 // Pages.offset of its first record
-	Bytes                    int    // page bytes
+	Runs                     []Run // of pages, one for each record of them
+}
+
+// Run is where the bytes of a record belong.
+type Run struct {
+	Owner   uint32
+	Address uint64 // Pages.offset
+	Bytes   int
 }
 
 // New reads from r.

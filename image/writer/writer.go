@@ -114,59 +114,6 @@ func (w *Writer) Skeleton(s *format.Skeleton) error {
 	return w.frame(content, nil)
 }
 
-// Field numbers of statefile.proto that are written by hand.
-const (
-	recordPages                                                = 14
-	pagesOwner, pagesOffset, pagesRound, pagesImage, pagesData = 1, 2, 3, 4, 15
-)
-
-// Pages writes bytes of a content: a multiple of the page size, at most
-// frame.MaxPages. It compresses in the caller's goroutine, may run in many at
-// once, and does not keep data.
-func (w *Writer) Pages(owner uint32, offset uint64, round uint32, data []byte) error {
-	if len(data) == 0 || len(data) > frame.MaxPages {
-		return fmt.Errorf("%d bytes in one record of pages", len(data))
-	}
-	sum := frame.PagesSum(offset, round, data)
-	var head []byte
-	head = protowire.AppendTag(head, pagesOwner, protowire.VarintType)
-	head = protowire.AppendVarint(head, uint64(owner))
-	head = protowire.AppendTag(head, pagesOffset, protowire.VarintType)
-	head = protowire.AppendVarint(head, offset)
-	if round != 0 {
-		head = protowire.AppendTag(head, pagesRound, protowire.VarintType)
-		head = protowire.AppendVarint(head, uint64(round))
-	}
-	head = protowire.AppendTag(head, pagesImage, protowire.Fixed64Type)
-	head = protowire.AppendFixed64(head, w.imageID)
-	head = protowire.AppendTag(head, pagesData, protowire.BytesType)
-	head = protowire.AppendVarint(head, uint64(len(data)))
-
-	inner := len(head) + len(data)
-	var prefix []byte
-	prefix = protowire.AppendTag(prefix, recordPages, protowire.BytesType)
-	prefix = protowire.AppendVarint(prefix, uint64(inner))
-
-	buf := w.buffers.Get().(*[]byte)
-	defer w.buffers.Put(buf)
-	b := slices.Grow((*buf)[:0], inner+len(prefix)+16)
-	b = protowire.AppendVarint(b, uint64(len(prefix)+inner))
-	b = append(append(b, prefix...), head...)
-	b = append(b, data...)
-	*buf = b
-	w.in.Add(int64(len(data)))
-	return w.frame(b, func() {
-		s := w.sums[owner]
-		if s == nil {
-			s = &format.ContentSum{Owner: owner}
-			w.sums[owner] = s
-		}
-		s.Records++
-		s.Bytes += uint64(len(data))
-		s.Digest += sum
-	})
-}
-
 // frame compresses content and writes the frame; note runs under the mutex.
 func (w *Writer) frame(content []byte, note func()) error {
 	buf := w.buffers.Get().(*[]byte)

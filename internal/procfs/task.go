@@ -20,6 +20,7 @@ type TaskStat struct {
 	Flags     uint64
 	Nice      int
 	StartTime uint64 // clock ticks since boot
+	CPU       int    // that it ran on last
 	// Signal that the parent gets when it ends.
 	ExitSignal int
 	// As wait4(2) gives it; of a zombie, to readers who may trace it.
@@ -52,6 +53,7 @@ func ParseTaskStat(text string) (TaskStat, error) {
 	s.Parent, s.Group, s.Session = int(number(4)), int(number(5)), int(number(6))
 	s.Terminal, s.Tpgid, s.Flags = number(7), int(number(8)), uint64(number(9))
 	s.Nice, s.StartTime = int(number(19)), uint64(number(22))
+	s.CPU = int(number(39))
 	s.ExitSignal, s.ExitCode = int(number(38)), int(number(52))
 	if failed {
 		return bad()
@@ -78,6 +80,7 @@ type TaskStatus struct {
 	SeccompFilters                         int // -1 where the kernel does not tell (before Linux 5.9)
 	Threads                                int
 	ShadowStack                            bool // x86_Thread_features has shstk
+	THPDisabled                            bool // THP_enabled is 0 (Linux 5.0): PR_SET_THP_DISABLE
 }
 
 // ParseTaskStatus parses the text of a status file.
@@ -102,6 +105,8 @@ func (s *TaskStatus) set(key, value string) (err error) {
 	switch key {
 	case "Name":
 		s.Name = value
+	case "THP_enabled":
+		s.THPDisabled = value == "0"
 	case "Umask":
 		var n uint64
 		n, err = strconv.ParseUint(value, 8, 32)

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -157,31 +157,24 @@ func (r *Restart) fromSomewhere(views []view, fn func() error) error {
 // from runs fn in a thread whose root and working directory are those of v in
 // the container's root. fn makes system calls only.
 func (r *Restart) from(v view, fn func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		// Never unlocked: the thread ends with this goroutine, and its root
-		// directory with it.
-		runtime.LockOSThread()
-		done <- func() error {
-			if err := unix.Unshare(unix.CLONE_FS); err != nil {
-				return fmt.Errorf("have a root directory of its own for a thread: %w", err)
-			}
-			if err := unix.Fchdir(r.rootDir); err != nil {
-				return fmt.Errorf("enter the container's root: %w", err)
-			}
-			if err := unix.Chroot("."); err != nil {
-				return fmt.Errorf("enter the container's root (this needs CAP_SYS_CHROOT): %w", err)
-			}
-			if v.root != "/" {
-				if unix.Chroot(v.root) != nil {
-					return errElsewhere
-				}
-			}
-			if unix.Chdir(v.cwd) != nil {
+	return elsewhere.Run(func() error {
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return fmt.Errorf("have a root directory of its own for a thread: %w", err)
+		}
+		if err := unix.Fchdir(r.rootDir); err != nil {
+			return fmt.Errorf("enter the container's root: %w", err)
+		}
+		if err := unix.Chroot("."); err != nil {
+			return fmt.Errorf("enter the container's root (this needs CAP_SYS_CHROOT): %w", err)
+		}
+		if v.root != "/" {
+			if unix.Chroot(v.root) != nil {
 				return errElsewhere
 			}
-			return fn()
-		}()
-	}()
-	return <-done
+		}
+		if unix.Chdir(v.cwd) != nil {
+			return errElsewhere
+		}
+		return fn()
+	})
 }

@@ -92,7 +92,10 @@ func startProgram() (int, error) {
 	defer null.Close()
 	fd := null.Fd()
 	return syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), []string{"lxc-restart"}, &syscall.ProcAttr{
-		Dir: "/", Files: []uintptr{fd, fd, fd}})
+		Dir: "/", Files: []uintptr{fd, fd, fd},
+		// Until it is seized, which has the same effect (PTRACE_O_EXITKILL).
+		Sys: &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL},
+	})
 }
 
 // makeCgroups finds or makes the tasks' cgroups. The one that can be frozen

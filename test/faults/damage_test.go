@@ -28,10 +28,10 @@ type original struct {
 }
 
 // sample checkpoints a container twice: two statefiles that differ in little.
-func sample(t *testing.T, program string) (one, other *original) {
+func sample(t *testing.T, program string, mebibytes int) (one, other *original) {
 	t.Helper()
 	for _, hierarchy := range hierarchies(t) {
-		b := newBox(t, hierarchy, program, 0)
+		b := newBox(t, hierarchy, program, mebibytes)
 		b.checkpoint("-S", b.statefile())
 		one = apart(t, b.statefile())
 		b.verify("before any damage", b.statefile())
@@ -146,7 +146,7 @@ func fitting(what string, frames ...[]byte) damaged {
 }
 
 func TestFlipsAndCuts(t *testing.T) {
-	o, _ := sample(t, "ring")
+	o, _ := sample(t, "ring", 0)
 	n := harness.Rounds(200, 1000)
 	for range n {
 		o.flip(rand.IntN(len(o.bytes))).judge(t, o)
@@ -179,7 +179,7 @@ func (o *original) cut(at int) damaged {
 func TestFrames(t *testing.T) {
 	for _, program := range []string{"ring", "skeleton"} {
 		t.Run(program, func(t *testing.T) {
-			o, other := sample(t, program)
+			o, other := sample(t, program, 3)
 			if program == "skeleton" && o.pages < 3 {
 				t.Fatalf("the skeleton has only %d frames", o.pages)
 			}
@@ -225,7 +225,7 @@ func surgery(o, other *original, i int) []damaged {
 // TestRecordBorders cuts at every border of two records, within frames too: the
 // frames are made anew, and the trailer fits.
 func TestRecordBorders(t *testing.T) {
-	o, _ := sample(t, "ring")
+	o, _ := sample(t, "ring", 0)
 	cuts := 0
 	for i, f := range o.frames {
 		var kept [][]byte
@@ -259,7 +259,7 @@ func (o *original) version(version uint32) damaged {
 }
 
 func TestOtherVersions(t *testing.T) {
-	o, _ := sample(t, "ring")
+	o, _ := sample(t, "ring", 0)
 	for _, version := range []uint32{0, writer.Version + 1, 1 << 31} {
 		var v *reader.VersionError
 		if err := read(o.version(version).bytes); !errors.As(err, &v) || v.Version != version {

@@ -18,7 +18,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if file := os.Getenv(measureVariable); file != "" {
+		os.Exit(measureChild(file))
+	}
 	mounts := mountCount()
+	// Orphans become our children, so that we can wait for their end.
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	code := m.Run()
 	if built != "" {
 		os.RemoveAll(built)
@@ -41,7 +46,7 @@ func TestMain(m *testing.M) {
 func children() []string {
 	var all []string
 	for _, pid := range descendants(os.Getpid()) {
-		all = append(all, fmt.Sprintf("process %d (%s)", pid, status(pid, "Name")))
+		all = append(all, fmt.Sprintf("process %d (%s), %s", pid, status(pid, "Name"), status(pid, "State")))
 	}
 	return all
 }

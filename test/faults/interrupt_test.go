@@ -44,16 +44,16 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestKilledWhileLooking is about the moments in which lxc-checkpoint has tasks
+// TestEndedWhileLooking is about the moments in which lxc-checkpoint has tasks
 // make system calls for it: they are few in a checkpoint of much memory.
-func TestKilledWhileLooking(t *testing.T) {
+func TestEndedWhileLooking(t *testing.T) {
 	for name, hierarchy := range hierarchies(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBox(t, hierarchy, "ring", 4)
 			s := &strikes{box: b, tally: map[string]int{}}
-			for range harness.Rounds(20, 200) {
-				s.round(&attempt{way: ways[0]}, func(a *attempt) string {
+			for i := range harness.Rounds(20, 200) {
+				s.round(&attempt{way: ways[i%3]}, func(a *attempt) string {
 					s.spin(a, func() bool { return s.cgroup.Frozen() || status(s.pids[0], "TracerPid") != "0" })
 					return s.pause(a, random(20*time.Millisecond), "after the freeze")
 				})

@@ -12,14 +12,14 @@ import (
 	"lxc-checkpoint/test/harness"
 )
 
-// TestLXCKilled: after kill -9 in the moments around the freeze, stock
+// TestLXC: after kill -9 in the moments around the freeze, stock
 // lxc-unfreeze, or nothing, makes a container of stock LXC go on. lxc-unfreeze
 // does nothing unless LXC's monitor thinks that the container is frozen.
-func TestLXCKilled(t *testing.T) {
+func TestLXC(t *testing.T) {
 	need.Check(t, need.Root, need.LXC, need.Freezer)
 	b, lxc := newLXCBox(t)
 	s := &strikes{box: b, tally: map[string]int{}}
-	for i := range harness.Rounds(16, 100) {
+	for i := range harness.Rounds(12, 100) {
 		w := ways[i%2] // kill -9, TERM
 		s.round(&attempt{way: w}, func(a *attempt) string {
 			s.spin(a, s.cgroup.Frozen)
@@ -68,17 +68,30 @@ func newLXCBox(t *testing.T) (b *box, lxc func(command string, args ...string) s
 	b = &box{t: t, cgroup: cgroup, states: t.TempDir(), target: []string{"-P", path, "-n", name},
 		tree: &harness.Tree{Dir: root, Cgroup: cgroup}}
 	b.thaw = func() error { lxc("lxc-unfreeze"); return nil }
+	var monitor []int // an orphan, so our child
 	t.Cleanup(func() {
 		harness.Run(t, "lxc-unfreeze", "-P", path, "-n", name)
 		harness.Run(t, "lxc-stop", "-P", path, "-n", name, "-k")
 		if !harness.Wait(10*time.Second, func() bool { _, err := os.Stat(cgroup.Dir); return err != nil }) {
 			t.Errorf("cgroup %s is left", cgroup.Dir)
 		}
+		harness.Wait(10*time.Second, func() bool { return allGone(monitor) })
 	})
 	lxc("lxc-start")
+	monitor = childrenNamed("lxc-start")
 	if _, err := b.tree.AwaitFile("ready", 20*time.Second); err != nil {
 		t.Fatalf("before the checkpoint: %v", err)
 	}
 	b.pids = b.now()
 	return b, lxc
+}
+
+func childrenNamed(name string) []int {
+	var pids []int
+	for _, pid := range descendants(os.Getpid()) {
+		if status(pid, "Name") == name {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

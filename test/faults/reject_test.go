@@ -22,7 +22,7 @@ var where = regexp.MustCompile(`damaged at byte \d+ \(.+\): |is of format versio
 // lxc-statefile says where, and lxc-restart leaves nothing that runs, whether the
 // damage shows before anything is made or at the very end.
 func TestRejectedByCommands(t *testing.T) {
-	o, other := sample(t, "ring")
+	o, other := sample(t, "ring", 0)
 	var all []damaged
 	for range harness.Rounds(4, 100) {
 		all = append(all, o.flip(rand.IntN(len(o.bytes))), o.flip(rand.IntN(o.borders[o.pages])), o.cut(rand.IntN(len(o.bytes))))
@@ -33,7 +33,7 @@ func TestRejectedByCommands(t *testing.T) {
 	all = append(all, o.version(0), o.version(writer.Version+1), o.cut(0), o.cut(len(o.bytes)-1),
 		o.flip(len(o.bytes)-1), o.flip(o.borders[len(o.frames)]+12))
 
-	r := &rejection{t: t, file: filepath.Join(t.TempDir(), "state"), processes: children(), mounts: mountCount()}
+	r := &rejection{t: t, file: filepath.Join(t.TempDir(), "state"), processes: descendants(os.Getpid()), mounts: mountCount()}
 	for _, h := range hierarchies(t) {
 		r.hierarchies = append(r.hierarchies, h)
 	}
@@ -51,7 +51,7 @@ type rejection struct {
 	t           *testing.T
 	file        string
 	hierarchies []string
-	processes   []string // that are below this one without a restart
+	processes   []int // that are below this one without a restart
 	mounts      int
 }
 
@@ -110,8 +110,8 @@ func (r *rejection) byRestart(what string, i int) {
 			r.t.Errorf("%s: the cgroups %v are left", what, left)
 		}
 	}
-	if now := children(); !slices.Equal(now, r.processes) {
-		r.t.Errorf("%s: processes are left: %v instead of %v", what, now, r.processes)
+	if now := descendants(os.Getpid()); !slices.Equal(now, r.processes) {
+		r.t.Errorf("%s: processes are left: %v", what, children())
 	}
 	if now := mountCount(); now != r.mounts {
 		r.t.Errorf("%s: %d mounts instead of %d", what, now, r.mounts)

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"testing"
+	"time"
 
 	"lxc-checkpoint/test/harness"
 )
@@ -33,19 +34,39 @@ func TestSizes(t *testing.T) {
 			}
 			b := newBox(t, hierarchy, c.program, c.mebibytes)
 			file := b.statefile()
-			dumped := b.checkpoint("-S", file, "-k")
+			dumped := measured(t, "lxc-checkpoint", b.args("-S", file, "-k")...)
 			if err := b.tree.Pids(0, 0); err != nil {
 				t.Fatal(err)
 			}
 			b.verify("after the checkpoint", file)
-			restarted := b.restart(file)
+			restarted := measured(t, "lxc-restart", "--native", "--cgroup="+b.cgroup.Dir, "-n", "faults", "-S", file)
+			b.pids = b.now()
 			b.judge()
-			for _, r := range []*harness.Result{dumped, restarted} {
-				t.Logf("%s: %v, %d MiB of memory at most", r.Line[:14], r.Took, r.PeakMemory>>20)
-				if r.PeakMemory >= mostMemory {
-					t.Errorf("%s took %d MiB of memory", r.Line, r.PeakMemory>>20)
-				}
-			}
+			dumped.judge(t, "lxc-checkpoint")
+			restarted.judge(t, "lxc-restart")
 		})
+	}
+}
+
+func (m measure) judge(t *testing.T, what string) {
+	t.Helper()
+	t.Logf("%s: %v, %d MiB of memory at most", what, m.took.Round(time.Millisecond), m.memory>>20)
+	if m.memory >= mostMemory {
+		t.Errorf("%s took %d MiB of memory", what, m.memory>>20)
+	}
+}
+
+// TestPipe: a large container goes from one command to the other through a
+// pipe. The restart keeps what it reads until the old container is gone.
+func TestPipe(t *testing.T) {
+	for _, hierarchy := range hierarchies(t) {
+		b := newBox(t, hierarchy, "ring", harness.Rounds(128, 4096))
+		const script = `"$0" --cgroup="$2" -d 1 -k | "$1" --native --cgroup="$2" -n faults -d 0`
+		m := measuredProgram(t, "/bin/sh", "-c", script, harness.Tool(t, "lxc-checkpoint"), harness.Tool(t, "lxc-restart"), b.cgroup.Dir)
+		b.pids = b.now()
+		b.goesOn("after the restart")
+		b.judge()
+		m.judge(t, "lxc-checkpoint | lxc-restart")
+		return
 	}
 }

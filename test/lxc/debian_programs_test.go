@@ -158,8 +158,14 @@ func (p *programs) right() {
 		text, _ := os.ReadFile(file)
 		p.b.t.Fatalf("%s:\n%s", filepath.Base(file), text)
 	}
-	if log, err := os.ReadFile(filepath.Join(p.b.rootfs, "srv/log")); err != nil || bytes.Contains(log, []byte("Traceback")) {
-		p.b.t.Fatalf("the programs' log (%v):\n%s", err, log)
+	log, err := os.ReadFile(filepath.Join(p.b.rootfs, "srv/log"))
+	if err != nil {
+		p.b.t.Fatal(err)
+	}
+	for _, word := range []string{"Traceback", "panic:", "fatal error:", "REDIS BUG REPORT"} {
+		if bytes.Contains(log, []byte(word)) {
+			p.b.t.Fatalf("the programs' log:\n%s", log)
+		}
 	}
 }
 

@@ -92,18 +92,27 @@ func debianRelease() (string, error) {
 	return "", fmt.Errorf("/etc/os-release names no release of Debian")
 }
 
-// debianMirror is where apt has the release from.
+// debianMirror is where apt has Debian's own packages of the release from.
 func debianMirror(release string) (string, error) {
-	out, err := exec.Command("apt-get", "indextargets", "--format", "$(COMPONENT) $(CODENAME) $(REPO_URI)", "Created-By: Packages").Output()
-	if err != nil {
-		return "", fmt.Errorf("apt-get indextargets: %w", err)
-	}
-	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "main" && f[1] == release {
-			return f[2], nil
+	const format = "$(COMPONENT)|$(ORIGIN)|$(CODENAME)|$(RELEASE)|$(REPO_URI)"
+	// Before the first apt-get update, apt knows no more than its configuration.
+	for _, source := range []string{"--release-info", "--no-release-info"} {
+		out, err := exec.Command("apt-get", "indextargets", source, "--format", format, "Created-By: Packages").Output()
+		if err != nil {
+			return "", fmt.Errorf("apt-get indextargets: %w", err)
+		}
+		for line := range strings.Lines(string(out)) {
+			f := strings.Split(strings.TrimSpace(line), "|")
+			if len(f) != 5 || f[0] != "main" {
+				continue
+			}
+			fetched, configured := f[1] == "Debian" && f[2] == release, f[1] == "$(ORIGIN)" && f[3] == release
+			if fetched || configured {
+				return f[4], nil
+			}
 		}
 	}
-	return "", fmt.Errorf("apt has no mirror of %s: run apt-get update", release)
+	return "", fmt.Errorf("apt is not configured for Debian's %s", release)
 }
 
 // debootstrap fills a directory with a root file system. It runs in namespaces

@@ -54,8 +54,29 @@ func target(t *testing.T) (pid int, program string) {
 	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(50 * time.Millisecond)
-	return cmd.Process.Pid, program
+	for range 1000 {
+		if asleep(t, cmd.Process.Pid) {
+			return cmd.Process.Pid, program
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("its threads do not come to rest")
+	return 0, ""
+}
+
+// asleep tells whether every thread is in pause(2), ppoll(2) on arm64.
+func asleep(t *testing.T, pid int) bool {
+	t.Helper()
+	for _, tid := range tids(t, pid) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", pid, tid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if call, _, _ := strings.Cut(string(text), " "); call != map[string]string{"amd64": "34", "arm64": "73"}[runtime.GOARCH] {
+			return false
+		}
+	}
+	return true
 }
 
 // snapshot writes a statefile of a process, the simple way.

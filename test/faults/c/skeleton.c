@@ -2,7 +2,7 @@
 // several frames.
 #include "target.h"
 
-enum { N = 30000 };
+enum { N = 22000 };
 
 static int run(void *argument)
 {

@@ -3,6 +3,7 @@
 // that is not in the program's file, and in `steps` how far each thread is: its
 // last line, or one more.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ static void wrong(const char *format, ...)
 static void nap(void)
 {
 	struct timespec tick = { .tv_nsec = 20 * 1000 * 1000 };
-	nanosleep(&tick, NULL);
+	if (nanosleep(&tick, NULL)) // no signal interrupts it
+		wrong("nanosleep: %s\n", strerror(errno));
 }
 
 static void count(int number, FILE *out)

@@ -7,6 +7,9 @@ static void target(void)
 	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		skip("no room for a mapping of 1 TiB: %s", strerror(errno));
+	// A huge page would have neighbours of its own.
+	if (madvise(p, size, MADV_NOHUGEPAGE) != 0)
+		must(errno == EINVAL); // a kernel without huge pages
 	for (size_t i = 0; i < 256; i++)
 		fill(p + i * step + i * PAGE, PAGE, i);
 	ready();

@@ -1,0 +1,156 @@
+// Package bpf tells facts of stopped tasks that no file of /proc has, by an
+// eBPF iterator over the kernel's tasks (Linux 5.8, with BTF). The program is
+// assembled here, with the field offsets of the running kernel: no compiler,
+// no object file. One pass reads all tasks, and none of them has to run.
+package bpf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/dumper/view"
+)
+
+// Teller is a loaded program.
+type Teller struct {
+	filter  *ebpf.Map // the processes to tell of, by their number
+	record  *ebpf.Map
+	program *ebpf.Program
+	iter    *link.Iter
+	bit     uint32 // of is_child_subreaper in its byte
+}
+
+// maxProcesses is how many processes Tasks takes: each place in the map costs
+// the kernel 16 bytes.
+const maxProcesses = 1 << 16
+
+// Open loads the program; that takes some 60 ms, so it comes before the
+// freeze. The error says why this kernel has no such teller.
+func Open() (t *Teller, err error) {
+	if err := inFirstPidNamespace(); err != nil {
+		return nil, err
+	}
+	o, err := find()
+	if err != nil {
+		return nil, err
+	}
+	_ = rlimit.RemoveMemlock() // before Linux 5.11; what it forbids shows below
+	t = &Teller{bit: o.subreaperBit}
+	defer func() {
+		if err != nil {
+			t.Close()
+			t = nil
+		}
+	}()
+	if t.filter, err = ebpf.NewMap(&ebpf.MapSpec{
+		Type: ebpf.Hash, KeySize: 4, ValueSize: 1, MaxEntries: maxProcesses, Flags: unix.BPF_F_NO_PREALLOC,
+	}); err != nil {
+		return t, fmt.Errorf("make a map: %w", err)
+	}
+	if t.record, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: recordSize, MaxEntries: 1}); err != nil {
+		return t, fmt.Errorf("make a map: %w", err)
+	}
+	if t.program, err = ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "lxc_checkpoint", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceIter, AttachTo: "task",
+		Instructions: assemble(o, t.filter, t.record),
+		License:      "GPL", // what bpf_probe_read_kernel asks for
+	}); err != nil {
+		return t, fmt.Errorf("load the program (needs CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN): %w", err)
+	}
+	if t.iter, err = link.AttachIter(link.IterOptions{Program: t.program}); err != nil {
+		return t, fmt.Errorf("make the iterator: %w", err)
+	}
+	return t, nil
+}
+
+// inFirstPidNamespace: the kernel's task numbers are those of its first pid
+// namespace, and ours must be the same.
+func inFirstPidNamespace() error {
+	const first = "pid:[4026531836]" // PROC_PID_INIT_INO, include/linux/proc_ns.h
+	have, err := os.Readlink("/proc/self/ns/pid")
+	if err == nil && have != first {
+		err = errors.New("this is not the host's first pid namespace")
+	}
+	return err
+}
+
+// Close unloads it. A nil Teller is fine.
+func (t *Teller) Close() {
+	if t == nil {
+		return
+	}
+	for _, c := range []io.Closer{t.iter, t.program, t.record, t.filter} {
+		// An interface that holds a nil pointer is not nil.
+		switch v := c.(type) {
+		case *link.Iter:
+			if v != nil {
+				_ = v.Close()
+			}
+		case *ebpf.Program:
+			_ = v.Close()
+		case *ebpf.Map:
+			_ = v.Close()
+		}
+	}
+}
+
+// Tasks tells the facts of every task of the processes, by the task's number.
+// They must stand still.
+func (t *Teller) Tasks(processes []int) (map[int]*view.TaskFacts, error) {
+	for _, pid := range processes {
+		if err := t.filter.Put(uint32(pid), uint8(1)); err != nil {
+			return nil, fmt.Errorf("fill the map of processes: %w", err)
+		}
+	}
+	r, err := t.iter.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open the iterator: %w", err)
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read the iterator: %w", err)
+	}
+	if len(text)%recordSize != 0 {
+		return nil, fmt.Errorf("the iterator wrote %d bytes, which is no whole number of records", len(text))
+	}
+	facts := make(map[int]*view.TaskFacts, len(text)/recordSize)
+	for ; len(text) > 0; text = text[recordSize:] {
+		facts[int(binary.NativeEndian.Uint32(text[atPID:]))] = t.parse(text[:recordSize])
+	}
+	return facts, nil
+}
+
+func (t *Teller) parse(b []byte) *view.TaskFacts {
+	word := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at:]) }
+	half := func(at int) uint32 { return binary.NativeEndian.Uint32(b[at:]) }
+	const (
+		autoDisarm   = 1 << 31 // SS_AUTODISARM, what sigaltstack(2) takes from sas_ss_flags
+		disable      = 2       // SS_DISABLE, which it tells when there is none
+		dumpableMask = 3       // MMF_DUMPABLE_MASK (include/linux/mm_types.h)
+	)
+	f := &view.TaskFacts{
+		ClearChildTID:     word(atClearTID),
+		ParentDeathSignal: half(atDeathSignal),
+		Securebits:        half(atSecurebits),
+		Stack:             view.AlternateStack{Pointer: word(atStackSP), Size: word(atStackSize), Flags: half(atStackFlags) & autoDisarm},
+		ChildSubreaper:    b[atSubreaper]&(1<<t.bit) != 0,
+		// Of the two CPU timers, what is not 0 is when they expire.
+		IntervalTimers: b[atArmed] != 0 || word(atCPUTimers) != 0 || word(atCPUTimers+cpuTimerSize) != 0,
+		Actions:        b[atActions:recordSize],
+		Brk:            word(atBrk),
+		Dumpable:       uint32(word(atMMFlags) & dumpableMask),
+	}
+	if f.Stack.Size == 0 {
+		f.Stack.Flags |= disable
+	}
+	return f
+}

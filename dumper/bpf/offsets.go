@@ -1,0 +1,114 @@
+package bpf
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// offsets are where the fields lie in the structures of the running kernel.
+type offsets struct {
+	pid, tgid                    uint32 // of task_struct
+	clearChildTID, deathSignal   uint32
+	stackPointer, stackSize      uint32
+	stackFlags                   uint32
+	cred, mm, signal, sighand    uint32
+	securebits                   uint32 // of cred
+	brk, mmFlags                 uint32 // of mm_struct
+	cpuTimers, realTimer         uint32 // of signal_struct
+	subreaper, subreaperBit      uint32 // byte, and bit of it
+	actions, cpuTimerSize, armed uint32 // of sighand_struct; of cpu_itimer; of hrtimer
+}
+
+// find looks the offsets up in the kernel's BTF. A field that this kernel
+// does not have, or has in another shape, is an error: then the other teller
+// has to do it.
+func find() (o offsets, err error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return o, fmt.Errorf("read the kernel's BTF: %w", err)
+	}
+	for _, f := range []struct {
+		in   string
+		name string
+		to   *uint32
+	}{
+		{"task_struct", "pid", &o.pid},
+		{"task_struct", "tgid", &o.tgid},
+		{"task_struct", "clear_child_tid", &o.clearChildTID},
+		{"task_struct", "pdeath_signal", &o.deathSignal},
+		{"task_struct", "sas_ss_sp", &o.stackPointer},
+		{"task_struct", "sas_ss_size", &o.stackSize},
+		{"task_struct", "sas_ss_flags", &o.stackFlags},
+		{"task_struct", "cred", &o.cred},
+		{"task_struct", "mm", &o.mm},
+		{"task_struct", "signal", &o.signal},
+		{"task_struct", "sighand", &o.sighand},
+		{"cred", "securebits", &o.securebits},
+		{"mm_struct", "brk", &o.brk},
+		{"mm_struct", "flags", &o.mmFlags},
+		{"signal_struct", "it", &o.cpuTimers},
+		{"signal_struct", "real_timer", &o.realTimer},
+		{"sighand_struct", "action", &o.actions},
+		{"hrtimer", "state", &o.armed},
+	} {
+		m, err := member(spec, f.in, f.name)
+		if err != nil {
+			return o, err
+		}
+		*f.to = uint32(m) / 8
+	}
+	bit, err := member(spec, "signal_struct", "is_child_subreaper")
+	if err != nil {
+		return o, err
+	}
+	o.subreaper, o.subreaperBit = uint32(bit)/8, uint32(bit)%8
+	for _, s := range []struct {
+		name string
+		want int
+	}{{"k_sigaction", actionSize}, {"cpu_itimer", cpuTimerSize}} {
+		var t *btf.Struct
+		if err := spec.TypeByName(s.name, &t); err != nil {
+			return o, fmt.Errorf("struct %s: %w", s.name, err)
+		}
+		if int(t.Size) != s.want {
+			return o, fmt.Errorf("struct %s has %d bytes in this kernel, not %d", s.name, t.Size, s.want)
+		}
+	}
+	return o, nil
+}
+
+// member finds a member of a structure, also inside of nameless ones, and
+// returns its offset in bits.
+func member(spec *btf.Spec, in, name string) (btf.Bits, error) {
+	var s *btf.Struct
+	if err := spec.TypeByName(in, &s); err != nil {
+		return 0, fmt.Errorf("struct %s: %w", in, err)
+	}
+	if at, ok := search(s.Members, name); ok {
+		return at, nil
+	}
+	return 0, fmt.Errorf("struct %s of this kernel has no %s", in, name)
+}
+
+func search(members []btf.Member, name string) (btf.Bits, bool) {
+	for _, m := range members {
+		if m.Name == name {
+			return m.Offset, true
+		}
+		if m.Name != "" {
+			continue
+		}
+		var inner []btf.Member
+		switch t := btf.UnderlyingType(m.Type).(type) {
+		case *btf.Struct:
+			inner = t.Members
+		case *btf.Union:
+			inner = t.Members
+		}
+		if at, ok := search(inner, name); ok {
+			return m.Offset + at, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,107 @@
+package bpf
+
+import (
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+)
+
+// The record that the program writes for each task: where its parts lie.
+// Pointers are read into it because the program has nowhere else to put them.
+const (
+	atPID         = 0 // 4 bytes, then tgid, 4 bytes
+	atTGID        = 4
+	atClearTID    = 8
+	atStackSP     = 16
+	atStackSize   = 24
+	atStackFlags  = 32 // 4
+	atDeathSignal = 36 // 4
+	atCred        = 40
+	atMM          = 48
+	atSignal      = 56
+	atSighand     = 64
+	atBrk         = 72
+	atMMFlags     = 80
+	atSecurebits  = 88 // 4
+	atSubreaper   = 92 // 1
+	atArmed       = 93 // 1: state of the real timer
+	atCPUTimers   = 96 // two of cpuTimerSize
+	atActions     = 128
+	recordSize    = atActions + signals*actionSize
+
+	signals      = 64
+	actionSize   = 32
+	cpuTimerSize = 16 // struct cpu_itimer: expires, incr
+)
+
+// assemble writes the program: for each task of a process that is in the
+// filter, it fills a record and writes that to the iterator's reader.
+//
+// The registers that calls keep: R6 the context, R7 the task, R8 the record.
+func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
+	p := asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1),
+		asm.LoadMem(asm.R7, asm.R6, 8, asm.DWord), // ctx->task
+		asm.JEq.Imm(asm.R7, 0, "end"),             // after the last one
+
+		// Is it one of ours?
+		asm.LoadMem(asm.R1, asm.R7, int16(o.tgid), asm.Word),
+		asm.StoreMem(asm.RFP, -4, asm.R1, asm.Word),
+		asm.LoadMapPtr(asm.R1, filter.FD()),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, -4),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "end"),
+
+		// The record is an element of an array: the stack has 512 bytes only.
+		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
+		asm.LoadMapPtr(asm.R1, record.FD()),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, -4),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "end"),
+		asm.Mov.Reg(asm.R8, asm.R0),
+	}
+	// read copies size bytes at base+offset of the kernel into the record; what
+	// can't be read becomes zeros.
+	read := func(to int32, size int32, base asm.Instruction, offset uint32) {
+		p = append(p,
+			base, // into R3
+			asm.Add.Imm(asm.R3, int32(offset)),
+			asm.Mov.Reg(asm.R1, asm.R8),
+			asm.Add.Imm(asm.R1, to),
+			asm.Mov.Imm(asm.R2, size),
+			asm.FnProbeReadKernel.Call(),
+		)
+	}
+	task := asm.Mov.Reg(asm.R3, asm.R7)
+	pointer := func(at int16) asm.Instruction { return asm.LoadMem(asm.R3, asm.R8, at, asm.DWord) }
+
+	read(atPID, 4, task, o.pid)
+	read(atTGID, 4, task, o.tgid)
+	read(atClearTID, 8, task, o.clearChildTID)
+	read(atStackSP, 8, task, o.stackPointer)
+	read(atStackSize, 8, task, o.stackSize)
+	read(atStackFlags, 4, task, o.stackFlags)
+	read(atDeathSignal, 4, task, o.deathSignal)
+	read(atCred, 8, task, o.cred)
+	read(atMM, 8, task, o.mm)
+	read(atSignal, 8, task, o.signal)
+	read(atSighand, 8, task, o.sighand)
+	read(atSecurebits, 4, pointer(atCred), o.securebits)
+	read(atBrk, 8, pointer(atMM), o.brk)
+	read(atMMFlags, 8, pointer(atMM), o.mmFlags)
+	read(atSubreaper, 1, pointer(atSignal), o.subreaper)
+	read(atArmed, 1, pointer(atSignal), o.realTimer+o.armed)
+	read(atCPUTimers, 2*cpuTimerSize, pointer(atSignal), o.cpuTimers)
+	read(atActions, signals*actionSize, pointer(atSighand), o.actions)
+
+	return append(p,
+		asm.LoadMem(asm.R1, asm.R6, 0, asm.DWord), // ctx->meta
+		asm.LoadMem(asm.R1, asm.R1, 0, asm.DWord), // meta->seq
+		asm.Mov.Reg(asm.R2, asm.R8),
+		asm.Mov.Imm(asm.R3, recordSize),
+		asm.FnSeqWrite.Call(),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("end"),
+		asm.Return(),
+	)
+}

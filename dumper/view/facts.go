@@ -1,0 +1,32 @@
+package view
+
+// TaskFacts are what no file of /proc tells of a task. There are two tellers:
+// an eBPF iterator that reads them in the kernel while the task stands still
+// (dumper/bpf), and, where the kernel has none, calls that the task is made to
+// make itself (dumper/tasks). Both tell the same.
+type TaskFacts struct {
+	ClearChildTID     uint64 // set_tid_address(2)
+	ParentDeathSignal uint32 // PR_GET_PDEATHSIG
+	Securebits        uint32 // PR_GET_SECUREBITS
+	Stack             AlternateStack
+
+	// These are the process's; every task of it has them.
+	ChildSubreaper bool // PR_GET_CHILD_SUBREAPER
+	// IntervalTimers says that getitimer(2) would show one that runs.
+	IntervalTimers bool
+	// Actions are the 64 signal actions as rt_sigaction(2) gives them, 32 bytes
+	// each: handler, flags, restorer, mask.
+	Actions  []byte
+	Brk      uint64 // end of the heap, brk(2)
+	Dumpable uint32 // PR_GET_DUMPABLE
+}
+
+// AlternateStack is what sigaltstack(2) tells, but for SS_ONSTACK.
+type AlternateStack struct {
+	Pointer, Size uint64
+	Flags         uint32
+}
+
+// ActionSize is sizeof(struct sigaction) of the kernel (include/linux/signal_types.h),
+// on amd64 and arm64.
+const ActionSize = 32
