@@ -8,16 +8,16 @@ import (
 
 // offsets are where the fields lie in the structures of the running kernel.
 type offsets struct {
-	pid, tgid                    uint32 // of task_struct
-	clearChildTID, deathSignal   uint32
-	stackPointer, stackSize      uint32
-	stackFlags                   uint32
-	cred, mm, signal, sighand    uint32
-	securebits                   uint32 // of cred
-	brk, mmFlags                 uint32 // of mm_struct
-	cpuTimers, realTimer         uint32 // of signal_struct
-	subreaper, subreaperBit      uint32 // byte, and bit of it
-	actions, cpuTimerSize, armed uint32 // of sighand_struct; of cpu_itimer; of hrtimer
+	pid, tgid                  uint32 // of task_struct
+	clearChildTID, deathSignal uint32
+	stackPointer, stackSize    uint32
+	stackFlags                 uint32
+	cred, mm, signal, sighand  uint32
+	securebits                 uint32 // of cred
+	brk, mmFlags               uint32 // of mm_struct
+	cpuTimers, realTimer       uint32 // of signal_struct
+	subreaper, subreaperBit    uint32 // byte, and bit of it
+	actions, armed             uint32 // of sighand_struct; of hrtimer
 }
 
 // find looks the offsets up in the kernel's BTF. A field that this kernel

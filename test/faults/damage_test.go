@@ -147,7 +147,7 @@ func fitting(what string, frames ...[]byte) damaged {
 
 func TestFlipsAndCuts(t *testing.T) {
 	o, _ := sample(t, "ring", 0)
-	n := harness.Rounds(200, 1000)
+	n := harness.Rounds(100, 1000)
 	for range n {
 		o.flip(rand.IntN(len(o.bytes))).judge(t, o)
 		o.flip(rand.IntN(o.borders[o.pages])).judge(t, o) // of the skeleton

@@ -20,7 +20,7 @@ import (
 func TestRestartInterrupted(t *testing.T) {
 	for name, hierarchy := range hierarchies(t) {
 		t.Run(name, func(t *testing.T) {
-			b := newBox(t, hierarchy, "ring", 32)
+			b := newBox(t, hierarchy, "ring", 16)
 			b.checkpoint("-S", b.statefile(), "-k")
 			begin := time.Now()
 			b.restart(b.statefile())
@@ -28,7 +28,7 @@ func TestRestartInterrupted(t *testing.T) {
 			b.goesOn("after a restart that nobody ended")
 			b.checkpoint("-S", b.statefile(), "-k")
 
-			rounds := harness.Rounds(4, 50) // of each signal
+			rounds := harness.Rounds(2, 50) // of each signal
 			tally := map[string]int{}
 			for i := range rounds {
 				for _, signal := range []unix.Signal{unix.SIGKILL, unix.SIGTERM, unix.SIGINT, unix.SIGHUP} {

@@ -52,7 +52,7 @@ func TestEndedWhileLooking(t *testing.T) {
 			t.Parallel()
 			b := newBox(t, hierarchy, "ring", 4)
 			s := &strikes{box: b, tally: map[string]int{}}
-			for i := range harness.Rounds(20, 200) {
+			for i := range harness.Rounds(12, 200) {
 				s.round(&attempt{way: ways[i%3]}, func(a *attempt) string {
 					s.spin(a, func() bool { return s.cgroup.Frozen() || status(s.pids[0], "TracerPid") != "0" })
 					return s.pause(a, random(20*time.Millisecond), "after the freeze")

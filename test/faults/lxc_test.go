@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,10 +13,10 @@ import (
 	"lxc-checkpoint/test/harness"
 )
 
-// TestLXC: after kill -9 in the moments around the freeze, stock
+// TestLXCInterrupted: after kill -9 in the moments around the freeze, stock
 // lxc-unfreeze, or nothing, makes a container of stock LXC go on. lxc-unfreeze
 // does nothing unless LXC's monitor thinks that the container is frozen.
-func TestLXC(t *testing.T) {
+func TestLXCInterrupted(t *testing.T) {
 	need.Check(t, need.Root, need.LXC, need.Freezer)
 	b, lxc := newLXCBox(t)
 	s := &strikes{box: b, tally: map[string]int{}}
@@ -31,6 +32,35 @@ func TestLXC(t *testing.T) {
 	}
 	b.judge()
 	t.Logf("outcomes: %v", s.tally)
+}
+
+// TestLXCRejected: a restart of a damaged statefile under LXC leaves the
+// container stopped, and one of the whole statefile works afterwards.
+func TestLXCRejected(t *testing.T) {
+	need.Check(t, need.Root, need.LXC, need.Freezer)
+	b, lxc := newLXCBox(t)
+	whole := filepath.Join(b.states, "whole")
+	b.checkpoint("-S", whole, "-k")
+	stopped := func() bool { return lxc("lxc-info", "-sH") == "STOPPED" }
+	harness.Until(t, "LXC to see that the container is gone", 10*time.Second, stopped)
+	o := apart(t, whole)
+	before := b.number()
+	for _, d := range []damaged{o.flip(o.borders[0] + 40), o.flip(o.borders[o.pages] + 40), o.flip(len(o.bytes) - 20), o.cut(len(o.bytes) - 1)} {
+		if err := os.WriteFile(b.statefile(), d.bytes, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := harness.Run(t, harness.Tool(t, "lxc-restart"), slices.Concat(b.target, []string{"-S", b.statefile()})...)
+		if got.Code != 1 || strings.Count(got.Stderr, "\n") != 1 || !where.MatchString(got.Stderr) || !strings.HasSuffix(got.Stderr, " is stopped\n") {
+			t.Errorf("%s: want exit code 1 and a line that says where: %v", d.what, got)
+		}
+		if !stopped() || len(b.now()) > 0 || b.number() != before {
+			t.Errorf("%s: something is left running: lxc-info says %s, processes %s", d.what, lxc("lxc-info", "-sH"), b.conditions())
+		}
+	}
+	harness.Silent(t, "lxc-restart", slices.Concat(b.target, []string{"-S", whole})...)
+	b.pids = b.now()
+	b.goesOn("after the restart")
+	b.judge()
 }
 
 // newLXCBox is newBox for a container of stock LXC, with c/ring.c as its init.
@@ -68,17 +98,16 @@ func newLXCBox(t *testing.T) (b *box, lxc func(command string, args ...string) s
 	b = &box{t: t, cgroup: cgroup, states: t.TempDir(), target: []string{"-P", path, "-n", name},
 		tree: &harness.Tree{Dir: root, Cgroup: cgroup}}
 	b.thaw = func() error { lxc("lxc-unfreeze"); return nil }
-	var monitor []int // an orphan, so our child
 	t.Cleanup(func() {
 		harness.Run(t, "lxc-unfreeze", "-P", path, "-n", name)
 		harness.Run(t, "lxc-stop", "-P", path, "-n", name, "-k")
 		if !harness.Wait(10*time.Second, func() bool { _, err := os.Stat(cgroup.Dir); return err != nil }) {
 			t.Errorf("cgroup %s is left", cgroup.Dir)
 		}
-		harness.Wait(10*time.Second, func() bool { return allGone(monitor) })
+		// LXC's monitors are orphans, and so our children.
+		harness.Wait(10*time.Second, func() bool { return allGone(childrenNamed("lxc-start")) })
 	})
 	lxc("lxc-start")
-	monitor = childrenNamed("lxc-start")
 	if _, err := b.tree.AwaitFile("ready", 20*time.Second); err != nil {
 		t.Fatalf("before the checkpoint: %v", err)
 	}

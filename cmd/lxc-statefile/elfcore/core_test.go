@@ -298,6 +298,11 @@ func TestGDB(t *testing.T) {
 // TestBytes compares the bytes of a core with those of the process.
 func TestBytes(t *testing.T) {
 	pid, _ := target(t)
+	// It must not run between the two looks: the kernel writes the number of
+	// the CPU into its rseq areas when it does.
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 	core, _ := writeCore(t, snapshot(t, pid), pid, "/")
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 	if err != nil {

@@ -2,7 +2,7 @@
 // several frames.
 #include "target.h"
 
-enum { N = 22000 };
+enum { N = 27000 };
 
 static int run(void *argument)
 {
