@@ -10,6 +10,8 @@ LDFLAGS  := -s -w $(if $(VERSION),-X lxc-checkpoint/internal/cli.Version=$(VERSI
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED = 0
+# In a clone that belongs to another user, git tells go nothing.
+export GOFLAGS ?= -buildvcs=false
 export DEBIAN_FRONTEND = noninteractive
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c

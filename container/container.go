@@ -33,8 +33,8 @@ type Container struct {
 	CgroupDir string
 	// ConfiguredMounts are the places in the container where LXC mounts what
 	// its config says (lxc.mount.entry, lxc.mount.fstab), as absolute paths;
-	// nil if that can't be told: without LXC, or if hooks of the config may
-	// mount anything.
+	// nil if that can't be told: without LXC, without a root file system of its
+	// own, or if hooks of the config may mount anything.
 	ConfiguredMounts []string
 	// Executed: lxc-execute made it; its first process is LXC's own init,
 	// which since LXC 4 is lxc-execute itself: a program of the host, not of

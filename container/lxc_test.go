@@ -108,7 +108,13 @@ func TestByName(t *testing.T) {
 				t.Errorf("executed %v, words %q, flags %#x", c.Executed, c, c.CloneFlags)
 			}
 			t.Logf("clone flags %#x, freezer v%d at %s", c.CloneFlags, c.Freezer.Version(), c.Freezer.Path())
-			pids, err := c.Processes()
+			var pids []int
+			for range 500 { // its init starts others
+				if pids, err = c.Processes(); len(pids) > 1 {
+					break
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
 			if err != nil || !slices.Contains(pids, c.InitPID) || len(pids) < 2 {
 				t.Errorf("processes %v, %v", pids, err)
 			}

@@ -12,6 +12,9 @@ import (
 
 // configuredMounts asks LXC's monitor for what ConfiguredMounts holds.
 func (c *Container) configuredMounts(ctx context.Context) []string {
+	if c.Rootfs == "" {
+		return nil // it has what is mounted on the host
+	}
 	for _, hook := range []string{"pre-mount", "mount", "autodev", "start-host", "start"} {
 		if text, ok := c.configItem(ctx, "lxc.hook."+hook); !ok || text != "" {
 			return nil

@@ -10,6 +10,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/internal/vdso"
 )
 
 // header says where and when the checkpoint was made. monotonic and boottime
@@ -25,11 +26,14 @@ func header(tool string, monotonic, boottime int64) (*format.Header, error) {
 		PageSize:      uint32(os.Getpagesize()),
 		ToolVersion:   tool,
 	}
-	var err1, err2 error
+	var err, err1, err2 error
 	h.XsaveMask, err1 = sys.XsaveMask()
 	h.XsaveSize, err2 = sys.XsaveSize()
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, fmt.Errorf("ask this CPU for the size of its registers: %w", err)
+	}
+	if h.VdsoDigest, err = vdso.Digest(); err != nil {
+		return nil, err
 	}
 	for _, c := range []struct {
 		clock  int32

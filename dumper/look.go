@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lxc-checkpoint/container"
 	"lxc-checkpoint/dumper/bpf"
 	"lxc-checkpoint/dumper/fds"
@@ -31,7 +33,8 @@ type looking struct {
 	skeleton  *format.Skeleton
 	refused   refusal.List
 
-	found    []*tasks.Process // in the order of held.Processes
+	told     map[int]*view.TaskFacts // by the teller; nil: nothing
+	found    []*tasks.Process        // in the order of held.Processes
 	facts    map[uint32]memory.Facts
 	spaces   []memory.Space
 	tables   []fds.Table
@@ -74,9 +77,9 @@ func (l *looking) refuse(list refusal.List) { l.refused = append(l.refused, list
 // out what they share for the other rooms.
 func (l *looking) lookAtTasks() error {
 	processes := l.held.Processes()
-	facts := l.tell(processes)
+	l.told = l.tell(processes)
 	err := l.held.Do(func() error {
-		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: facts, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
+		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
 			l.facts[o.ID], err = memory.Ask(r)
 			return err
 		}})
@@ -103,7 +106,7 @@ func (l *looking) lookAtTasks() error {
 			l.skeleton.Sighands = append(l.skeleton.Sighands, f.Sighand)
 		}
 		for _, o := range f.Objects {
-			if known := facts[o.PID]; known != nil && o.Kind == tasks.Mm {
+			if known := l.told[o.PID]; known != nil && o.Kind == tasks.Mm {
 				l.facts[o.ID] = memory.Facts{Brk: known.Brk, Dumpable: known.Dumpable}
 			}
 			l.note(o, i == 0)
@@ -178,8 +181,26 @@ func (l *looking) lookAtNamespaces() error {
 		p.Namespaces, p.Cgroups = result.IDs(), cgroups[i]
 	}
 	l.skeleton.Container.CloneFlags = result.Flags()
+	if result.Flags()&unix.CLONE_NEWPID != 0 {
+		l.skeleton.Container.LastPid = l.lastPID()
+	}
 	l.skeleton.Header, err = header(l.o.Tool, result.Monotonic, result.Boottime)
 	return err
+}
+
+// lastPID is the number that the container's pid namespace gave out last. If no
+// teller tells, it is the highest that is in use.
+func (l *looking) lastPID() uint32 {
+	highest := uint32(0)
+	for _, f := range l.found {
+		for _, t := range f.Tasks {
+			highest = max(highest, t.Tid)
+		}
+	}
+	if l.told == nil || l.told[l.first().PID] == nil {
+		return highest
+	}
+	return l.told[l.first().PID].LastPID
 }
 
 // lookAtMounts looks at what is mounted, if the container has a mount namespace

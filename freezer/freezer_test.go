@@ -94,19 +94,45 @@ func spin(t *testing.T, dir string) int {
 	return c.Process.Pid
 }
 
-// runs tells whether a process used CPU time within 60 ms.
+// used is the CPU time that a process has had.
+func used(t *testing.T, pid int) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(text))[0]
+}
+
+// stands waits until a process uses no CPU time any more. One that has just
+// been frozen may still be on its way to where it waits, on a busy machine.
+func stands(t *testing.T, pid int) bool {
+	t.Helper()
+	equal := 0
+	for range 500 {
+		before := used(t, pid)
+		time.Sleep(10 * time.Millisecond)
+		if used(t, pid) != before {
+			equal = 0
+		} else if equal++; equal == 6 {
+			return true
+		}
+	}
+	return false
+}
+
+// runs waits until a process uses CPU time: on a busy machine it has to wait
+// for its turn.
 func runs(t *testing.T, pid int) bool {
 	t.Helper()
-	used := func() string {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
-		if err != nil {
-			t.Fatal(err)
+	before := used(t, pid)
+	for range 500 {
+		time.Sleep(10 * time.Millisecond)
+		if used(t, pid) != before {
+			return true
 		}
-		return strings.Fields(string(text))[0]
 	}
-	before := used()
-	time.Sleep(60 * time.Millisecond)
-	return used() != before
+	return false
 }
 
 func open(t *testing.T, dir string) freezer.Freezer {
@@ -150,7 +176,7 @@ func TestFreezeAndThaw(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, pid := range pids {
-			if runs(t, pid) {
+			if !stands(t, pid) {
 				t.Errorf("process %d runs in a frozen cgroup", pid)
 			}
 		}

@@ -59,7 +59,7 @@ func begin(ctx context.Context, plan *Plan, o Options) (*restart, error) {
 
 // enter finishes the first process's surroundings, and opens the rooms.
 func (r *restart) enter() (err error) {
-	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.opts.Native); err != nil {
+	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.opts.Native || r.plan.Skeleton.Container.Rootfs == ""); err != nil {
 		return err
 	}
 	if r.files, err = fds.New(r.plan.Skeleton, r.root, r.log); err != nil {

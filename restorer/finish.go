@@ -9,6 +9,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/restorer/namespaces"
 	"lxc-checkpoint/restorer/stub"
 	"lxc-checkpoint/restorer/tasks"
 	"lxc-checkpoint/tracee"
@@ -55,6 +56,9 @@ func (r *restart) finish() error {
 		}
 	}
 	if err := r.foregrounds(); err != nil {
+		return err
+	}
+	if err := namespaces.LastPID(r.root, r.plan.Skeleton.Container.LastPid); err != nil {
 		return err
 	}
 	// From here on only the container has its files: a pipe whose other end is

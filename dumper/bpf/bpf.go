@@ -146,6 +146,7 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		// Of the two CPU timers, what is not 0 is when they expire.
 		IntervalTimers: b[atArmed] != 0 || word(atCPUTimers) != 0 || word(atCPUTimers+cpuTimerSize) != 0,
 		Actions:        b[atActions:recordSize],
+		LastPID:        max(half(atNextPID), 1) - 1,
 		Brk:            word(atBrk),
 		Dumpable:       uint32(word(atMMFlags) & dumpableMask),
 	}

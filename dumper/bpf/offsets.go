@@ -17,6 +17,8 @@ type offsets struct {
 	brk, mmFlags               uint32 // of mm_struct
 	cpuTimers, realTimer       uint32 // of signal_struct
 	subreaper, subreaperBit    uint32 // byte, and bit of it
+	nsproxy, pidNamespace      uint32 // of task_struct; of nsproxy
+	idr, idrNext               uint32 // of pid_namespace; of idr
 	actions, armed             uint32 // of sighand_struct; of hrtimer
 }
 
@@ -51,6 +53,10 @@ func find() (o offsets, err error) {
 		{"signal_struct", "real_timer", &o.realTimer},
 		{"sighand_struct", "action", &o.actions},
 		{"hrtimer", "state", &o.armed},
+		{"task_struct", "nsproxy", &o.nsproxy},
+		{"nsproxy", "pid_ns_for_children", &o.pidNamespace},
+		{"pid_namespace", "idr", &o.idr},
+		{"idr", "idr_next", &o.idrNext},
 	} {
 		m, err := member(spec, f.in, f.name)
 		if err != nil {

@@ -25,7 +25,10 @@ const (
 	atSubreaper   = 92 // 1
 	atArmed       = 93 // 1: state of the real timer
 	atCPUTimers   = 96 // two of cpuTimerSize
-	atActions     = 128
+	atNSProxy     = 128
+	atPIDNS       = 136
+	atNextPID     = 144 // 4
+	atActions     = 152
 	recordSize    = atActions + signals*actionSize
 
 	signals      = 64
@@ -93,6 +96,9 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	read(atSubreaper, 1, pointer(atSignal), o.subreaper)
 	read(atArmed, 1, pointer(atSignal), o.realTimer+o.armed)
 	read(atCPUTimers, 2*cpuTimerSize, pointer(atSignal), o.cpuTimers)
+	read(atNSProxy, 8, task, o.nsproxy)
+	read(atPIDNS, 8, pointer(atNSProxy), o.pidNamespace)
+	read(atNextPID, 4, pointer(atPIDNS), o.idr+o.idrNext)
 	read(atActions, signals*actionSize, pointer(atSighand), o.actions)
 
 	return append(p,

@@ -80,7 +80,9 @@ func (l *looker) identify(link, path string, foreign bool) (*format.FileIdentity
 		}
 	}
 	if foreign {
-		return view.Identity(path, &st), nil, nil
+		id := view.Identity(path, &st)
+		id.Foreign = !l.isAt(path, &st)
+		return id, nil, nil
 	}
 	if !l.isAt(path, &st) {
 		return nil, &obstacle{"hidden file", "at its path there is no file any more, or another one: it was removed, renamed over, or mounted over", "restart the program"}, nil

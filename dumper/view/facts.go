@@ -14,6 +14,9 @@ type TaskFacts struct {
 	ChildSubreaper bool // PR_GET_CHILD_SUBREAPER
 	// IntervalTimers says that getitimer(2) would show one that runs.
 	IntervalTimers bool
+	// LastPID was given out last in the pid namespace that its children are in
+	// (/proc/sys/kernel/ns_last_pid).
+	LastPID uint32
 	// Actions are the 64 signal actions as rt_sigaction(2) gives them, 32 bytes
 	// each: handler, flags, restorer, mask.
 	Actions  []byte

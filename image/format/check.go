@@ -30,6 +30,9 @@ func (s *Skeleton) Check() error {
 	if p := s.Header.PageSize; p < 4096 || p > 64<<10 || bits.OnesCount32(p) != 1 {
 		return fmt.Errorf("a page size of %d bytes", p)
 	}
+	if n := s.Container.LastPid; n > maxPID {
+		return fmt.Errorf("%d is no process's number", n)
+	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
 	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.epolls, c.processes, c.tree, c.layout} {
 		if err := step(); err != nil {

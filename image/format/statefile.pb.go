@@ -523,7 +523,10 @@ type Header struct {
 	BoottimeNs  int64  `protobuf:"varint,10,opt,name=boottime_ns,json=boottimeNs,proto3" json:"boottime_ns,omitempty"`   // CLOCK_BOOTTIME at the freeze, as the container saw it
 	// Random; each Pages and End record repeats it, so that a frame of another
 	// statefile is told from our own.
-	ImageId       uint64 `protobuf:"fixed64,11,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	ImageId uint64 `protobuf:"fixed64,11,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	// XXH3-64 of the bytes of the kernel's vdso: programs keep addresses in it.
+	// 0: there was none.
+	VdsoDigest    uint64 `protobuf:"fixed64,12,opt,name=vdso_digest,json=vdsoDigest,proto3" json:"vdso_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -635,6 +638,13 @@ func (x *Header) GetImageId() uint64 {
 	return 0
 }
 
+func (x *Header) GetVdsoDigest() uint64 {
+	if x != nil {
+		return x.VdsoDigest
+	}
+	return 0
+}
+
 // Container says what was checkpointed.
 type Container struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -654,8 +664,11 @@ type Container struct {
 	InitSeccompFilters uint32 `protobuf:"varint,7,opt,name=init_seccomp_filters,json=initSeccompFilters,proto3" json:"init_seccomp_filters,omitempty"`
 	ConfigHash         string `protobuf:"bytes,8,opt,name=config_hash,json=configHash,proto3" json:"config_hash,omitempty"`     // informative; empty if unknown
 	WasExecuted        bool   `protobuf:"varint,9,opt,name=was_executed,json=wasExecuted,proto3" json:"was_executed,omitempty"` // made by lxc-execute: its first process is LXC's own init
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The number that was given out last in the container's own pid namespace;
+	// new processes get higher ones. 0: unknown, or the namespace is the host's.
+	LastPid       uint32 `protobuf:"varint,10,opt,name=last_pid,json=lastPid,proto3" json:"last_pid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Container) Reset() {
@@ -751,6 +764,13 @@ func (x *Container) GetWasExecuted() bool {
 	return false
 }
 
+func (x *Container) GetLastPid() uint32 {
+	if x != nil {
+		return x.LastPid
+	}
+	return 0
+}
+
 // Namespace is one that the container's tasks are in.
 type Namespace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -758,11 +778,13 @@ type Namespace struct {
 	Kind  NamespaceKind          `protobuf:"varint,2,opt,name=kind,proto3,enum=lxccheckpoint.format.NamespaceKind" json:"kind,omitempty"`
 	Inode uint64                 `protobuf:"varint,3,opt,name=inode,proto3" json:"inode,omitempty"` // of /proc/PID/ns/KIND when it was saved; informative
 	// It is the container's own (its first process is in it and the host is not).
-	Own           bool         `protobuf:"varint,4,opt,name=own,proto3" json:"own,omitempty"`
-	Uts           *Uts         `protobuf:"bytes,5,opt,name=uts,proto3" json:"uts,omitempty"`       // kind UTS
-	Mounts        []*Mount     `protobuf:"bytes,6,rep,name=mounts,proto3" json:"mounts,omitempty"` // kind MNT: mountinfo, informative in version 1
-	Time          *TimeOffsets `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`     // kind TIME
-	Links         []*Link      `protobuf:"bytes,8,rep,name=links,proto3" json:"links,omitempty"`   // kind NET: its network interfaces
+	Own bool `protobuf:"varint,4,opt,name=own,proto3" json:"own,omitempty"`
+	Uts *Uts `protobuf:"bytes,5,opt,name=uts,proto3" json:"uts,omitempty"` // kind UTS
+	// Kind MNT: mountinfo. A restart sees that whoever has made the namespace
+	// has mounted the same again, but for /proc, /sys, /dev and what is below.
+	Mounts        []*Mount     `protobuf:"bytes,6,rep,name=mounts,proto3" json:"mounts,omitempty"`
+	Time          *TimeOffsets `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`   // kind TIME
+	Links         []*Link      `protobuf:"bytes,8,rep,name=links,proto3" json:"links,omitempty"` // kind NET: its network interfaces
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1131,14 +1153,17 @@ func (x *Mount) GetSuperOptions() string {
 
 // FileIdentity names a file of the container and says which one it was.
 type FileIdentity struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`      // absolute, from the root of the container's mount namespace
-	Device        uint64                 `protobuf:"varint,2,opt,name=device,proto3" json:"device,omitempty"` // st_dev: major<<32 | minor
-	Inode         uint64                 `protobuf:"varint,3,opt,name=inode,proto3" json:"inode,omitempty"`
-	Size          uint64                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"` // bytes
-	MtimeNs       int64                  `protobuf:"varint,5,opt,name=mtime_ns,json=mtimeNs,proto3" json:"mtime_ns,omitempty"`
-	Mode          uint32                 `protobuf:"varint,6,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
-	Rdev          uint64                 `protobuf:"varint,7,opt,name=rdev,proto3" json:"rdev,omitempty"` // st_rdev of a device: major<<32 | minor
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Path    string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`      // absolute, from the root of the container's mount namespace
+	Device  uint64                 `protobuf:"varint,2,opt,name=device,proto3" json:"device,omitempty"` // st_dev: major<<32 | minor
+	Inode   uint64                 `protobuf:"varint,3,opt,name=inode,proto3" json:"inode,omitempty"`
+	Size    uint64                 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"` // bytes
+	MtimeNs int64                  `protobuf:"varint,5,opt,name=mtime_ns,json=mtimeNs,proto3" json:"mtime_ns,omitempty"`
+	Mode    uint32                 `protobuf:"varint,6,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
+	Rdev    uint64                 `protobuf:"varint,7,opt,name=rdev,proto3" json:"rdev,omitempty"` // st_rdev of a device: major<<32 | minor
+	// The path counts from the host's root: the file is none of the container's
+	// (the program of lxc-execute's init).
+	Foreign       bool `protobuf:"varint,8,opt,name=foreign,proto3" json:"foreign,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1220,6 +1245,13 @@ func (x *FileIdentity) GetRdev() uint64 {
 		return x.Rdev
 	}
 	return 0
+}
+
+func (x *FileIdentity) GetForeign() bool {
+	if x != nil {
+		return x.Foreign
+	}
+	return false
 }
 
 // Mm is an address space (mm_struct).
@@ -4286,7 +4318,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03endB\x06\n" +
-	"\x04body\"\xe3\x02\n" +
+	"\x04body\"\x84\x03\n" +
 	"\x06Header\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\"\n" +
 	"\farchitecture\x18\x02 \x01(\tR\farchitecture\x12%\n" +
@@ -4302,7 +4334,9 @@ const file_statefile_proto_rawDesc = "" +
 	"\vboottime_ns\x18\n" +
 	" \x01(\x03R\n" +
 	"boottimeNs\x12\x19\n" +
-	"\bimage_id\x18\v \x01(\x06R\aimageId\"\xa2\x02\n" +
+	"\bimage_id\x18\v \x01(\x06R\aimageId\x12\x1f\n" +
+	"\vvdso_digest\x18\f \x01(\x06R\n" +
+	"vdsoDigest\"\xbd\x02\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\alxcpath\x18\x02 \x01(\tR\alxcpath\x12\x16\n" +
@@ -4315,7 +4349,9 @@ const file_statefile_proto_rawDesc = "" +
 	"\x14init_seccomp_filters\x18\a \x01(\rR\x12initSeccompFilters\x12\x1f\n" +
 	"\vconfig_hash\x18\b \x01(\tR\n" +
 	"configHash\x12!\n" +
-	"\fwas_executed\x18\t \x01(\bR\vwasExecuted\"\xc7\x02\n" +
+	"\fwas_executed\x18\t \x01(\bR\vwasExecuted\x12\x19\n" +
+	"\blast_pid\x18\n" +
+	" \x01(\rR\alastPid\"\xc7\x02\n" +
 	"\tNamespace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.lxccheckpoint.format.NamespaceKindR\x04kind\x12\x14\n" +
@@ -4350,7 +4386,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06fstype\x18\b \x01(\tR\x06fstype\x12\x16\n" +
 	"\x06source\x18\t \x01(\tR\x06source\x12#\n" +
 	"\rsuper_options\x18\n" +
-	" \x01(\tR\fsuperOptions\"\xa7\x01\n" +
+	" \x01(\tR\fsuperOptions\"\xc1\x01\n" +
 	"\fFileIdentity\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\x04R\x06device\x12\x14\n" +
@@ -4358,7 +4394,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04size\x18\x04 \x01(\x04R\x04size\x12\x19\n" +
 	"\bmtime_ns\x18\x05 \x01(\x03R\amtimeNs\x12\x12\n" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
-	"\x04rdev\x18\a \x01(\x04R\x04rdev\"\xd9\x04\n" +
+	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
+	"\aforeign\x18\b \x01(\bR\aforeign\"\xd9\x04\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +

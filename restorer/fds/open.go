@@ -46,7 +46,7 @@ func (r *Restart) open(id *format.FileIdentity, flags int, want demand) (int, er
 	if flags&unix.O_PATH != 0 {
 		flags &= pathFlags
 	}
-	seen, err := r.lookup(id.GetPath(), unix.O_PATH|flags&unix.O_NOFOLLOW)
+	seen, err := r.lookupFile(id, unix.O_PATH|flags&unix.O_NOFOLLOW)
 	if err != nil {
 		return -1, err
 	}
@@ -58,7 +58,7 @@ func (r *Restart) open(id *format.FileIdentity, flags int, want demand) (int, er
 	if err := r.check(id, &st, flags, want); err != nil {
 		return -1, err
 	}
-	fd, err := r.lookup(id.GetPath(), flags)
+	fd, err := r.lookupFile(id, flags)
 	if err != nil {
 		return -1, err
 	}
@@ -69,6 +69,20 @@ func (r *Restart) open(id *format.FileIdentity, flags int, want demand) (int, er
 	if opened.Dev != st.Dev || opened.Ino != st.Ino {
 		unix.Close(fd)
 		return -1, fmt.Errorf("%s is being replaced by another process of the host just now: restart again when that is done", id.GetPath())
+	}
+	return fd, nil
+}
+
+// lookupFile is lookup for a file of the image.
+func (r *Restart) lookupFile(id *format.FileIdentity, flags int) (fd int, err error) {
+	if !id.GetForeign() {
+		return r.lookup(id.GetPath(), flags)
+	}
+	if !path.IsAbs(id.GetPath()) || flags&unix.O_ACCMODE != unix.O_RDONLY {
+		return -1, fmt.Errorf("the image wants %q of the host opened with flags %#o", id.GetPath(), flags)
+	}
+	if fd, err = unix.Open(id.GetPath(), flags|unix.O_CLOEXEC, 0); err != nil {
+		return -1, fmt.Errorf("open %s, a file of the host that the container's first process ran from (lxc-execute): install the LXC that it had: %w", id.GetPath(), err)
 	}
 	return fd, nil
 }

@@ -13,9 +13,10 @@ import (
 // had, before anything is built on them. Below /proc, /sys and /dev they are
 // as this host's LXC makes them.
 //
-// Without LXC, the mount namespace is a copy of ours: only the root file
-// system is compared, since what else was mounted on the host may differ.
-func checkMounts(root place.Process, had []*format.Mount, native bool) error {
+// If the mount namespace is a copy of ours (without LXC, or without a root file
+// system in its config), only the root is compared: what else was mounted on
+// the host may differ.
+func checkMounts(root place.Process, had []*format.Mount, hostMounts bool) error {
 	have, err := procfs.ReadMounts(root.PID())
 	if err != nil {
 		return err
@@ -27,9 +28,9 @@ func checkMounts(root place.Process, had []*format.Mount, native bool) error {
 	for _, m := range had {
 		now := there[m.Mountpoint]
 		switch {
-		case native && m.Mountpoint != "/" || kernels(m.Mountpoint):
-		case native && now != nil && (now.Root != m.Root || now.FSType != m.Fstype):
-			return fmt.Errorf("the container had a root file system of its own, %s (%s), and a restart with --native gives it the host's: restart it under LXC", m.Root, m.Fstype)
+		case hostMounts && m.Mountpoint != "/" || kernels(m.Mountpoint):
+		case hostMounts && now != nil && (now.Root != m.Root || now.FSType != m.Fstype):
+			return fmt.Errorf("the container had a root file system of its own, %s (%s), and now it gets the host's: restart it under LXC, without --native", m.Root, m.Fstype)
 		case now == nil:
 			return fmt.Errorf("the container had %s mounted on %s, and now it has not: give it back in the container's config (lxc.mount.entry)", m.Fstype, m.Mountpoint)
 		case now.FSType != m.Fstype && m.Mountpoint != "/":

@@ -25,9 +25,9 @@ type Root struct {
 	mounts      []procfs.CgroupMount
 }
 
-// Enter sets what the namespaces themselves know, and opens the root. native
-// says that they were made without LXC.
-func Enter(s *format.Skeleton, root place.Process, native bool) (*Root, error) {
+// Enter sets what the namespaces themselves know, and opens the root. hostMounts
+// says that its mount namespace is a copy of ours.
+func Enter(s *format.Skeleton, root place.Process, hostMounts bool) (*Root, error) {
 	for _, n := range s.Namespaces {
 		if n.Kind == format.NamespaceKind_UTS && n.Own && n.Uts != nil {
 			if err := setNames(root, n.Uts); err != nil {
@@ -35,7 +35,7 @@ func Enter(s *format.Skeleton, root place.Process, native bool) (*Root, error) {
 			}
 		}
 		if n.Kind == format.NamespaceKind_MNT && n.Own {
-			if err := checkMounts(root, n.Mounts, native); err != nil {
+			if err := checkMounts(root, n.Mounts, hostMounts); err != nil {
 				return nil, err
 			}
 		}

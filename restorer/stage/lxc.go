@@ -88,7 +88,13 @@ func (l *lxc) program() string { return filepath.Join(l.dir, "init") }
 // start runs lxc-start, which returns when the container runs.
 func (l *lxc) start(ctx context.Context) error {
 	entry := fmt.Sprintf("lxc.mount.entry=%s %s none bind,ro,create=file 0 0", escape(l.program()), escape(l.target[1:]))
-	cmd := exec.CommandContext(ctx, "lxc-start", "-n", l.name, "-P", l.path, "-d", "-s", entry, "--", l.target)
+	args := []string{"-n", l.name, "-P", l.path, "-d", "-s", entry}
+	if l.Skeleton.Container.WasExecuted {
+		// lxc-execute's init keeps the capabilities that it drops for its
+		// program; the image says what each process has.
+		args = append(args, "-s", "lxc.cap.drop=", "-s", "lxc.cap.keep=")
+	}
+	cmd := exec.CommandContext(ctx, "lxc-start", append(args, "--", l.target)...)
 	// Its own session: a signal to the restart from a terminal is ours to handle.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	out, err := l.output(cmd)

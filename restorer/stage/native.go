@@ -77,8 +77,7 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 }
 
 // startProgram starts the stub program; its standard descriptors are
-// /dev/null. It stays in our session: the first process keeps that if the
-// image's was from outside.
+// /dev/null.
 func startProgram() (int, error) {
 	exe, err := program()
 	if err != nil {
@@ -93,8 +92,13 @@ func startProgram() (int, error) {
 	fd := null.Fd()
 	return syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", exe.Fd()), []string{"lxc-restart"}, &syscall.ProcAttr{
 		Dir: "/", Files: []uintptr{fd, fd, fd},
-		// Until it is seized, which has the same effect (PTRACE_O_EXITKILL).
-		Sys: &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL},
+		Sys: &syscall.SysProcAttr{
+			// The first process may inherit the session: not ours, whose
+			// terminal it would share.
+			Setsid: true,
+			// Until it is seized, which has the same effect (PTRACE_O_EXITKILL).
+			Pdeathsig: unix.SIGKILL,
+		},
 	})
 }
 

@@ -27,6 +27,15 @@ type shownProcess struct {
 	Threads    []struct{ TID int }
 }
 
+func show(t *testing.T, file string) (s shown) {
+	t.Helper()
+	text := harness.Must(t, harness.Tool(t, "lxc-statefile"), "show", "--json", file)
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // coreCase is what gdb has to find in the core of a process.
 type coreCase struct {
 	frames map[string]int    // text of a backtrace, how often at least
@@ -74,11 +83,7 @@ func TestDebianCore(t *testing.T) {
 			p.goesOn()
 		}
 		b.checkpoint("-k", "-S", file)
-		var s shown
-		text := harness.Must(t, harness.Tool(t, "lxc-statefile"), "show", "--json", file)
-		if err := json.Unmarshal([]byte(text), &s); err != nil {
-			t.Fatal(err)
-		}
+		s := show(t, file)
 		if len(s.Processes) != len(coreCases) {
 			t.Errorf("%d processes instead of %d", len(s.Processes), len(coreCases))
 		}

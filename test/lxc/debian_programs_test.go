@@ -345,6 +345,17 @@ func (r *redis) saveSoon() {
 	r.alone()
 }
 
+// saving tells whether redis has written a part of its data.
+func (r *redis) saving() bool {
+	parts, _ := filepath.Glob(filepath.Join(r.b.rootfs, "var/lib/redis/temp-*.rdb"))
+	for _, part := range parts {
+		if st, err := os.Stat(part); err == nil && st.Size() > 1<<20 {
+			return true
+		}
+	}
+	return false
+}
+
 // saved is the file that redis saved into last, nil if there is none.
 func (r *redis) saved() os.FileInfo {
 	st, err := os.Stat(filepath.Join(r.b.rootfs, "var/lib/redis/dump.rdb"))

@@ -24,6 +24,7 @@ import (
 	"lxc-checkpoint/image/vectors"
 	"lxc-checkpoint/image/writer"
 	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/internal/vdso"
 	"lxc-checkpoint/tracee"
 )
 
@@ -83,11 +84,10 @@ func asleep(t *testing.T, pid int) bool {
 func snapshot(t *testing.T, pid int) []byte {
 	t.Helper()
 	s := vectors.Smallest()
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
+	var err error
+	if s.Header.VdsoDigest, err = vdso.Digest(); err != nil {
 		t.Fatal(err)
 	}
-	s.Header.KernelRelease = unix.ByteSliceToString(u.Release[:])
 	s.Header.Architecture = runtime.GOARCH
 	p := s.Processes[0]
 	p.Pid, s.Container.RootPid, p.CommandLine = uint32(pid), uint32(pid), "threads"
