@@ -27,13 +27,19 @@ func (r *restart) pour(ctx context.Context, img *reader.Reader) (int64, error) {
 		p.SetTotal(int64(total))
 		defer p.Done()
 	}
-	err := img.Contents(ctx, r.opts.Workers, func(owner uint32, offset uint64, data []byte) error {
-		n.Add(int64(len(data)))
-		if r.opts.Progress != nil {
-			r.opts.Progress.Add(int64(len(data)))
-		}
-		return r.backing.Pour(owner, offset, data)
-	})
+	// In a goroutine of its own: ours is bound to its thread, and to hand a
+	// frame to a worker from here would cost two switches of threads.
+	done := make(chan error)
+	go func() {
+		done <- img.Contents(ctx, r.opts.Workers, func(owner uint32, offset uint64, data []byte) error {
+			n.Add(int64(len(data)))
+			if r.opts.Progress != nil {
+				r.opts.Progress.Add(int64(len(data)))
+			}
+			return r.backing.Pour(owner, offset, data)
+		})
+	}()
+	err := <-done
 	return n.Load(), err
 }
 
@@ -212,6 +218,9 @@ func (r *restart) letGo() error {
 			continue
 		}
 		for _, k := range p.Tasks {
+			if err := tasks.Affinity(r.tasks[k.Tid], k); err != nil {
+				return fmt.Errorf("CPUs of task %d (%s): %w", k.Tid, k.Name, err)
+			}
 			if err := load(r.tasks[k.Tid], k); err != nil {
 				return fmt.Errorf("registers of task %d (%s): %w", k.Tid, k.Name, err)
 			}

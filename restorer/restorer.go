@@ -69,6 +69,7 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 		return nil, err
 	}
 	defer r.undo(&err) // until Go, a failure leaves nothing behind
+	defer r.shareCPU()()
 	stats.Stage = clock.lap()
 
 	// First all that several share and all that is inherited, then what is

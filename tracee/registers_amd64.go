@@ -99,6 +99,10 @@ func (r *Registers) Resolve() (nr int64, in bool) {
 	return nr, in
 }
 
+// usable says whether a call can be made with the system call instruction at an
+// address: any will do.
+func (r *Registers) usable(uint64) bool { return true }
+
 // Bytes are the registers as PTRACE_SETREGSET takes them for NT_PRSTATUS.
 func (r *Registers) Bytes() []byte {
 	b, _ := binary.Append(nil, binary.LittleEndian, r)

@@ -71,6 +71,13 @@ func (r *Registers) Resolve() (nr int64, in bool) {
 	return -1, false
 }
 
+// usable says whether a call can be made with the system call instruction at an
+// address. Not with the one that the thread is about to execute: if it stopped
+// in a call with a restart block (nanosleep, say), the kernel remembers that
+// and makes the next call at this address restart_syscall (do_signal,
+// arch/arm64/kernel/signal.c).
+func (r *Registers) usable(addr uint64) bool { return addr != r.Pc }
+
 // Bytes are the registers as PTRACE_SETREGSET takes them for NT_PRSTATUS.
 func (r *Registers) Bytes() []byte {
 	b := make([]byte, 0, registersSize)

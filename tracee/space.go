@@ -39,7 +39,7 @@ func Share(threads ...*Thread) {
 // the one found before, one of the vdso, or any in executable memory.
 func (t *Thread) site(mem *os.File, r *Registers) (uint64, error) {
 	for _, a := range []uint64{r.PC() - syscallSize, r.PC(), t.space.site} {
-		if a == 0 || a%syscallStep != 0 {
+		if a == 0 || a%syscallStep != 0 || !r.usable(a) {
 			continue
 		}
 		b := make([]byte, syscallSize)
@@ -49,7 +49,7 @@ func (t *Thread) site(mem *os.File, r *Registers) (uint64, error) {
 		}
 	}
 	if a, ok := vdso(t.tid); ok {
-		if site, ok := search(mem, area{a, a + vdsoSize}); ok {
+		if site, ok := search(mem, area{a, a + vdsoSize}, r.usable); ok {
 			t.space.site = site
 			return site, nil
 		}
@@ -59,7 +59,7 @@ func (t *Thread) site(mem *os.File, r *Registers) (uint64, error) {
 		if perms[2] != 'x' || name == "[vsyscall]" {
 			return true
 		}
-		s, ok := search(mem, a)
+		s, ok := search(mem, a, r.usable)
 		if ok {
 			site = s
 		}
@@ -94,14 +94,14 @@ func vdso(tid int) (uint64, bool) {
 	return 0, false
 }
 
-// search looks for a system call instruction in part of a memory.
-func search(mem *os.File, in area) (uint64, bool) {
+// search looks for a usable system call instruction in part of a memory.
+func search(mem *os.File, in area, usable func(addr uint64) bool) (uint64, bool) {
 	const chunk = 64 << 10
 	buf := make([]byte, chunk)
 	for at := in.start; at < in.end; at += chunk - syscallSize + syscallStep {
 		n, _ := mem.ReadAt(buf[:min(chunk, in.end-at)], int64(at))
 		for i := 0; i+syscallSize <= n; i += syscallStep {
-			if bytes.Equal(buf[i:i+syscallSize], syscallInstruction) {
+			if bytes.Equal(buf[i:i+syscallSize], syscallInstruction) && usable(at+uint64(i)) {
 				return at + uint64(i), true
 			}
 		}

@@ -1,16 +1,19 @@
 package fds
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
 )
 
 // lookEventfd reads the counter from fdinfo (eventfd_show_fdinfo, fs/eventfd.c).
-// Kernels before 6.5 don't say whether it is a semaphore: it is taken for none.
 func lookEventfd(w *walk, f *file) error {
 	text, ok := f.info.Get("eventfd-count")
 	if !ok {
@@ -20,12 +23,59 @@ func lookEventfd(w *walk, f *file) error {
 	if err != nil {
 		return err
 	}
-	semaphore, known := f.info.Get("eventfd-semaphore")
-	if !known {
-		w.Log.Warn("this kernel does not tell whether an eventfd is a semaphore; taken for none", "process", f.NSPID, "descriptor", f.number)
+	e := &format.Eventfd{Count: count}
+	if word, known := f.info.Get("eventfd-semaphore"); known {
+		e.Semaphore = word == "1"
+	} else if e.Semaphore, err = tryEventfd(f, count); err != nil {
+		return fmt.Errorf("find out whether it is a semaphore, which kernels before 6.5 don't tell: %w", err)
 	}
-	f.Kind = &format.OpenFile_Eventfd{Eventfd: &format.Eventfd{Count: count, Semaphore: semaphore == "1"}}
+	f.Kind = &format.OpenFile_Eventfd{Eventfd: e}
 	return nil
+}
+
+// tryEventfd finds out whether an eventfd is a semaphore by reading it: that
+// takes one from a semaphore, and all from another. What was taken is put back
+// before anyone can notice, since all who could look are stopped.
+func tryEventfd(f *file, count uint64) (semaphore bool, err error) {
+	if count == math.MaxUint64 {
+		return false, nil // only the kernel itself counts so far, and none can write it
+	}
+	fd, err := f.copy()
+	if err != nil {
+		return false, err
+	}
+	b := make([]byte, 8)
+	write := func(n uint64) error {
+		binary.NativeEndian.PutUint64(b, n)
+		_, err := unix.Write(fd, b)
+		return err
+	}
+	read := func() (uint64, error) {
+		_, err := unix.Read(fd, b)
+		return binary.NativeEndian.Uint64(b), err
+	}
+	if count >= 2 {
+		taken, err := read()
+		if err != nil {
+			return false, err
+		}
+		return taken == 1, write(taken)
+	}
+	// So few that both kinds would give the same: two more, for a moment.
+	if err := write(2); err != nil {
+		return false, err
+	}
+	taken, err := read()
+	switch {
+	case err != nil:
+		return false, err
+	case taken == 1:
+		_, err = read()
+		return true, err
+	case count > 0:
+		err = write(count)
+	}
+	return false, err
 }
 
 // lookEpoll reads the targets from fdinfo (ep_show_fdinfo, fs/eventpoll.c) and

@@ -1,6 +1,7 @@
 // Package fds looks at descriptor tables and at what lies behind the
 // descriptors: a row per kind in kinds.go, a file per kind beside it. It only
-// reads; no queue is consumed, no open file changed.
+// reads; no queue is consumed, no open file changed (but for eventfds on kernels
+// before 6.5, see tryEventfd).
 package fds
 
 import (

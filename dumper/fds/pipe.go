@@ -146,7 +146,7 @@ func (p *pipe) tee(fd, size int, packets bool) error {
 	if err != nil {
 		return fmt.Errorf("copy its content: %w", err)
 	}
-	buf := make([]byte, size)
+	buf := make([]byte, n)
 	for {
 		n, err := unix.Read(own[0], buf)
 		if errors.Is(err, unix.EAGAIN) || n == 0 {

@@ -53,7 +53,7 @@ func (l *looker) fields(s *spaceLook) error {
 		return err
 	}
 	mm.Dumpable, mm.ThpDisable = s.Facts.Dumpable, status.THPDisabled
-	if mm.Auxv, err = os.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
+	if mm.Auxv, err = procfs.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
 		return err
 	}
 	if mm.CoredumpFilter, err = coredumpFilter(s.PID); err != nil {
@@ -65,7 +65,7 @@ func (l *looker) fields(s *spaceLook) error {
 // coredumpFilter reads /proc/PID/coredump_filter (core(5)); a kernel without
 // core dumps has none.
 func coredumpFilter(pid int) (uint32, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/coredump_filter", pid))
+	text, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/coredump_filter", pid))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
 	}

@@ -256,7 +256,7 @@ func clocks(res *Result, n *format.Namespace, pid int) error {
 }
 
 func offsets(pid int) (*format.TimeOffsets, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/timens_offsets", pid))
+	text, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/timens_offsets", pid))
 	if err != nil {
 		return nil, err
 	}

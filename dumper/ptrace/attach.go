@@ -46,7 +46,7 @@ func signalStopped(pid, tid int) bool {
 	if err == nil && s.State == 'T' {
 		return true
 	}
-	wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", pid, tid))
+	wchan, _ := procfs.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", pid, tid))
 	return string(wchan) == "do_signal_stop"
 }
 
@@ -203,19 +203,34 @@ func (h *Held) waitAll(ctx context.Context) error {
 		}
 	}
 	for _, t := range waits {
-		if inVfork(t.pid, t.TID()) {
-			return &vforkError{t}
-		}
-	}
-	for _, t := range waits {
-		if err := h.waitOne(ctx, t); err != nil {
-			return h.notStopped(t, err)
+		if err := h.waitLong(ctx, t); err != nil {
+			return err
 		}
 		if t.gone {
 			delete(h.tasks, t.TID())
 		}
 	}
 	return nil
+}
+
+// waitLong waits for a task that takes its time. It may be about to wait in
+// vfork for another one that is stopped already, so it is asked again and again.
+func (h *Held) waitLong(ctx context.Context, t *task) error {
+	for {
+		if inVfork(t.pid, t.TID()) {
+			return &vforkError{t}
+		}
+		short, cancel := context.WithTimeout(ctx, patience)
+		err := h.waitOne(short, t)
+		cancel()
+		var tooLong *tracee.WaitError
+		switch {
+		case err == nil:
+			return nil
+		case !errors.As(err, &tooLong) || ctx.Err() != nil:
+			return h.notStopped(t, err)
+		}
+	}
 }
 
 func (h *Held) notStopped(t *task, err error) error {
@@ -253,7 +268,7 @@ func (h *Held) waitOne(ctx context.Context, t *task) error {
 // Small readers of /proc.
 
 func readStat(pid, tid int) (procfs.TaskStat, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid))
+	b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid))
 	if err != nil {
 		return procfs.TaskStat{}, err
 	}
@@ -261,7 +276,7 @@ func readStat(pid, tid int) (procfs.TaskStat, error) {
 }
 
 func readStatus(pid, tid int) (procfs.TaskStatus, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", pid, tid))
+	b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/task/%d/status", pid, tid))
 	if err != nil {
 		return procfs.TaskStatus{}, err
 	}
@@ -291,7 +306,7 @@ func readNumbers(dir string) []int {
 }
 
 func commandOf(pid int) string {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	b, _ := procfs.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSuffix(string(b), "\n")
 }
 

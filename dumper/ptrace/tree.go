@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/refusal"
 	"lxc-checkpoint/tracee"
 )
@@ -136,7 +136,7 @@ func (h *Held) order(byPID map[int]*Process) []*Process {
 // childrenOf reads /proc/PID/task/TID/children.
 func childrenOf(pid, tid int) ([]int, error) {
 	path := fmt.Sprintf("/proc/%d/task/%d/children", pid, tid)
-	b, err := os.ReadFile(path)
+	b, err := procfs.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("children of task %d: %w (the kernel needs CONFIG_PROC_CHILDREN)", tid, err)
 	}

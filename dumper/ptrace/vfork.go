@@ -2,8 +2,9 @@ package ptrace
 
 import (
 	"fmt"
-	"os"
 	"time"
+
+	"lxc-checkpoint/internal/procfs"
 )
 
 // A parent in vfork(2) waits, deaf to everything but SIGKILL, until its child
@@ -34,7 +35,7 @@ func (e *vforkError) refuse(h *Held) error {
 // inVfork says whether a task waits in wait_for_vfork_done (kernel/fork.c),
 // which the compiler may have put into its only caller.
 func inVfork(pid, tid int) bool {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", pid, tid))
+	b, _ := procfs.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", pid, tid))
 	switch string(b) {
 	case "wait_for_vfork_done", "kernel_clone", "_do_fork":
 		return true

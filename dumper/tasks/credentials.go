@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"lxc-checkpoint/image/format"
@@ -27,6 +26,6 @@ func credentials(s *procfs.TaskStatus) *format.Credentials {
 
 // label is the task's security context; "" where no security module has one.
 func label(tid int) string {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/attr/current", tid))
+	b, _ := procfs.ReadFile(fmt.Sprintf("/proc/%d/attr/current", tid))
 	return strings.ToValidUTF8(strings.TrimRight(string(b), "\x00\n"), "?")
 }

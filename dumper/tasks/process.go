@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -112,7 +111,7 @@ func (k *looking) terminal() {
 
 // readInt reads a file that holds one number.
 func readInt(path string, base int) (int64, error) {
-	b, err := os.ReadFile(path)
+	b, err := procfs.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}

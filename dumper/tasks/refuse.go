@@ -20,7 +20,7 @@ func (k *looking) checkProcess() error {
 		k.refuse("", "foreign parent", fmt.Sprintf("its parent, process %d (%s) of the host, is not in the container", parent, procfs.ReadComm(parent)),
 			"end the lxc-attach session that it came from")
 	}
-	timers, err := os.ReadFile(fmt.Sprintf("/proc/%d/timers", k.p.PID))
+	timers, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/timers", k.p.PID))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

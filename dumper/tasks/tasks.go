@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"lxc-checkpoint/dumper/ptrace"
@@ -228,7 +227,7 @@ func (l *Looker) inside(numbers []int) int {
 
 // commandLine is a process's arguments joined by blanks, at most 256 bytes.
 func commandLine(pid int) string {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	b, _ := procfs.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	s := strings.TrimSpace(strings.ReplaceAll(string(b[:min(len(b), 256)]), "\x00", " "))
 	return strings.ToValidUTF8(s, "?")
 }

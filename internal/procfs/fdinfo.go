@@ -2,7 +2,6 @@ package procfs
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -32,7 +31,7 @@ func (f *FDInfo) Get(key string) (string, bool) {
 
 // ReadFDInfo reads /proc/PID/fdinfo/FD.
 func ReadFDInfo(pid, fd int) (*FDInfo, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", pid, fd))
+	text, err := ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", pid, fd))
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package procfs
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -41,7 +40,7 @@ var limitNames = map[string]int{
 
 // ReadLimits reads /proc/PID/limits.
 func ReadLimits(pid int) ([]Limit, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	text, err := ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
 	if err != nil {
 		return nil, err
 	}

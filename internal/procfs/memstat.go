@@ -2,7 +2,6 @@ package procfs
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -21,7 +20,7 @@ type MemoryStat struct {
 
 // ReadMemoryStat reads /proc/PID/stat.
 func ReadMemoryStat(pid int) (MemoryStat, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	text, err := ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return MemoryStat{}, err
 	}

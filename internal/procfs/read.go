@@ -4,7 +4,6 @@ package procfs
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -13,7 +12,7 @@ type Status = TaskStatus
 
 // ReadStatus reads /proc/PID/status of a process, or of a thread by its tid.
 func ReadStatus(pid int) (*Status, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	text, err := ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +25,7 @@ func ReadStatus(pid int) (*Status, error) {
 
 // ReadStat reads /proc/PID/stat of a process, or of a thread by its tid.
 func ReadStat(pid int) (*TaskStat, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	text, err := ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +38,7 @@ func ReadStat(pid int) (*TaskStat, error) {
 
 // ReadCgroupPaths reads /proc/PID/cgroup.
 func ReadCgroupPaths(pid int) ([]CgroupPath, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	text, err := ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +48,6 @@ func ReadCgroupPaths(pid int) ([]CgroupPath, error) {
 // ReadComm reads the name of a process, or of a thread by its tid; "" if it is
 // gone.
 func ReadComm(pid int) string {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	text, _ := ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSuffix(string(text), "\n")
 }

@@ -3,7 +3,6 @@ package procfs
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -31,7 +30,7 @@ func (a *MappedArea) Has(flag string) bool {
 // ReadSmaps reads the mappings of a process with their flags, by address. It
 // costs the kernel a walk over every page table of the process.
 func ReadSmaps(pid int) ([]MappedArea, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+	text, err := ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
 	if err != nil {
 		return nil, err
 	}

@@ -122,3 +122,10 @@ type PrctlMmMap struct {
 
 // SizeofPrctlMmMap is sizeof(struct prctl_mm_map), in bytes.
 const SizeofPrctlMmMap = 104
+
+// CurrentCPU is the CPU that the calling thread runs on, just now.
+func CurrentCPU() int {
+	var cpu uint32
+	_, _ = call6(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0, 0, 0, 0)
+	return int(cpu)
+}

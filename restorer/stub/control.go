@@ -17,14 +17,8 @@ const sendAtOnce = 250
 // So nothing has to be handed in by whoever started the task, and it works from
 // inside any set of namespaces, without a right of the task over us.
 func (p *Task) openControl() error {
-	lim := unix.Rlimit{}
-	// The numbers the restart needs lie above the image's own; the limit is set
-	// to the image's value in the end.
-	if err := unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, nil, &lim); err == nil && lim.Cur < lim.Max {
-		lim.Cur = lim.Max
-		if err := p.setLimit(unix.RLIMIT_NOFILE, lim); err != nil {
-			return err
-		}
+	if err := p.raiseLimit(); err != nil {
+		return err
 	}
 	addr, _ := p.Scratch()
 	if _, err := p.Call(unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0, addr); err != nil {
@@ -53,6 +47,29 @@ func (p *Task) openControl() error {
 		}
 	}
 	return nil
+}
+
+// raiseLimit makes room for the numbers that the restart needs: they lie above
+// the image's own. The limit is set to the image's value in the end.
+func (p *Task) raiseLimit() error {
+	lim := unix.Rlimit{}
+	if err := unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, nil, &lim); err != nil {
+		return nil // what is too high will be said where a number is
+	}
+	// All of a table's files are sent at once, to numbers above those they get.
+	const more = 1024
+	if want := uint64(2*p.base + more); lim.Max < want {
+		// From outside: the container may lack CAP_SYS_RESOURCE. So may we.
+		raised := unix.Rlimit{Cur: want, Max: want}
+		if unix.Prlimit(p.PID(), unix.RLIMIT_NOFILE, &raised, nil) == nil {
+			return nil
+		}
+	}
+	if lim.Cur == lim.Max {
+		return nil
+	}
+	lim.Cur = lim.Max
+	return p.setLimit(unix.RLIMIT_NOFILE, lim)
 }
 
 func (p *Task) setLimit(resource int, lim unix.Rlimit) error {

@@ -3,6 +3,7 @@ package tasks
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -17,11 +18,7 @@ import (
 // only under PR_SET_KEEPCAPS and clears the effective ones; bounding set and
 // securebits need CAP_SETPCAP; so capabilities come last but for what they
 // allow (capabilities(7)).
-func Credentials(p place.Process, c *format.Credentials) error {
-	have, err := procfs.ReadStatus(p.PID())
-	if err != nil {
-		return err
-	}
+func Credentials(p place.Process, c *format.Credentials, have *procfs.Status) error {
 	if lost := c.CapBounding &^ have.CapBnd; lost != 0 {
 		return fmt.Errorf("the image's bounding set has capability %d, which this host or the container's config withholds", firstBit(lost))
 	}
@@ -32,6 +29,15 @@ func Credentials(p place.Process, c *format.Credentials) error {
 		return err
 	}
 	return setCapabilities(p, c, have.CapPrm)
+}
+
+// isAlready says that a task is who it was: mostly it is, since it was made by
+// one that is root.
+func isAlready(have *procfs.Status, c *format.Credentials) bool {
+	return have.UIDs == [4]uint32{c.Uid, c.Euid, c.Suid, c.Fsuid} && have.GIDs == [4]uint32{c.Gid, c.Egid, c.Sgid, c.Fsgid} &&
+		slices.Equal(have.Groups, c.Groups) && have.NoNewPrivs == c.NoNewPrivs && c.Securebits == 0 &&
+		have.CapInh == c.CapInheritable && have.CapPrm == c.CapPermitted && have.CapEff == c.CapEffective &&
+		have.CapBnd == c.CapBounding && have.CapAmb == c.CapAmbient
 }
 
 func firstBit(m uint64) int {

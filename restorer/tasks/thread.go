@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
@@ -9,45 +10,42 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/restorer/place"
-	"lxc-checkpoint/tracee"
 )
 
 // Thread gives a task all that is the thread's own, but for signals and
 // registers. It comes after the memory: registering an rseq area writes to it.
+// What can be is done in one stop: there may be thousands of threads.
 func Thread(p place.Process, k *format.Task) error {
-	for _, step := range []struct {
-		what string
-		do   func(place.Process, *format.Task) error
-	}{
-		{"name", setName},
-		{"scheduling", schedule},
-		{"addresses", addresses},
-		{"credentials", func(p place.Process, k *format.Task) error {
-			if k.Credentials == nil {
-				return nil
-			}
-			return Credentials(p, k.Credentials)
-		}},
-		{"settings", settings},
-	} {
-		if err := step.do(p, k); err != nil {
-			return fmt.Errorf("%s of task %d (%s): %w", step.what, k.Tid, k.Name, err)
+	if err := schedule(p, k); err != nil {
+		return fmt.Errorf("scheduling of task %d (%s): %w", k.Tid, k.Name, err)
+	}
+	b := &batch{}
+	b.add("name", unix.SYS_PRCTL, unix.PR_SET_NAME, b.put(p, append([]byte(k.Name), 0)), 0, 0, 0)
+	addresses(b, p, k)
+	if c := k.Credentials; c != nil {
+		have, err := procfs.ReadStatus(p.PID())
+		if err != nil {
+			return err
 		}
+		if !isAlready(have, c) {
+			if err := b.run(p); err != nil {
+				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
+			}
+			if err := Credentials(p, c, have); err != nil {
+				return fmt.Errorf("credentials of task %d (%s): %w", k.Tid, k.Name, err)
+			}
+		}
+	}
+	settings(b, k)
+	if err := b.run(p); err != nil {
+		return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 	}
 	return nil
 }
 
-func setName(p place.Process, k *format.Task) error {
-	addr, _ := p.Scratch()
-	if err := p.Write(addr, append([]byte(k.Name), 0)); err != nil {
-		return err
-	}
-	_, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_NAME, addr, 0, 0, 0)
-	return err
-}
-
-// schedule works from outside: policy, nice, affinity, I/O priority. What is as
+// schedule works from outside: policy, nice, I/O priority. What is as
 // it should be already needs no right to be set.
 func schedule(p place.Process, k *format.Task) error {
 	s := k.Scheduling
@@ -65,9 +63,6 @@ func schedule(p place.Process, k *format.Task) error {
 			return fmt.Errorf("policy %d, nice %d, priority %d (a higher one needs CAP_SYS_NICE): %w", s.Policy, s.Nice, s.Priority, err)
 		}
 	}
-	if err := setAffinity(p.PID(), s.Affinity); err != nil {
-		return err
-	}
 	const whoProcess = 1
 	if now, _, e := unix.Syscall(unix.SYS_IOPRIO_GET, whoProcess, uintptr(p.PID()), 0); e == 0 && uint32(now) != s.IoPriority {
 		if _, _, e := unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, uintptr(p.PID()), uintptr(s.IoPriority)); e != 0 {
@@ -77,65 +72,54 @@ func schedule(p place.Process, k *format.Task) error {
 	return nil
 }
 
-// setAffinity restores the mask. On a host without any of its CPUs the task may
-// run on all: refusing a container for that would help nobody.
+// Affinity restores the CPUs that a task may run on. On a host without any of
+// them it may run on all: refusing a container for that would help nobody.
+func Affinity(p place.Process, k *format.Task) error {
+	mask := k.Scheduling.GetAffinity()
+	err := setAffinity(p.PID(), mask)
+	if errors.Is(err, unix.EINVAL) || len(mask) == 0 {
+		err = setAffinity(p.PID(), bytes.Repeat([]byte{0xff}, 1024))
+	}
+	return err
+}
+
 func setAffinity(pid int, mask []byte) error {
 	if len(mask) == 0 {
 		return nil
 	}
 	_, _, e := unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), uintptr(len(mask)), uintptr(unsafe.Pointer(&mask[0])))
 	runtime.KeepAlive(mask)
-	if e != 0 && !errors.Is(e, unix.EINVAL) {
-		return fmt.Errorf("CPU affinity: %w", e)
+	if e != 0 {
+		return e
 	}
 	return nil
 }
 
 // addresses registers the places in the task's memory that the kernel knows.
-func addresses(p place.Process, k *format.Task) error {
-	var calls []tracee.Call
-	var about []string
-	add := func(what string, nr uint64, args ...uint64) {
-		c := tracee.Call{Nr: nr}
-		copy(c.Args[:], args)
-		calls, about = append(calls, c), append(about, what)
-	}
+func addresses(b *batch, p place.Process, k *format.Task) {
 	if k.RobustList != 0 {
-		add("robust list", unix.SYS_SET_ROBUST_LIST, k.RobustList, k.RobustListLength)
+		b.add("robust list", unix.SYS_SET_ROBUST_LIST, k.RobustList, k.RobustListLength)
 	}
-	add("clear_child_tid", unix.SYS_SET_TID_ADDRESS, k.ClearChildTid)
+	b.add("clear_child_tid", unix.SYS_SET_TID_ADDRESS, k.ClearChildTid)
 	if a := k.AlternateStack; a != nil && a.Pointer != 0 {
-		addr, _ := p.Scratch()
-		b := make([]byte, 24)
-		le.PutUint64(b, a.Pointer)
-		le.PutUint32(b[8:], a.Flags)
-		le.PutUint64(b[16:], a.Size)
-		if err := p.Write(addr, b); err != nil {
-			return err
-		}
-		add("alternate signal stack", unix.SYS_SIGALTSTACK, addr, 0)
+		s := make([]byte, 24)
+		le.PutUint64(s, a.Pointer)
+		le.PutUint32(s[8:], a.Flags)
+		le.PutUint64(s[16:], a.Size)
+		b.add("alternate signal stack", unix.SYS_SIGALTSTACK, b.put(p, s), 0)
 	}
 	if r := k.Rseq; r != nil && r.Pointer != 0 {
-		add("rseq area", unix.SYS_RSEQ, r.Pointer, uint64(r.Size), uint64(r.Flags), uint64(r.Signature))
+		b.add("rseq area", unix.SYS_RSEQ, r.Pointer, uint64(r.Size), uint64(r.Flags), uint64(r.Signature))
 	}
-	return runAll(p, calls, func(i int) string { return about[i] })
 }
 
-func settings(p place.Process, k *format.Task) error {
-	var calls []tracee.Call
-	var about []string
-	add := func(what string, nr uint64, args ...uint64) {
-		c := tracee.Call{Nr: nr}
-		copy(c.Args[:], args)
-		calls, about = append(calls, c), append(about, what)
-	}
+func settings(b *batch, k *format.Task) {
 	if k.TimerSlackNs != 0 {
-		add("timer slack", unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, k.TimerSlackNs, 0, 0, 0)
+		b.add("timer slack", unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, k.TimerSlackNs, 0, 0, 0)
 	}
-	add("personality", unix.SYS_PERSONALITY, uint64(k.Personality))
+	b.add("personality", unix.SYS_PERSONALITY, uint64(k.Personality))
 	// After the credentials: a change of those clears it.
-	add("parent death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(k.ParentDeathSignal), 0, 0, 0)
-	return runAll(p, calls, func(i int) string { return about[i] })
+	b.add("parent death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(k.ParentDeathSignal), 0, 0, 0)
 }
 
 // Dumpable restores PR_SET_DUMPABLE, which changes of credentials reset. 2

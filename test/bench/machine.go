@@ -19,8 +19,8 @@ func (b *bench) machine() string {
 	var info unix.Sysinfo_t
 	_ = unix.Sysinfo(&info)
 	const loadShift = 16 // SI_LOAD_SHIFT
-	return fmt.Sprintf("%s: %s, %d cores, %.0f GiB of memory, Linux %s %s, %s; %s; load %.1f in the end.\n"+
-		"%d rounds of each; the median, in brackets the least and the most.\n",
+	return fmt.Sprintf("%s: %s, %d cores, %.0f GiB of memory, Linux %s %s, %s; %s; load %.1f before.\n"+
+		"Rounds of each: %d. Times are the median, in brackets the least and the most.\n",
 		time.Now().UTC().Format(time.DateOnly), processor(), runtime.NumCPU(), float64(info.Totalram)*float64(info.Unit)/(1<<30),
 		unix.ByteSliceToString(system.Release[:]), unix.ByteSliceToString(system.Machine[:]), fileSystem(b.dir), runtime.Version(),
 		float64(info.Loads[0])/(1<<loadShift), b.rounds)

@@ -49,9 +49,9 @@ type bench struct {
 func run() (err error) {
 	b := &bench{}
 	where := flag.String("dir", os.TempDir(), "`directory` for the statefiles: its file system is measured")
-	only := flag.String("only", "", "measure only these `cases`, by comma")
+	only := flag.String("only", "", "measure only these `cases`: heap,noise,processes,threads,descriptors,mappings")
 	flag.IntVar(&b.rounds, "rounds", 3, "how often each case is measured")
-	flag.IntVar(&b.mebibyte, "mib", 1024, "size of the memory cases, in MiB")
+	flag.IntVar(&b.mebibyte, "mib", 1024, "size of the two memory cases, in MiB")
 	flag.Parse()
 	if flag.NArg() > 0 || b.rounds < 1 || b.mebibyte < 1 {
 		flag.Usage()
@@ -61,6 +61,9 @@ func run() (err error) {
 		if err := n.Missing(); err != nil {
 			return err
 		}
+	}
+	if err := b.checkMemory(); err != nil {
+		return err
 	}
 	var stop context.CancelFunc
 	b.ctx, stop = signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -76,6 +79,7 @@ func run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir), leftovers()) }()
+	machine := b.machine() // as quiet as it is before we come
 	results, err := b.measure(cases)
 	if b.ctx.Err() != nil {
 		return errors.New("interrupted; nothing is left behind")
@@ -83,7 +87,7 @@ func run() (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Print(report(b.machine(), results))
+	fmt.Print(report(machine, results))
 	return nil
 }
 

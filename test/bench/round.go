@@ -60,7 +60,7 @@ func (b *bench) round(c *benchCase) (s *sample, err error) {
 	state := filepath.Join(dir, "state")
 	for _, step := range []func() error{
 		func() error { return s.awaitReady(tree) },
-		func() error { return b.warm(5 * c.memory) },
+		func() error { return b.warm(4 * c.memory) },
 		func() error { return b.limits(s, g, dir) },
 		func() error { return b.warm(2 * c.memory) },
 		func() error { return s.checkpoint(g, state) },

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lxc-checkpoint/internal/need"
 	"lxc-checkpoint/test/harness"
 )
@@ -111,7 +113,15 @@ func (b *box) restart(file string) *harness.Result {
 // reap waits until the killed processes that are our children are gone: what a
 // restart has made is.
 func (b *box) reap() {
-	harness.Wait(5*time.Second, func() bool { return allGone(b.pids) })
+	harness.Wait(5*time.Second, func() bool {
+		for _, pid := range b.pids {
+			var s unix.WaitStatus
+			if got, err := unix.Wait4(pid, &s, unix.WNOHANG, nil); err == nil && got != pid {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // number is what c/ring.c has counted to.

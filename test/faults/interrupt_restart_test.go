@@ -49,7 +49,6 @@ func TestRestartInterrupted(t *testing.T) {
 func (b *box) endRestart(signal unix.Signal, after time.Duration) string {
 	b.t.Helper()
 	when := fmt.Sprintf("%s to lxc-restart %v after its begin", unix.SignalName(signal), after.Round(time.Microsecond))
-	b.reap()
 	before := b.number()
 	var stderr bytes.Buffer
 	c := exec.Command(harness.Tool(b.t, "lxc-restart"), "--native", "--cgroup="+b.cgroup.Dir, "-n", "faults", "-S", b.statefile())
