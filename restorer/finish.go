@@ -45,6 +45,10 @@ func (r *restart) pour(ctx context.Context, img *reader.Reader) (int64, error) {
 
 // finish gives every process what is its own; nothing runs yet.
 func (r *restart) finish() error {
+	// As long as the first process has the rights and the room for it.
+	if err := namespaces.LastPID(r.root, r.plan.Skeleton.Container.LastPid); err != nil {
+		return err
+	}
 	done := map[uint32]bool{}
 	for _, p := range r.plan.Skeleton.Processes {
 		if p.State == format.ProcessState_ZOMBIE {
@@ -62,9 +66,6 @@ func (r *restart) finish() error {
 		}
 	}
 	if err := r.foregrounds(); err != nil {
-		return err
-	}
-	if err := namespaces.LastPID(r.root, r.plan.Skeleton.Container.LastPid); err != nil {
 		return err
 	}
 	// From here on only the container has its files: a pipe whose other end is

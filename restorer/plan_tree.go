@@ -224,35 +224,60 @@ func (t *treePlanner) free() uint32 {
 	return t.next
 }
 
-// groups plans the process groups: leaders first, then members.
+// groups plans the process groups: first each one that processes are in is made
+// by the process of its number, then the others join. If that process has
+// ended, a helper leads until all have joined; if it is in another group
+// itself, a helper keeps the group that it leaves.
 func (t *treePlanner) groups() error {
 	var members []Join
 	made := map[uint32]bool{}
 	for _, h := range t.Helpers {
-		made[h.PID] = true
+		made[h.PID] = true // it leads a session, and so its group
 	}
 	for _, p := range t.Skeleton.Processes {
 		g := p.Group
-		switch {
-		case g == 0 || g == t.OutsideGroup || g == p.Pid && p.Session == p.Pid:
-		case g == p.Pid:
-			t.Groups = append(t.Groups, Join{p.Pid, g})
-		default:
-			if t.Skeleton.Process(g) == nil && !made[g] {
-				// The leader ended: a helper leads until all have joined.
-				by, ok := t.anyMember(int64(p.Session))
-				if !ok {
-					return fmt.Errorf("process %d (%s) is in process group %d of session %d, which has no member that could make it", p.Pid, name(p), g, p.Session)
-				}
-				made[g] = true
-				t.helper(g, by)
-				t.Helpers = append([]Helper{{g, by}}, t.Helpers...)
-				t.Groups = append(t.Groups, Join{g, g})
+		if g == 0 || g == t.OutsideGroup || g == p.Pid && p.Session == p.Pid {
+			continue
+		}
+		if !made[g] {
+			made[g] = true
+			if err := t.makeGroup(p); err != nil {
+				return err
 			}
+		}
+		if g != p.Pid {
 			members = append(members, Join{p.Pid, g})
 		}
 	}
 	t.Groups = append(t.Groups, members...)
+	return nil
+}
+
+// makeGroup plans the group that p is in.
+func (t *treePlanner) makeGroup(p *format.Process) error {
+	g := p.Group
+	leader := t.Skeleton.Process(g)
+	if leader != nil && leader.Session == leader.Pid {
+		return nil // setsid has made it
+	}
+	keeper := g
+	if leader != nil {
+		if leader.Group == 0 || leader.Group == t.OutsideGroup {
+			return fmt.Errorf("process %d (%s) is in process group %d, whose leader is in one from outside the container, to which it could not go back", p.Pid, name(p), g)
+		}
+		t.Groups = append(t.Groups, Join{g, g})
+		if leader.Group == g {
+			return nil
+		}
+		keeper = t.free()
+	}
+	by, ok := t.anyMember(int64(p.Session))
+	if !ok {
+		return fmt.Errorf("process %d (%s) is in process group %d of session %d, which has no member that could make it", p.Pid, name(p), g, p.Session)
+	}
+	t.helper(keeper, by)
+	t.Helpers = append([]Helper{{keeper, by}}, t.Helpers...)
+	t.Groups = append(t.Groups, Join{keeper, g})
 	return nil
 }
 

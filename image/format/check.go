@@ -34,7 +34,7 @@ func (s *Skeleton) Check() error {
 		return fmt.Errorf("%d is no process's number", n)
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.epolls, c.processes, c.tree, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.epolls, c.processes, c.groups, c.tree, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}

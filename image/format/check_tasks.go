@@ -143,6 +143,37 @@ func signals(pending [][]byte, who func() string) error {
 	return nil
 }
 
+// groups checks what every kernel keeps: a process group lies within one
+// session, and a session's leader leads its group (setsid(2), setpgid(2)).
+// Number 0 is that of a group or session from outside.
+func (c *checker) groups() error {
+	session := map[uint32]uint32{} // of each group
+	for _, p := range c.Processes {
+		if p.Session == p.Pid && p.Group != p.Pid {
+			return fmt.Errorf("process %d leads its session and is in process group %d", p.Pid, p.Group)
+		}
+		if p.Group == 0 {
+			if p.Session != 0 {
+				return fmt.Errorf("process %d is in a process group from outside and in session %d", p.Pid, p.Session)
+			}
+			continue
+		}
+		if other, ok := session[p.Group]; ok && other != p.Session {
+			return fmt.Errorf("process group %d is in session %d and in session %d", p.Group, other, p.Session)
+		}
+		session[p.Group] = p.Session
+	}
+	for _, p := range c.Processes {
+		if s, ok := session[p.Pid]; ok && s != p.Session {
+			return fmt.Errorf("process %d is in session %d, and the process group of its number in session %d", p.Pid, p.Session, s)
+		}
+		if s, ok := session[p.Session]; ok && s != p.Session {
+			return fmt.Errorf("process %d is in session %d, and the process group of that number in session %d", p.Pid, p.Session, s)
+		}
+	}
+	return nil
+}
+
 // tree checks that all processes descend from the container's first.
 func (c *checker) tree() error {
 	parents := map[uint32]uint32{}

@@ -1,8 +1,12 @@
 package procfs
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 )
 
@@ -28,65 +32,95 @@ func (a *MappedArea) Has(flag string) bool {
 }
 
 // ReadSmaps reads the mappings of a process with their flags, by address. It
-// costs the kernel a walk over every page table of the process.
+// costs the kernel a walk over every page table of the process. The text, some
+// 700 bytes for each mapping, is parsed as it comes.
 func ReadSmaps(pid int) ([]MappedArea, error) {
-	text, err := ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
 	if err != nil {
 		return nil, err
 	}
-	return ParseSmaps(text)
+	defer f.Close()
+	p := newSmaps()
+	const longest = 64 << 10 // a path has 4 KiB at most, and its newlines are escaped
+	r := bufio.NewReaderSize(f, longest)
+	for {
+		line, err := r.ReadSlice('\n')
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			return p.areas, nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		if err := p.line(line); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // ParseSmaps parses the text of /proc/PID/smaps.
 func ParseSmaps(text []byte) ([]MappedArea, error) {
-	var areas []MappedArea
-	names, flags := names{}, names{}
+	p := newSmaps()
 	for line := range bytes.Lines(text) {
-		line = bytes.TrimSuffix(line, []byte{'\n'})
-		bad := func() error {
-			return fmt.Errorf("a line of /proc/PID/smaps is not as proc_pid_smaps(5) has it: %q", line)
+		if err := p.line(line); err != nil {
+			return nil, err
 		}
-		// "Key:   value" begins with a capital letter, a mapping with a digit
-		// or a small one.
-		if len(line) == 0 || line[0] < 'A' || line[0] > 'Z' {
-			v, ok := parseVMA(line, names)
-			if !ok {
-				return nil, bad()
-			}
-			areas = append(areas, MappedArea{VMA: v})
-			continue
-		}
-		if len(areas) == 0 {
-			return nil, bad()
-		}
-		a := &areas[len(areas)-1]
-		var to *uint64
-		key, value, _ := bytes.Cut(line, []byte{':'})
-		switch string(key) {
-		case "VmFlags":
-			a.Flags = flags.of(bytes.TrimSpace(value))
-			continue
-		case "KernelPageSize":
-			to = &a.KernelPageSize
-		case "Rss":
-			to = &a.Rss
-		case "Swap":
-			to = &a.Swap
-		case "ProtectionKey":
-			s := scanner{rest: bytes.TrimLeft(value, " "), ok: true}
-			if a.ProtectionKey = s.decimal(); !s.ok {
-				return nil, bad()
-			}
-			continue
-		default:
-			continue
-		}
-		s := scanner{rest: bytes.TrimLeft(value, " "), ok: true}
-		kib := s.decimal()
-		if !s.ok || kib >= 1<<54 || string(s.rest) != " kB" {
-			return nil, bad()
-		}
-		*to = kib << 10
 	}
-	return areas, nil
+	return p.areas, nil
+}
+
+// smaps is a text that is being parsed.
+type smaps struct {
+	areas        []MappedArea
+	names, flags names
+}
+
+func newSmaps() *smaps { return &smaps{names: names{}, flags: names{}} }
+
+func (p *smaps) line(line []byte) error {
+	line = bytes.TrimSuffix(line, []byte{'\n'})
+	bad := func() error {
+		return fmt.Errorf("a line of /proc/PID/smaps is not as proc_pid_smaps(5) has it: %q", line)
+	}
+	// "Key:   value" begins with a capital letter, a mapping with a digit
+	// or a small one.
+	if len(line) == 0 || line[0] < 'A' || line[0] > 'Z' {
+		v, ok := parseVMA(line, p.names)
+		if !ok {
+			return bad()
+		}
+		p.areas = append(p.areas, MappedArea{VMA: v})
+		return nil
+	}
+	if len(p.areas) == 0 {
+		return bad()
+	}
+	a := &p.areas[len(p.areas)-1]
+	var to *uint64
+	key, value, _ := bytes.Cut(line, []byte{':'})
+	switch string(key) {
+	case "VmFlags":
+		a.Flags = p.flags.of(bytes.TrimSpace(value))
+		return nil
+	case "KernelPageSize":
+		to = &a.KernelPageSize
+	case "Rss":
+		to = &a.Rss
+	case "Swap":
+		to = &a.Swap
+	case "ProtectionKey":
+		s := scanner{rest: bytes.TrimLeft(value, " "), ok: true}
+		if a.ProtectionKey = s.decimal(); !s.ok {
+			return bad()
+		}
+		return nil
+	default:
+		return nil
+	}
+	s := scanner{rest: bytes.TrimLeft(value, " "), ok: true}
+	kib := s.decimal()
+	if !s.ok || kib >= 1<<54 || string(s.rest) != " kB" {
+		return bad()
+	}
+	*to = kib << 10
+	return nil
 }

@@ -55,7 +55,7 @@ func run() (err error) {
 	flag.Parse()
 	if flag.NArg() > 0 || b.rounds < 1 || b.mebibyte < 1 {
 		flag.Usage()
-		return errors.New("what it was told makes no sense")
+		return errors.New("it takes options only, and numbers from 1")
 	}
 	for _, n := range []*need.Need{need.Root, need.Freezer, need.CC, need.LibC} {
 		if err := n.Missing(); err != nil {
@@ -82,7 +82,7 @@ func run() (err error) {
 	machine := b.machine() // as quiet as it is before we come
 	results, err := b.measure(cases)
 	if b.ctx.Err() != nil {
-		return errors.New("interrupted; nothing is left behind")
+		return errors.New("interrupted")
 	}
 	if err != nil {
 		return err

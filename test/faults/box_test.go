@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +32,7 @@ type box struct {
 }
 
 // newBox starts a program in a cgroup of the hierarchy and waits until it is
-// ready; mebibytes is how much memory c/ring.c takes. An end of the test
+// ready; mebibytes is how much memory c/ring.c takes. The end of the test
 // removes it all.
 func newBox(t *testing.T, hierarchy, program string, mebibytes int) *box {
 	t.Helper()
@@ -75,6 +76,14 @@ func hierarchies(t *testing.T) map[string]string {
 		all[name] = dir
 	}
 	return all
+}
+
+// someHierarchy is one of them, for what does not depend on the freezer.
+func someHierarchy(t *testing.T) string {
+	t.Helper()
+	need.Check(t, need.Root, need.Freezer)
+	all := need.Freezers()
+	return all[rand.IntN(len(all))]
 }
 
 // now lists the processes that live in the container.
@@ -213,34 +222,36 @@ func (b *box) verify(when, file string) {
 	}
 }
 
-var (
-	built string // directory of the programs, removed at the end
-	once  sync.Once
-)
-
-// programs returns the directory of the programs of c/: as given by
-// LXC_CHECKPOINT_FAULTS, or built now.
+// programs returns the directory of the programs of c/, which TestMain removes.
 func programs(t *testing.T) string {
 	t.Helper()
-	if dir := os.Getenv("LXC_CHECKPOINT_FAULTS"); dir != "" {
-		return dir
-	}
 	need.Check(t, need.CC, need.LibC)
-	once.Do(func() {
-		dir, err := os.MkdirTemp("", "lxc-checkpoint-faults-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		built = dir
-		sources, _ := filepath.Glob("c/*.c")
-		for _, source := range sources {
-			program := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".c"))
-			out, err := exec.Command("gcc", "-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static", "-pthread",
-				"-I", filepath.Join(harness.Root(), "test", "targets", "c"), "-o", program, source).CombinedOutput()
-			if err != nil {
-				t.Fatalf("gcc %s: %v\n%s", source, err, out)
-			}
-		}
-	})
-	return built
+	dir, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
+
+var built string // the directory, once it is there
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "lxc-checkpoint-faults-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	sources, err := filepath.Glob("c/*.c")
+	if err != nil {
+		return "", err
+	}
+	for _, source := range sources {
+		program := filepath.Join(dir, strings.TrimSuffix(filepath.Base(source), ".c"))
+		out, err := exec.Command("gcc", "-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static", "-pthread",
+			"-I", filepath.Join(harness.Root(), "test", "targets", "c"), "-o", program, source).CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("gcc %s: %w\n%s", source, err, out)
+		}
+	}
+	return dir, nil
+})

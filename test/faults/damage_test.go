@@ -30,15 +30,12 @@ type original struct {
 // sample checkpoints a container twice: two statefiles that differ in little.
 func sample(t *testing.T, program string, mebibytes int) (one, other *original) {
 	t.Helper()
-	for _, hierarchy := range hierarchies(t) {
-		b := newBox(t, hierarchy, program, mebibytes)
-		b.checkpoint("-S", b.statefile())
-		one = apart(t, b.statefile())
-		b.verify("before any damage", b.statefile())
-		b.checkpoint("-S", b.statefile())
-		return one, apart(t, b.statefile())
-	}
-	return nil, nil
+	b := newBox(t, someHierarchy(t), program, mebibytes)
+	b.checkpoint("-S", b.statefile())
+	b.verify("before any damage", b.statefile())
+	one = apart(t, b.statefile())
+	b.checkpoint("-S", b.statefile())
+	return one, apart(t, b.statefile())
 }
 
 func apart(t *testing.T, file string) *original {

@@ -21,20 +21,13 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(measureVariable); file != "" {
 		os.Exit(measureChild(file))
 	}
-	mounts := mountCount()
 	// Orphans become our children, so that we can wait for their end.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	code := m.Run()
 	if built != "" {
 		os.RemoveAll(built)
 	}
-	var left []string
-	left = append(left, harness.Leftovers()...)
-	left = append(left, children()...)
-	if n := mountCount(); n != mounts {
-		left = append(left, fmt.Sprintf("%d mounts", n-mounts))
-	}
-	if len(left) > 0 {
+	if left := append(harness.Leftovers(), children()...); len(left) > 0 {
 		fmt.Println("left behind:", strings.Join(left, ", "))
 		code = 1
 	}
@@ -76,11 +69,6 @@ func allGone(pids []int) bool {
 		}
 	}
 	return true
-}
-
-func mountCount() int {
-	text, _ := os.ReadFile("/proc/self/mounts")
-	return strings.Count(string(text), "\n")
 }
 
 // status returns a field of /proc/PID/status, "" if there is no such process.

@@ -3,58 +3,71 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 )
 
-// files are those of a kernel and its small world, in the cache.
-type files struct {
-	image   string // of the kernel
-	busybox string // a static one
-	modules []string
+// files is the directory in the cache with what a guest needs of Debian's
+// packages.
+type files string
+
+// wanted are those files: their name in the cache, and a pattern of where they
+// are in the packages. The modules are those that our commands need and that
+// modprobe would load on a whole Debian.
+var wanted = map[string]string{
+	"vmlinuz":             "boot/vmlinuz-*",
+	"inside/busybox":      "bin/busybox",
+	"inside/unix_diag.ko": "lib/modules/*/kernel/net/unix/unix_diag.ko*",
 }
 
-// Debian's kernels have these as modules, which our commands need and which
-// udev or modprobe would load.
-var modules = []string{"unix_diag"}
+func (f files) image() string { return filepath.Join(string(f), "vmlinuz") }
 
-// fetch returns a kernel's files: from the cache (below the user's cache
-// directory; remove it to have newer kernels), or from Debian's packages.
-func (k *kernel) fetch(ctx context.Context) (*files, error) {
+// inside is the directory of what comes into the guest.
+func (f files) inside() fs.FS { return os.DirFS(filepath.Join(string(f), "inside")) }
+
+func (f files) complete() bool {
+	for name := range wanted {
+		if _, err := os.Stat(filepath.Join(string(f), name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// fetch returns a kernel's files: from the cache, or from Debian's packages.
+// What is in the cache is not replaced by newer ones: remove it for those.
+func (k *kernel) fetch(ctx context.Context) (files, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("there is no directory for downloads: %w", err)
+		return "", fmt.Errorf("there is no directory for downloads: %w", err)
 	}
 	cache = filepath.Join(cache, "lxc-checkpoint-matrix")
-	dir := filepath.Join(cache, k.name)
-	f := &files{image: filepath.Join(dir, "vmlinuz"), busybox: filepath.Join(dir, "busybox")}
-	for _, name := range modules {
-		f.modules = append(f.modules, filepath.Join(dir, name+".ko"))
+	have := files(filepath.Join(cache, k.name))
+	if have.complete() {
+		return have, nil
 	}
-	if _, err := os.Stat(dir); err == nil {
-		return f, nil
+	if err := os.RemoveAll(string(have)); err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, err
+		return "", err
 	}
-	// Beside its place first: what is in the cache is whole.
 	work, err := os.MkdirTemp(cache, "new-")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer os.RemoveAll(work)
 	if err := k.download(ctx, work); err != nil {
-		return nil, err
+		return "", err
 	}
-	if err := os.Mkdir(filepath.Join(work, "done"), 0o755); err != nil {
-		return nil, err
+	done := filepath.Join(work, "done")
+	if err := collect(ctx, filepath.Join(work, "root"), done); err != nil {
+		return "", err
 	}
-	if err := collect(ctx, filepath.Join(work, "root"), filepath.Join(work, "done")); err != nil {
-		return nil, err
-	}
-	return f, os.Rename(filepath.Join(work, "done"), dir)
+	return have, os.Rename(done, string(have))
 }
 
 // download unpacks the kernel's package and that of a static busybox into the
@@ -68,7 +81,7 @@ func (k *kernel) download(ctx context.Context, work string) error {
 		}
 	}
 	apt := func(program string, args ...string) (string, error) {
-		options := []string{
+		c := exec.CommandContext(ctx, program, append([]string{
 			"-qq",
 			"-o", "APT::Architecture=" + k.arch.name,
 			"-o", "APT::Architectures=" + k.arch.name,
@@ -77,8 +90,7 @@ func (k *kernel) download(ctx context.Context, work string) error {
 			"-o", "Dir::Cache=" + filepath.Join(work, "cache"),
 			"-o", "Acquire::Languages=none",
 			"-o", "Acquire::Retries=3",
-		}
-		c := exec.CommandContext(ctx, program, append(options, args...)...)
+		}, args...)...)
 		c.Dir = packages
 		return output(c)
 	}
@@ -105,11 +117,10 @@ func (k *kernel) download(ctx context.Context, work string) error {
 	return nil
 }
 
-// collect moves what is needed from unpacked packages into a directory.
+// collect moves what is wanted of unpacked packages into a new directory.
 func collect(ctx context.Context, root, to string) error {
-	wanted := map[string]string{"vmlinuz": "boot/vmlinuz-*", "busybox": "bin/busybox"}
-	for _, name := range modules {
-		wanted[name+".ko"] = "lib/modules/*/kernel/*/*/" + name + ".ko*"
+	if err := os.MkdirAll(filepath.Join(to, "inside"), 0o755); err != nil {
+		return err
 	}
 	for name, pattern := range wanted {
 		found, _ := filepath.Glob(filepath.Join(root, pattern))

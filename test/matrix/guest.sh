@@ -1,13 +1,13 @@
-#!/bin/busybox sh
+#!/debian/busybox sh
 # The first process of a guest: makes a small world of v2's freezer alone, runs
 # the tests there, and powers off.
-/bin/busybox --install -s /bin
+[ -e /bin ] || { /debian/busybox mkdir /bin && /debian/busybox --install -s /bin; }
 
 # The kernel's first file system can't be left by pivot_root, as containers do.
 if [ "$1" != again ]; then
 	mkdir /world
 	mount -t tmpfs -o mode=755 world /world
-	cp -a /bin /modules /work /init /world
+	cp -a /bin /debian /work /init /world
 	exec switch_root /world /init again
 fi
 
@@ -22,7 +22,7 @@ mount -t devpts -o ptmxmode=666 devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 ip link set lo up
-for module in /modules/*; do
+for module in /debian/*.ko; do
 	insmod "$module"
 done
 echo 8 >/proc/sys/vm/nr_hugepages

@@ -6,17 +6,17 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 )
 
 //go:embed guest.sh
 var guest []byte
 
-// writeInitramfs writes a guest's whole file system, as the kernel unpacks it
-// into memory: init is guest.sh, what was built lies in /work. It is not
-// compressed: an emulated CPU takes longer to unpack it than QEMU to load it.
-func writeInitramfs(name string, f *files, work string, arguments []string) (err error) {
+// writeInitramfs writes a guest's whole file system, as its kernel unpacks it
+// into memory: init is guest.sh, Debian's files are in /debian, what was
+// built and the tests' arguments in /work. It is not compressed: an emulated
+// CPU takes longer to unpack it than QEMU to load it.
+func writeInitramfs(name string, from files, work string, arguments []string) (err error) {
 	file, err := os.Create(name)
 	if err != nil {
 		return err
@@ -28,25 +28,16 @@ func writeInitramfs(name string, f *files, work string, arguments []string) (err
 	}()
 	w := bufio.NewWriterSize(file, 1<<20)
 	a := &archive{w: w}
-	for _, dir := range []string{"bin", "dev", "modules", "work"} {
+	for _, dir := range []string{"dev", "debian", "work"} {
 		a.directory(dir)
 	}
 	a.device("dev/console", 5, 1)
 	a.file("init", 0o755, guest)
 	a.file("work/arguments", 0o644, []byte(strings.Join(arguments, "\n")))
-	add := map[string]string{"bin/busybox": f.busybox}
-	for _, m := range f.modules {
-		add["modules/"+filepath.Base(m)] = m
-	}
-	for to, from := range add {
-		content, err := os.ReadFile(from)
-		if err != nil {
+	for to, tree := range map[string]fs.FS{"debian": from.inside(), "work": os.DirFS(work)} {
+		if err := addTree(a, to, tree); err != nil {
 			return err
 		}
-		a.file(to, 0o755, content)
-	}
-	if err := addTree(a, "work", os.DirFS(work)); err != nil {
-		return err
 	}
 	if err := a.close(); err != nil {
 		return err
@@ -54,6 +45,7 @@ func writeInitramfs(name string, f *files, work string, arguments []string) (err
 	return w.Flush()
 }
 
+// addTree adds all that is in a tree to a directory.
 func addTree(a *archive, to string, tree fs.FS) error {
 	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {

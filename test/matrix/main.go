@@ -2,15 +2,15 @@
 // QEMU's software emulation, which needs no KVM, and has the targets of
 // test/targets checkpointed and restarted there, under the v2 freezer alone.
 //
-//	go run ./test/matrix [-run REGEXP] [-v] [KERNEL...]
+//	go run ./test/matrix [-run REGEXP] [-limit DURATION] [-v] [KERNEL...]
 //
 // The kernels are 6.1, 6.12, arm64-6.1 and arm64-6.12; without a name all of
-// them have their turn.
+// them have their turn. What is downloaded stays below the user's cache
+// directory, nothing else stays anywhere.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,11 +24,12 @@ import (
 )
 
 func main() {
-	m := &matrix{log: io.Discard}
+	m := &matrix{log: io.Discard, built: map[*arch]bool{}}
 	verbose := flag.Bool("v", false, "show the consoles of the guests")
 	flag.StringVar(&m.pattern, "run", "", "only the tests that match, as go test -run has it")
+	flag.DurationVar(&m.limit, "limit", 40*time.Minute, "how long a guest may live")
 	flag.Usage = func() {
-		fmt.Fprintf(os.Stderr, "usage: go run ./test/matrix [-run REGEXP] [-v] [KERNEL...]\nThe kernels are %s.\n", names())
+		fmt.Fprintf(os.Stderr, "usage: go run ./test/matrix [options] [KERNEL...]\nThe kernels are %s.\n", names())
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -51,33 +52,28 @@ func main() {
 
 // matrix is one run of this command.
 type matrix struct {
-	pattern string    // of tests
-	log     io.Writer // for the consoles
-	dir     string    // for what is built, removed in the end
+	pattern string        // of tests
+	limit   time.Duration // of a guest's life
+	log     io.Writer     // for the consoles
+	dir     string        // for what is built
 	built   map[*arch]bool
 }
 
-// run boots one kernel after the other.
+// run has one kernel after the other try its hand.
 func (m *matrix) run(ctx context.Context, chosen []*kernel) (err error) {
 	if m.dir, err = os.MkdirTemp("", "lxc-checkpoint-matrix-"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(m.dir)
-	m.built = map[*arch]bool{}
 	failed := 0
 	for _, k := range chosen {
 		if err := k.missing(); err != nil && !need.InCI() {
 			fmt.Printf("SKIP %s: %v\n", k.name, err)
 			continue
-		} else if err != nil {
-			return fmt.Errorf("kernel %s: %w (in CI nothing may be missing)", k.name, err)
 		}
-		r, err := m.try(ctx, k)
+		r := m.try(ctx, k)
 		if ctx.Err() != nil {
-			return errors.New("interrupted")
-		}
-		if err != nil {
-			return fmt.Errorf("kernel %s: %w", k.name, err)
+			return ctx.Err()
 		}
 		r.print(os.Stdout)
 		if !r.well() {
@@ -91,27 +87,42 @@ func (m *matrix) run(ctx context.Context, chosen []*kernel) (err error) {
 }
 
 // try runs the tests on one kernel.
-func (m *matrix) try(ctx context.Context, k *kernel) (*result, error) {
+func (m *matrix) try(ctx context.Context, k *kernel) *result {
+	r := &result{kernel: k.name}
+	image, initramfs, err := m.prepare(ctx, k)
+	if err != nil {
+		r.problem = err
+		return r
+	}
+	defer os.Remove(initramfs)
+	begin := time.Now()
+	r.console, r.problem = boot(ctx, k.arch, image, initramfs, m.limit, m.log)
+	r.took = time.Since(begin)
+	r.read()
+	return r
+}
+
+// prepare returns a kernel's image and the file system that it unpacks.
+func (m *matrix) prepare(ctx context.Context, k *kernel) (image, initramfs string, err error) {
+	if err := k.missing(); err != nil {
+		return "", "", fmt.Errorf("%w (in CI nothing may be missing)", err)
+	}
 	files, err := k.fetch(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("get it: %w", err)
+		return "", "", fmt.Errorf("get it: %w", err)
 	}
 	work := filepath.Join(m.dir, k.arch.name)
 	if !m.built[k.arch] {
 		if err := build(ctx, work, k.arch); err != nil {
-			return nil, fmt.Errorf("build what runs on it: %w", err)
+			return "", "", fmt.Errorf("build what runs on it: %w", err)
 		}
 		m.built[k.arch] = true
 	}
-	initramfs := filepath.Join(m.dir, k.name+".cpio")
-	defer os.Remove(initramfs)
-	arguments := []string{"-test.v=test2json", "-test.timeout=" + testLimit.String(), "-test.run=" + m.pattern}
+	// The tests end before the guest does, and then say where they stood.
+	arguments := []string{"-test.v=test2json", "-test.timeout=" + (m.limit * 9 / 10).String(), "-test.run=" + m.pattern}
+	initramfs = filepath.Join(m.dir, k.name+".cpio")
 	if err := writeInitramfs(initramfs, files, work, arguments); err != nil {
-		return nil, fmt.Errorf("make its initramfs: %w", err)
+		return "", "", fmt.Errorf("make its initramfs: %w", err)
 	}
-	r := &result{kernel: k.name}
-	begin := time.Now()
-	r.console, r.problem = boot(ctx, k.arch, files.image, initramfs, m.log)
-	r.took = time.Since(begin)
-	return r, r.read()
+	return files.image(), initramfs, nil
 }

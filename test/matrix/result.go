@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -28,15 +29,32 @@ type test struct {
 }
 
 // read finds in the console's text how the tests went.
-func (r *result) read() error {
+func (r *result) read() {
 	r.release = lineAfter(r.console, "matrix: kernel ")
+	r.tests = map[string]*test{}
+	err := r.events()
+	code := lineAfter(r.console, "matrix: exit ")
+	switch {
+	case r.problem != nil: // the first counts
+	case err != nil:
+		r.problem = err
+	case code == "":
+		r.problem = errors.New("it ended before the tests did")
+	case len(r.tests) == 0:
+		r.problem = errors.New("no test ran")
+	case code != "0" && len(r.in("fail")) == 0:
+		r.problem = fmt.Errorf("each test passed, but all in all they failed, exit code %s", code)
+	}
+}
+
+// events has go's own tool take go test's text apart.
+func (r *result) events() error {
 	c := exec.Command("go", "tool", "test2json")
 	c.Stdin = strings.NewReader(r.console)
 	events, err := output(c)
 	if err != nil {
 		return err
 	}
-	r.tests = map[string]*test{}
 	for decoder := json.NewDecoder(strings.NewReader(events)); ; {
 		var e struct{ Action, Test, Output string }
 		switch err := decoder.Decode(&e); {
