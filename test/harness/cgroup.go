@@ -23,10 +23,17 @@ const ours = "lxc-checkpoint-test"
 // NewCgroup makes one in a mounted hierarchy.
 func NewCgroup(hierarchy, name string) (*Cgroup, error) {
 	c := &Cgroup{filepath.Join(hierarchy, ours, fmt.Sprintf("%s.%d", name, os.Getpid()))}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		return nil, err
+	// Another test process may just be removing the directory that all share.
+	for range 10 {
+		err := os.MkdirAll(c.Dir, 0o755)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
 	}
-	return c, nil
+	return nil, fmt.Errorf("cgroup %s can't be made", c.Dir)
 }
 
 func (c *Cgroup) isV1() bool {

@@ -214,8 +214,8 @@ func (b *box) ps() []string {
 			continue
 		}
 		name, inside := field(status, "Name"), last(field(status, "NSpid"))
-		if name == "sleep" || comm(field(status, "PPid")) == "count" {
-			continue // the counter's sleep, or its fork that is about to become one
+		if name == "sleep" || isFork(status) {
+			continue // a counter's sleep, or a fork of it that is about to become one
 		}
 		var tids []string
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -230,9 +230,11 @@ func (b *box) ps() []string {
 	return lines
 }
 
-func comm(pid string) string {
-	text, _ := os.ReadFile("/proc/" + pid + "/comm")
-	return strings.TrimSpace(string(text))
+// isFork tells whether a process is a shell's that has not become another
+// program yet: it is in its parent's process group.
+func isFork(status []byte) bool {
+	parent, err := os.ReadFile("/proc/" + field(status, "PPid") + "/status")
+	return err != nil || field(parent, "NSpgid") == field(status, "NSpgid")
 }
 
 func descendants(pid int) []int {
