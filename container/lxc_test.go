@@ -27,11 +27,12 @@ func busybox(t *testing.T, length int) (name, lxcpath string) {
 	if _, err := exec.LookPath("lxc-start"); err != nil {
 		t.Skip("LXC is not installed (Debian: apt-get install lxc busybox-static)")
 	}
-	lxcpath, err := os.MkdirTemp("/var/tmp", "lxc-checkpoint-test-")
+	made, err := os.MkdirTemp("/var/tmp", "lxc-checkpoint-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(lxcpath) })
+	t.Cleanup(func() { _ = os.RemoveAll(made) })
+	lxcpath = made
 	if n := length - len(lxcpath) - 1; n > 0 {
 		lxcpath = filepath.Join(lxcpath, strings.Repeat("x", n))
 		if err := os.Mkdir(lxcpath, 0o755); err != nil {
