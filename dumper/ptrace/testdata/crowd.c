@@ -89,8 +89,12 @@ int main(int argc, char **argv)
 		*eq = 0;
 		for (int n = atoi(eq + 1); n > 0; n--) {
 			int place = next++ % 8192;
-			if (fork() == 0)
+			pid_t pid = fork();
+			if (pid == 0)
 				role(kind, counters + place);
+			siginfo_t info;
+			if (!strcmp(kind, "stopped") || !strcmp(kind, "zombie"))
+				waitid(P_PID, pid, &info, WEXITED | WSTOPPED | WNOWAIT);
 		}
 	}
 	usleep(50000);
