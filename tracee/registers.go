@@ -18,6 +18,14 @@ type RegisterSet struct {
 	Data     []byte
 }
 
+// Results of a system call that a stop interrupted (include/linux/errno.h).
+const (
+	erestartSys          = 512
+	erestartNoIntr       = 513
+	erestartNoHand       = 514
+	erestartRestartBlock = 516
+)
+
 // registerNote is a set that belongs to the state of a thread on this CPU.
 type registerNote struct {
 	note     uint32

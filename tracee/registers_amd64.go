@@ -58,14 +58,6 @@ func (r *Registers) Syscall() (nr int64, in bool) {
 	return nr, nr >= 0
 }
 
-// Results of a system call that a stop interrupted (include/linux/errno.h).
-const (
-	erestartSys          = 512
-	erestartNoIntr       = 513
-	erestartNoHand       = 514
-	erestartRestartBlock = 516
-)
-
 // Interrupted says whether the stop interrupted a system call, so that the
 // kernel will restart it when the thread goes on.
 func (r *Registers) Interrupted() bool {

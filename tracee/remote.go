@@ -35,6 +35,8 @@ type Remote struct {
 	site     uint64
 	started  bool // the thread has left the EventStop
 	running  bool // it was let go on, and its next stop has not come yet
+	atExit   bool // it is at the exit from a call
+	reason   int  // see Thread.reason
 
 	rseq    uint64 // address of rseq_cs, 0: none
 	rseqCS  uint64
@@ -90,7 +92,7 @@ func (r *Remote) prepare() (err error) {
 			r.rseq = ptr + rseqCSOffset
 		}
 	}
-	r.work = r.original
+	r.work, r.reason = r.original, t.reason
 	return t.SetSignalMask(allSignals)
 }
 
@@ -107,16 +109,23 @@ func (r *Remote) Call(nr uint64, args ...uint64) (uint64, error) {
 	if copy(a[:], args) < len(args) {
 		return 0, fmt.Errorf("system call %d with %d arguments", nr, len(args))
 	}
+	if !r.started {
+		if err := r.learn(); err != nil {
+			return 0, fmt.Errorf("look at the call that task %d is in: %w", r.t.tid, err)
+		}
+	}
 	r.work.SetPC(r.site)
 	r.work.PrepareCall(nr, a)
 	if err := r.t.SetRegisters(r.work); err != nil {
 		return 0, err
 	}
+	r.atExit = false
 	for range 2 { // entry and exit
 		if err := r.toSyscallStop(); err != nil {
 			return 0, fmt.Errorf("system call %d in task %d: %w", nr, r.t.tid, err)
 		}
 	}
+	r.atExit = true
 	after, err := r.t.Registers()
 	if err != nil {
 		return 0, err
@@ -235,12 +244,13 @@ const closePatience = 5 * time.Second
 func (r *Remote) close(ctx context.Context) error {
 	errs := []error{r.restoreScratch()}
 	if r.started {
-		errs = append(errs, r.toEventStop(ctx))
+		errs = append(errs, r.remind(), r.toEventStop(ctx))
 	}
 	if r.rseq != 0 {
 		errs = append(errs, r.Write(r.rseq, binary.LittleEndian.AppendUint64(nil, r.rseqCS)))
 	}
 	errs = append(errs, r.t.SetSignalMask(r.mask), r.t.SetRegisters(r.original))
+	r.t.reason = r.reason
 	return errors.Join(errs...)
 }
 

@@ -48,6 +48,10 @@ type Thread struct {
 	tid   int
 	last  Stop
 	space *Space
+	// reason is the error number by which the kernel has remembered, since the
+	// last stop, why a system call was interrupted; 0: none, or not known. Only
+	// arm64 has it.
+	reason int
 }
 
 // Seize attaches the thread tid without stopping it (PTRACE_SEIZE). EPERM

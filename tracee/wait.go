@@ -118,7 +118,7 @@ func (t *Thread) Poll() (stop Stop, ok bool, err error) {
 			return Stop{}, false, nil
 		}
 		stop, err := t.decode(ws)
-		t.last = stop
+		t.last, t.reason = stop, 0
 		return stop, true, err
 	}
 }

@@ -24,11 +24,6 @@ func (b *Backing) Finish(p place.Process, mm *format.Mm) error {
 	if err := finishVmas(p, mm); err != nil {
 		return err
 	}
-	if mm.ThpDisable {
-		if _, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_THP_DISABLE, 1, 0, 0, 0); err != nil {
-			return fmt.Errorf("disable transparent huge pages: %w", err)
-		}
-	}
 	filter := fmt.Sprintf("%#x", mm.CoredumpFilter)
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/coredump_filter", p.PID()), []byte(filter), 0); err != nil && !os.IsNotExist(err) {
 		return err

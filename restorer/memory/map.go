@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,10 +37,36 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso []stub.Mapping) error
 			return mapError(about[i], err)
 		}
 	}
+	if err := smallPages(p, mm); err != nil {
+		return err
+	}
 	if err := placeVdso(p, mm, vdso); err != nil {
 		return err
 	}
 	return b.setMap(p, mm)
+}
+
+// smallPages forbids huge pages where the program had forbidden them, before
+// the bytes come: each byte of a sparse mapping would bring a huge page in.
+func smallPages(p place.Process, mm *format.Mm) error {
+	var calls []tracee.Call
+	if mm.ThpDisable {
+		calls = append(calls, tracee.Call{Nr: unix.SYS_PRCTL, Args: [6]uint64{unix.PR_SET_THP_DISABLE, 1}})
+	}
+	for _, v := range mm.Vmas {
+		if slices.Contains(v.Advice, unix.MADV_NOHUGEPAGE) {
+			calls = append(calls, tracee.Call{Nr: unix.SYS_MADVISE, Args: [6]uint64{v.Start, v.End - v.Start, unix.MADV_NOHUGEPAGE}})
+		}
+	}
+	if err := p.Run(calls); err != nil {
+		return err
+	}
+	for i := range calls {
+		if err := calls[i].Err(); err != nil {
+			return fmt.Errorf("forbid transparent huge pages: %w", err)
+		}
+	}
+	return nil
 }
 
 func mapError(v *format.Vma, err error) error {
