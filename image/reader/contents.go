@@ -23,7 +23,9 @@ type contents struct {
 	mu     sync.Mutex
 	sums   map[uint32]*format.ContentSum
 	end    *format.End
-	ended  int // index of the frame with the end
+	// Index of the frame with the end, and where it begins.
+	ended   int
+	endedAt int64
 }
 
 // Contents reads the contents and calls fn for the bytes of each record of
@@ -128,8 +130,8 @@ func (c *contents) frame(job compressed, buf []byte) ([]byte, error) {
 			if len(rest) > 0 {
 				return b, job.damage(errors.New("something follows the record that ends a statefile"))
 			}
-			if err := c.setEnd(end, job.index); err != nil {
-				return b, job.damage(err)
+			if err := c.setEnd(end, job); err != nil {
+				return b, err
 			}
 			continue
 		}
@@ -249,16 +251,19 @@ func (c *contents) add(p *pages) {
 	s.Digest += sum
 }
 
-func (c *contents) setEnd(e *format.End, index int) error {
+func (c *contents) setEnd(e *format.End, job compressed) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end != nil {
-		return errors.New("a second end")
+		if job.index < c.ended { // another worker had the second one first
+			job.index, job.offset = c.ended, c.endedAt
+		}
+		return job.damage(errors.New("a second end"))
 	}
 	if e.ImageId != c.skeleton.Header.ImageId {
-		return errors.New("the end of another statefile")
+		return job.damage(errors.New("the end of another statefile"))
 	}
-	c.end, c.ended = e, index
+	c.end, c.ended, c.endedAt = e, job.index, job.offset
 	return nil
 }
 
