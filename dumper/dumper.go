@@ -4,7 +4,6 @@ package dumper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -111,7 +110,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	stats.Commit = clock.lap()
 
 	if err := held.Finish(ctx, o.After); err != nil {
-		return nil, &FinishError{err}
+		return nil, err
 	}
 	stats.Finish = clock.lap()
 	stats.Stopped = stats.Hold + stats.Look + stats.Write + stats.Commit + stats.Finish
@@ -131,13 +130,6 @@ func openTeller(o Options) *bpf.Teller {
 	}
 	return t
 }
-
-// FinishError says that the statefile is complete and that only what was to
-// become of the container after it went wrong.
-type FinishError struct{ err error }
-
-func (e *FinishError) Error() string { return e.err.Error() }
-func (e *FinishError) Unwrap() error { return e.err }
 
 func setDefaults(o *Options) {
 	if o.Timeout <= 0 {
@@ -168,11 +160,4 @@ func (c *clock) lap() time.Duration {
 	d := now.Sub(c.last)
 	c.last = now
 	return d
-}
-
-// IsComplete tells whether an error of Dump came when the statefile was
-// complete already.
-func IsComplete(err error) bool {
-	var f *FinishError
-	return errors.As(err, &f)
 }

@@ -17,6 +17,7 @@ type options struct {
 	pid        cli.Number
 	timeout    cli.Seconds
 	printStats bool
+	noBPF      bool
 }
 
 func newOptions() *options {
@@ -43,6 +44,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.Var(&o.pid, "pid", "without LXC: process `PID` and its descendants, in their cgroup")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for the container's tasks to stop (default 10)")
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the checkpoint to stderr, as JSON")
+	f.BoolVar(&o.noBPF, "no-bpf", false, "load no eBPF program: have the tasks tell everything themselves")
 	o.tool.AddCommon(true)
 	return o
 }

@@ -20,8 +20,6 @@ type Need struct {
 	missing func() error
 }
 
-func (n *Need) String() string { return n.name }
-
 // Missing returns why the need is not met on this machine and what to do about
 // it; nil if it is met.
 func (n *Need) Missing() error {

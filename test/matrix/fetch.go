@@ -125,7 +125,7 @@ func collect(ctx context.Context, root, to string) error {
 	for name, pattern := range wanted {
 		found, _ := filepath.Glob(filepath.Join(root, pattern))
 		if len(found) != 1 {
-			return fmt.Errorf("Debian's packages have %d files %s instead of one", len(found), pattern)
+			return fmt.Errorf("there are %d files %s in Debian's packages instead of one", len(found), pattern)
 		}
 		path := found[0]
 		if unpacked, ok := strings.CutSuffix(path, ".xz"); ok {

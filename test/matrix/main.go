@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -73,7 +74,7 @@ func (m *matrix) run(ctx context.Context, chosen []*kernel) (err error) {
 		}
 		r := m.try(ctx, k)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return errors.New("interrupted")
 		}
 		r.print(os.Stdout)
 		if !r.well() {

@@ -111,6 +111,12 @@ func (r *run) judge() {
 	}
 }
 
+// byBPFOnly tells whether the target is about what only eBPF tells.
+func (r *run) byBPFOnly() bool {
+	text, err := os.ReadFile(r.source)
+	return err != nil || strings.Contains(string(text), "\n// by eBPF only\n")
+}
+
 // wants are the lines "// refused: REGEXP" of a target's source.
 func (r *run) wants() []*regexp.Regexp {
 	text, err := os.ReadFile(r.source)
