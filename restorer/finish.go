@@ -289,6 +289,11 @@ func load(t *stub.Task, k *format.Task) error {
 			return err
 		}
 	}
+	if k.RestartCode != 0 {
+		if err := t.Thread.Resume(int64(k.SystemCallPlusOne)-1, int(k.RestartCode)); err != nil {
+			return err
+		}
+	}
 	return t.Thread.SetSignalMask(k.SignalMask)
 }
 

@@ -7,6 +7,9 @@ type Resolved struct {
 	// registers say to issue it again.
 	Interrupted bool
 	Call        int64
+	// Code is how the kernel would restart it (ERESTARTSYS, ERESTARTNOINTR or
+	// ERESTARTNOHAND), see Resume; 0 where the kernel does not tell (arm64).
+	Code int
 }
 
 // Resolved reads the registers of an original in its EventStop and resolves a
@@ -22,7 +25,16 @@ func (t *Thread) Resolved() (Resolved, error) {
 	if nr, ok := t.restarted(&regs); ok {
 		regs.restartAs(nr)
 	}
+	code := int(-regs.Result())
+	if code == erestartRestartBlock {
+		code = erestartNoHand // without the block, it is issued anew unless a handler runs
+	}
 	r := Resolved{Registers: regs}
-	r.Call, r.Interrupted = r.Resolve()
+	if r.Call, r.Interrupted = r.Resolve(); r.Interrupted && r.issuedAgain(&regs) {
+		r.Code = code
+	}
 	return r, nil
 }
+
+// issuedAgain says whether Resolve has rewound the registers that were before.
+func (r *Resolved) issuedAgain(before *Registers) bool { return r.PC() != before.PC() }

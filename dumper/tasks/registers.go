@@ -21,7 +21,7 @@ func registers(t *tracee.Thread, f *format.Task) error {
 				return err
 			}
 			if r.Interrupted {
-				f.SystemCallPlusOne = uint32(r.Call + 1)
+				f.SystemCallPlusOne, f.RestartCode = uint32(r.Call+1), uint32(r.Code)
 			}
 			s.Data = r.Bytes()
 		}

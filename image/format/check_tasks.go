@@ -127,6 +127,9 @@ func (c *checker) task(t *Task) error {
 	if n := len(t.Scheduling.GetAffinity()); n > maxMask {
 		return fmt.Errorf("%s has a CPU mask of %d bytes", who(), n)
 	}
+	if c := t.RestartCode; c != 0 && (c < 512 || c > 514 || t.SystemCallPlusOne == 0) {
+		return fmt.Errorf("%s has a system call to be restarted by code %d, which does not exist, or no such call", who(), c)
+	}
 	if t.ParentDeathSignal > 64 {
 		return fmt.Errorf("%s has signal %d sent when its parent dies", who(), t.ParentDeathSignal)
 	}

@@ -3359,8 +3359,13 @@ type Task struct {
 	Fs                uint32          `protobuf:"varint,18,opt,name=fs,proto3" json:"fs,omitempty"`
 	SeccompMode       uint32          `protobuf:"varint,19,opt,name=seccomp_mode,json=seccompMode,proto3" json:"seccomp_mode,omitempty"`          // 0, 1 strict, 2 filter
 	SeccompFilters    uint32          `protobuf:"varint,20,opt,name=seccomp_filters,json=seccompFilters,proto3" json:"seccomp_filters,omitempty"` // their number
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// How the kernel restarts the interrupted system call (include/linux/errno.h):
+	// 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND. So a signal that is
+	// pending and has a handler makes it return EINTR, where it would have without
+	// a checkpoint. 0: unknown, it is issued again.
+	RestartCode   uint32 `protobuf:"varint,21,opt,name=restart_code,json=restartCode,proto3" json:"restart_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -3529,6 +3534,13 @@ func (x *Task) GetSeccompMode() uint32 {
 func (x *Task) GetSeccompFilters() uint32 {
 	if x != nil {
 		return x.SeccompFilters
+	}
+	return 0
+}
+
+func (x *Task) GetRestartCode() uint32 {
+	if x != nil {
+		return x.RestartCode
 	}
 	return 0
 }
@@ -4576,7 +4588,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05which\x18\x01 \x01(\rR\x05which\x12\x1f\n" +
 	"\vinterval_us\x18\x02 \x01(\x04R\n" +
 	"intervalUs\x12\x19\n" +
-	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\xc0\x06\n" +
+	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\xe3\x06\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -4602,7 +4614,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05files\x18\x11 \x01(\rR\x05files\x12\x0e\n" +
 	"\x02fs\x18\x12 \x01(\rR\x02fs\x12!\n" +
 	"\fseccomp_mode\x18\x13 \x01(\rR\vseccompMode\x12'\n" +
-	"\x0fseccomp_filters\x18\x14 \x01(\rR\x0eseccompFilters\">\n" +
+	"\x0fseccomp_filters\x18\x14 \x01(\rR\x0eseccompFilters\x12!\n" +
+	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\">\n" +
 	"\vRegisterSet\x12\x1b\n" +
 	"\tnote_type\x18\x01 \x01(\rR\bnoteType\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"T\n" +
