@@ -102,7 +102,7 @@ func (r *run) judge() {
 	if err := r.tree.Trigger("go"); err != nil {
 		r.t.Fatal(err)
 	}
-	result, err := r.tree.AwaitFile("result", 30*time.Second)
+	result, err := r.tree.AwaitFile("result", time.Minute)
 	if err != nil {
 		r.t.Fatalf("afterwards: %v", err)
 	}

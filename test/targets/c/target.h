@@ -156,6 +156,15 @@ static inline long differs(const void *p, size_t size, uint64_t seed)
 	return -1;
 }
 
+// grows waits until a counter is past a value; false if it stands still. On a
+// busy machine, whoever counts may have to wait for its turn.
+static inline bool grows(volatile long *counter, long before)
+{
+	for (int n = 0; n < 3000 && *counter <= before; n++)
+		sleep_ms(10);
+	return *counter > before;
+}
+
 // move moves a descriptor to another number.
 static inline int move(int fd, int number)
 {
