@@ -67,7 +67,8 @@ func run(o *options) error {
 		return cli.WithState(err, c.Condition(wasFrozen)+"; "+nothing)
 	}
 	stats, err := checkpoint(ctx, o, c, out)
-	if interrupted := context.Cause(ctx); interrupted != nil && errors.Is(err, context.Canceled) {
+	// A wait of ours may end by its own limit in the same moment.
+	if interrupted := context.Cause(ctx); interrupted != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		err = interrupted
 	}
 	remains := out.Remains()

@@ -52,7 +52,8 @@ func run(o *options) error {
 			return json.NewEncoder(os.Stderr).Encode(stats)
 		}
 	}
-	if interrupted := context.Cause(ctx); interrupted != nil && errors.Is(err, context.Canceled) {
+	// A wait of ours may end by its own limit in the same moment.
+	if interrupted := context.Cause(ctx); interrupted != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		err = interrupted
 	}
 	if err != nil {

@@ -238,6 +238,9 @@ func (h *Held) notStopped(t *task, err error) error {
 	if !errors.As(err, &tooLong) {
 		return fmt.Errorf("process %d (%s): %w", t.pid, commandOf(t.pid), err)
 	}
+	if inVfork(t.pid, t.TID()) {
+		return &vforkError{t} // it is not slow, it waits
+	}
 	return fmt.Errorf("process %d (%s) can't be stopped: %w; wait until it has done what it waits for, or give more time with --timeout",
 		t.pid, commandOf(t.pid), err)
 }
