@@ -2,10 +2,14 @@ package tracee
 
 import "golang.org/x/sys/unix"
 
+// MendNeedsCall says whether Mend has to be told what SeeCall saw. Here the
+// registers of the stop tell it all.
+const MendNeedsCall = false
+
 // mend changes the result of an interrupted call that has no restart code of
 // its own; false if there is nothing to change. All of these have done nothing
 // when they return EINTR.
-func (r *Registers) mend() bool {
+func (r *Registers) mend(*CallSeen) bool {
 	nr, in := r.Syscall()
 	if !in || r.Result() != -int64(unix.EINTR) {
 		return false

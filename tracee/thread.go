@@ -8,8 +8,10 @@
 package tracee
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 
 	"lxc-checkpoint/internal/sys"
 
@@ -96,10 +98,12 @@ func (t *Thread) syscallContinue(sig unix.Signal) error {
 // Detach lets go of the stopped thread (PTRACE_DETACH): it goes on, and a
 // system call that the stop interrupted is restarted by the kernel if the
 // registers are still those of the EventStop. The signal is delivered if the
-// stop was a SignalStop. Not an error: the thread is gone.
+// stop was a SignalStop. Not an error: the thread is gone, or about to go.
 func (t *Thread) Detach(sig unix.Signal) error {
 	err := sys.PtraceDetach(t.tid, sig)
-	if errors.Is(err, unix.ESRCH) && !exists(t.tid) {
+	// Out of its stop without us comes a thread only to die: by SIGKILL, or
+	// because another thread of its process, let go before, has called exit.
+	if errors.Is(err, unix.ESRCH) && stateOf(t.tid) != 't' {
 		return nil
 	}
 	return t.wrap("detach from", err)
@@ -117,7 +121,12 @@ func (t *Thread) wrap(act string, err error) error {
 	return fmt.Errorf("%s task %d: %w", act, t.tid, err)
 }
 
-// exists says whether a task of this number is there, zombies included.
-func exists(tid int) bool {
-	return unix.Access(fmt.Sprintf("/proc/%d/stat", tid), unix.F_OK) == nil
+// stateOf is a task's state as /proc/TID/stat has it, 't' for a tracing stop; 0
+// if there is no such task.
+func stateOf(tid int) byte {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", tid))
+	if i := bytes.LastIndex(b, []byte(") ")); i >= 0 && i+2 < len(b) {
+		return b[i+2]
+	}
+	return 0
 }

@@ -71,6 +71,7 @@ func (p *target) line(t *testing.T) string {
 // stop seizes a thread and waits for its stop.
 func stop(t *testing.T, tid int) *Thread {
 	t.Helper()
+	before := SeeCall(tid)
 	th, err := Seize(tid, Options{SuspendSeccomp: true})
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +83,7 @@ func stop(t *testing.T, tid int) *Thread {
 	if err != nil || s.Kind != EventStop {
 		t.Fatalf("Wait = %v, %v", s, err)
 	}
-	if err := th.Mend(); err != nil {
+	if err := th.Mend(before); err != nil {
 		t.Fatal(err)
 	}
 	return th

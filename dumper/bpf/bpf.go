@@ -143,8 +143,9 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		Securebits:        half(atSecurebits),
 		Stack:             view.AlternateStack{Pointer: word(atStackSP), Size: word(atStackSize), Flags: half(atStackFlags) & autoDisarm},
 		ChildSubreaper:    b[atSubreaper]&(1<<t.bit) != 0,
-		// Of the two CPU timers, what is not 0 is when they expire.
-		IntervalTimers: b[atArmed] != 0 || word(atCPUTimers) != 0 || word(atCPUTimers+cpuTimerSize) != 0,
+		// A real timer whose signal nobody has taken yet is not armed, and has an
+		// interval. Of the two CPU timers, what is not 0 is when they expire.
+		IntervalTimers: b[atArmed] != 0 || word(atInterval) != 0 || word(atCPUTimers) != 0 || word(atCPUTimers+cpuTimerSize) != 0,
 		Actions:        b[atActions:recordSize],
 		LastPID:        max(half(atNextPID), 1) - 1,
 		Brk:            word(atBrk),

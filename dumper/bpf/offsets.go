@@ -16,6 +16,7 @@ type offsets struct {
 	securebits                 uint32 // of cred
 	brk, mmFlags               uint32 // of mm_struct
 	cpuTimers, realTimer       uint32 // of signal_struct
+	realInterval               uint32 // of signal_struct
 	subreaper, subreaperBit    uint32 // byte, and bit of it
 	nsproxy, pidNamespace      uint32 // of task_struct; of nsproxy
 	idr, idrNext               uint32 // of pid_namespace; of idr
@@ -51,6 +52,7 @@ func find() (o offsets, err error) {
 		{"mm_struct", "flags", &o.mmFlags},
 		{"signal_struct", "it", &o.cpuTimers},
 		{"signal_struct", "real_timer", &o.realTimer},
+		{"signal_struct", "it_real_incr", &o.realInterval},
 		{"sighand_struct", "action", &o.actions},
 		{"hrtimer", "state", &o.armed},
 		{"task_struct", "nsproxy", &o.nsproxy},

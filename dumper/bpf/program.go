@@ -28,7 +28,8 @@ const (
 	atNSProxy     = 128
 	atPIDNS       = 136
 	atNextPID     = 144 // 4
-	atActions     = 152
+	atInterval    = 152 // of the real timer
+	atActions     = 160
 	recordSize    = atActions + signals*actionSize
 
 	signals      = 64
@@ -95,6 +96,7 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	read(atMMFlags, 8, pointer(atMM), o.mmFlags)
 	read(atSubreaper, 1, pointer(atSignal), o.subreaper)
 	read(atArmed, 1, pointer(atSignal), o.realTimer+o.armed)
+	read(atInterval, 8, pointer(atSignal), o.realInterval)
 	read(atCPUTimers, 2*cpuTimerSize, pointer(atSignal), o.cpuTimers)
 	read(atNSProxy, 8, task, o.nsproxy)
 	read(atPIDNS, 8, pointer(atNSProxy), o.pidNamespace)

@@ -21,6 +21,21 @@ import (
 // code of the program, and whoever needs them makes them again.
 const kernelWorker = 0x10 | 0x4000
 
+// seeCalls notes, where it will be needed, in which system calls the tasks are
+// before anything interrupts them.
+func (h *Held) seeCalls() {
+	if !tracee.MendNeedsCall || h.calls != nil {
+		return
+	}
+	h.calls = map[int]*tracee.CallSeen{}
+	pids, _ := h.container.Processes()
+	for _, pid := range pids {
+		for _, tid := range threads(pid) {
+			h.calls[tid] = tracee.SeeCall(tid)
+		}
+	}
+}
+
 // stoppedBefore returns the tasks that a signal has stopped (T). On v1, to
 // seize one would block until the thaw, so these wait for it.
 func (h *Held) stoppedBefore() map[int]bool {
@@ -257,7 +272,7 @@ func (h *Held) waitOne(ctx context.Context, t *task) error {
 		switch {
 		case stop.Kind == tracee.EventStop:
 			t.stopped = true
-			return t.Mend()
+			return t.Mend(h.calls[t.TID()])
 		case stop.Gone():
 			t.gone = true
 			return nil

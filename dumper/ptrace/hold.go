@@ -30,7 +30,8 @@ type Held struct {
 	announced bool
 	finished  bool // Finish did all there is to do
 
-	tasks     map[int]*task // by tid
+	calls     map[int]*tracee.CallSeen // by task, before the first freeze
+	tasks     map[int]*task            // by tid
 	processes []*Process
 }
 
@@ -101,6 +102,7 @@ func Hold(ctx context.Context, c *container.Container, timeout time.Duration) (h
 
 // hold does what Hold does, once.
 func (h *Held) hold(ctx context.Context) error {
+	h.seeCalls()
 	if err := h.freeze(ctx); err != nil {
 		return err
 	}

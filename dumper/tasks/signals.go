@@ -72,7 +72,13 @@ func (q *question) timers() []*format.IntervalTimer {
 		us := func(at int) uint64 {
 			return binary.LittleEndian.Uint64(b[at:])*1e6 + binary.LittleEndian.Uint64(b[at+8:])
 		}
-		if t := (&format.IntervalTimer{Which: which, IntervalUs: us(0), ValueUs: us(16)}); t.ValueUs != 0 {
+		t := &format.IntervalTimer{Which: which, IntervalUs: us(0), ValueUs: us(16)}
+		if t.ValueUs == 0 {
+			// One that has fired stands still until its signal is taken
+			// (dequeue_signal, kernel/signal.c), and then goes on.
+			t.ValueUs = t.IntervalUs
+		}
+		if t.ValueUs != 0 {
 			timers = append(timers, t)
 		}
 	}
