@@ -43,12 +43,15 @@ func build(ctx context.Context, dir string, a *arch) error {
 // all cores.
 func compileTargets(ctx context.Context, a *arch, from, to string) error {
 	var sources []string
-	for _, pattern := range []string{"c/*.c", "c/refused/*.c"} {
+	for _, pattern := range []string{"c/*.c", "c/*/*.c"} {
 		found, _ := filepath.Glob(filepath.Join(from, pattern))
 		sources = append(sources, found...)
 	}
-	if err := os.MkdirAll(filepath.Join(to, "c", "refused"), 0o755); err != nil {
-		return err
+	for _, source := range sources {
+		name, _ := filepath.Rel(from, source)
+		if err := os.MkdirAll(filepath.Join(to, filepath.Dir(name)), 0o755); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

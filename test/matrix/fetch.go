@@ -15,12 +15,13 @@ import (
 type files string
 
 // wanted are those files: their name in the cache, and a pattern of where they
-// are in the packages. The modules are those that our commands need and that
-// modprobe would load on a whole Debian.
+// are in the packages. The modules are those that our commands or the targets
+// need and that modprobe would load on a whole Debian.
 var wanted = map[string]string{
 	"vmlinuz":             "boot/vmlinuz-*",
 	"inside/busybox":      "bin/busybox",
 	"inside/unix_diag.ko": "lib/modules/*/kernel/net/unix/unix_diag.ko*",
+	"inside/loop.ko":      "lib/modules/*/kernel/drivers/block/loop.ko*",
 }
 
 func (f files) image() string { return filepath.Join(string(f), "vmlinuz") }

@@ -21,9 +21,10 @@ type result struct {
 	console string
 }
 
-// test is one target under one of the functions of test/targets.
+// test is one target under one of the functions of test/targets, or a function
+// without targets.
 type test struct {
-	name   string // "TestKill/fd_pipe"
+	name   string // "TestKill/fd_pipe", "TestSignalled"
 	state  string // "pass", "fail", "skip"; empty if it has not ended
 	output strings.Builder
 }
@@ -59,6 +60,7 @@ func (r *result) events() error {
 		var e struct{ Action, Test, Output string }
 		switch err := decoder.Decode(&e); {
 		case err == io.EOF:
+			r.dropFunctions()
 			return nil
 		case err != nil:
 			return fmt.Errorf("read what test2json writes: %w", err)
@@ -68,8 +70,8 @@ func (r *result) events() error {
 }
 
 func (r *result) event(action, name, output string) {
-	if !strings.Contains(name, "/") {
-		return // a function, which is as its targets are
+	if name == "" {
+		return
 	}
 	t := r.tests[name]
 	if t == nil {
@@ -81,6 +83,15 @@ func (r *result) event(action, name, output string) {
 		t.output.WriteString(output)
 	case "pass", "fail", "skip":
 		t.state = action
+	}
+}
+
+// dropFunctions leaves functions with targets out, which are as these are.
+func (r *result) dropFunctions() {
+	for name := range r.tests {
+		if function, _, ok := strings.Cut(name, "/"); ok {
+			delete(r.tests, function)
+		}
 	}
 }
 
@@ -127,7 +138,10 @@ func (r *result) skips() []string {
 	functions := map[string][]string{}
 	var order []string
 	for _, t := range r.in("skip") {
-		function, target, _ := strings.Cut(t.name, "/")
+		function, target, ok := strings.Cut(t.name, "/")
+		if !ok {
+			target = "all"
+		}
 		reason := target + "\x00" + t.reason()
 		if functions[reason] == nil {
 			order = append(order, reason)
