@@ -84,6 +84,8 @@ func ByName(ctx context.Context, name, lxcpath string) (*Container, error) {
 	if item, err := command(ctx, name, lxcpath, cmdGetConfigItem, 0, "lxc.rootfs.path\x00"); err == nil {
 		c.Rootfs = item.word()
 	}
+	profile, ok := c.configItem(ctx, "lxc.seccomp.profile")
+	c.SeccompProfile = ok && profile != ""
 	c.ConfiguredMounts = c.configuredMounts(ctx)
 	c.Executed = isLXCInit(pid)
 	// The cgroup that limits the container may lie above the one that its

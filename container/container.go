@@ -36,6 +36,9 @@ type Container struct {
 	// nil if that can't be told: without LXC, without a root file system of its
 	// own, or if hooks of the config may mount anything.
 	ConfiguredMounts []string
+	// SeccompProfile: LXC loads a seccomp filter into the container's first
+	// process and whatever lxc-attach starts (lxc.seccomp.profile).
+	SeccompProfile bool
 	// Executed: lxc-execute made it; its first process is LXC's own init,
 	// which since LXC 4 is lxc-execute itself: a program of the host, not of
 	// the container's root.

@@ -79,7 +79,7 @@ func (l *looking) lookAtTasks() error {
 	processes := l.held.Processes()
 	l.told = l.tell(processes)
 	err := l.held.Do(func() error {
-		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
+		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, SeccompProfile: l.container.SeccompProfile, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
 			l.facts[o.ID], err = memory.Ask(r)
 			return err
 		}})
@@ -105,6 +105,7 @@ func (l *looking) lookAtTasks() error {
 		if f.Sighand != nil {
 			l.skeleton.Sighands = append(l.skeleton.Sighands, f.Sighand)
 		}
+		l.skeleton.SeccompFilters = append(l.skeleton.SeccompFilters, f.SeccompFilters...)
 		for _, o := range f.Objects {
 			if known := l.told[o.PID]; known != nil && o.Kind == tasks.Mm {
 				l.facts[o.ID] = memory.Facts{Brk: known.Brk, Dumpable: known.Dumpable}

@@ -13,6 +13,7 @@ import (
 	"lxc-checkpoint/restorer/namespaces"
 	"lxc-checkpoint/restorer/stage"
 	"lxc-checkpoint/restorer/stub"
+	"lxc-checkpoint/tracee"
 )
 
 // restart is a restart under way: the stubs, and what they are to become.
@@ -29,6 +30,9 @@ type restart struct {
 	files   *fds.Restart
 	backing *memory.Backing
 	space   *namespaces.Root
+	// Seccomp filters that every task has from the stage: LXC loads those of
+	// its config.
+	filters []tracee.SeccompFilter
 	gone    bool // the tasks have been let go
 }
 
@@ -60,6 +64,9 @@ func begin(ctx context.Context, plan *Plan, o Options) (*restart, error) {
 // enter finishes the first process's surroundings, and opens the rooms.
 func (r *restart) enter() (err error) {
 	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.opts.Native || r.plan.Skeleton.Container.Rootfs == ""); err != nil {
+		return err
+	}
+	if r.filters, err = r.root.Thread.SeccompFilters(); err != nil {
 		return err
 	}
 	if r.files, err = fds.New(r.plan.Skeleton, r.root, r.log); err != nil {

@@ -110,6 +110,11 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 	if err := tasks.Limits(t, p.Limits); err != nil {
 		return err
 	}
+	// Filters need rights that the credentials may take away. They are in force
+	// only when we let go (PTRACE_O_SUSPEND_SECCOMP).
+	if err := r.seccomp(p); err != nil {
+		return err
+	}
 	for _, k := range p.Tasks {
 		if err := tasks.Thread(r.tasks[k.Tid], k); err != nil {
 			return err

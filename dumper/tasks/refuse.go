@@ -60,16 +60,6 @@ func (k *looking) checkTask(t *tracee.Thread, status *procfs.TaskStatus) (ok boo
 	if status.ShadowStack {
 		refuse("shadow stack", "it runs with a shadow stack", "start it with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off")
 	}
-	switch {
-	case status.Seccomp == unix.SECCOMP_MODE_STRICT:
-		refuse("seccomp", "it is in seccomp's strict mode", "")
-	case status.SeccompFilters > k.rootFilters:
-		refuse("seccomp", fmt.Sprintf("it has %d seccomp filters, and the container's first process has %d: filters that a program gave itself are not supported", status.SeccompFilters, k.rootFilters),
-			"run the program without its sandbox")
-	case status.SeccompFilters < k.rootFilters:
-		refuse("seccomp", fmt.Sprintf("it has %d seccomp filters, and the container's first process has %d, under which it would come back", status.SeccompFilters, k.rootFilters),
-			"end it, and start it from within the container")
-	}
 	debug, err := usesDebugRegisters(t.TID())
 	if err != nil {
 		return false, fmt.Errorf("read the debug registers: %w", err)

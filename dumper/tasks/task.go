@@ -37,6 +37,15 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	if err != nil {
 		return nil, err
 	}
+	if status.Seccomp == unix.SECCOMP_MODE_FILTER {
+		object := ""
+		if !leader {
+			object = fmt.Sprintf("task %d", f.Tid)
+		}
+		if f.SeccompFilter, err = k.seccomp(t, func(kind, reason, remedy string) { k.refuse(object, kind, reason, remedy) }); err != nil {
+			return nil, err
+		}
+	}
 	if !leader {
 		if f.Files, f.Fs, err = k.tablesOf(t.TID()); err != nil {
 			return nil, err

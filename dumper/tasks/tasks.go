@@ -28,6 +28,7 @@ type Looker struct {
 	rootFilters              int
 	level                    int            // of the container's pid namespace, from ours
 	groups                   map[int]uint32 // process groups by the host's number
+	filters                  filters
 	o                        Options
 }
 
@@ -40,6 +41,9 @@ type Options struct {
 	// Facts has no task of, with a process that has it and can be made to make
 	// calls.
 	Ask func(Object, *tracee.Remote) error
+	// SeccompProfile says that LXC has loaded a seccomp filter from its config,
+	// before the container's first process ran.
+	SeccompProfile bool
 }
 
 // ObjectKind is a kind of object that tasks share.
@@ -73,8 +77,8 @@ type Process struct {
 	// whether the process leads the session that has it. Then
 	// format.Process.Terminal is set, without its path.
 	TerminalMajor, TerminalMinor uint32
-	// Seccomp_filters of its leader.
-	SeccompFilters int
+	// SeccompFilters are those that no process before had.
+	SeccompFilters []*format.SeccompFilter
 }
 
 // New prepares a look at the processes that are held, the root first.
@@ -89,6 +93,7 @@ func New(ids *view.IDs, processes []*ptrace.Process, o Options) (*Looker, error)
 		fs:       view.NewClasses(sys.KcmpFS, ids),
 		sighands: view.NewClasses(sys.KcmpSighand, ids),
 		groups:   map[int]uint32{},
+		filters:  filters{ids: map[filterKey]uint32{}},
 	}
 	status, err := procfs.ReadStatus(l.root.PID)
 	if err != nil {
@@ -188,7 +193,7 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 		ExitSignal: uint32(max(k.stat.ExitSignal, 0)),
 		State:      format.ProcessState_RUNNING,
 	}
-	k.found = &Process{Process: f, SeccompFilters: k.status.SeccompFilters}
+	k.found = &Process{Process: f}
 	if p.Parent != nil {
 		parent, err := procfs.ReadStatus(p.Parent.PID)
 		if err != nil {

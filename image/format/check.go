@@ -34,7 +34,7 @@ func (s *Skeleton) Check() error {
 		return fmt.Errorf("%d is no process's number", n)
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.epolls, c.processes, c.groups, c.tree, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.epolls, c.seccomp, c.processes, c.groups, c.tree, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -54,6 +54,7 @@ const (
 	aSighand      kind = "signal table"
 	anOpenFile    kind = "open file"
 	aPipe         kind = "pipe"
+	aFilter       kind = "seccomp filter"
 )
 
 type checker struct {
@@ -84,7 +85,8 @@ func (c *checker) ids() error {
 		claim(c, anFs, c.Fs, (*Fs).GetId),
 		claim(c, aSighand, c.Sighands, (*Sighand).GetId),
 		claim(c, anOpenFile, c.OpenFiles, (*OpenFile).GetId),
-		claim(c, aPipe, c.Pipes, (*Pipe).GetId))
+		claim(c, aPipe, c.Pipes, (*Pipe).GetId),
+		claim(c, aFilter, c.SeccompFilters, (*SeccompFilter).GetId))
 }
 
 // want checks a reference. who is built only for the message.

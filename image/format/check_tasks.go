@@ -130,6 +130,14 @@ func (c *checker) task(t *Task) error {
 	if c := t.RestartCode; c != 0 && (c < 512 || c > 514 || t.SystemCallPlusOne == 0) {
 		return fmt.Errorf("%s has a system call to be restarted by code %d, which does not exist, or no such call", who(), c)
 	}
+	if t.SeccompMode > 2 || (t.SeccompFilter != 0) != (t.SeccompMode == seccompModeFilter) {
+		return fmt.Errorf("%s is in mode %d of seccomp with filter %d", who(), t.SeccompMode, t.SeccompFilter)
+	}
+	if t.SeccompFilter != 0 {
+		if err := c.want(t.SeccompFilter, aFilter, who); err != nil {
+			return err
+		}
+	}
 	if t.ParentDeathSignal > 64 {
 		return fmt.Errorf("%s has signal %d sent when its parent dies", who(), t.ParentDeathSignal)
 	}

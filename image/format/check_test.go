@@ -89,6 +89,15 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Credentials = nil }, "credentials"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Registers = nil }, "registers"},
 		{func(s *format.Skeleton) { s.Header.Architecture = "arm64" }, "registers"},
+		{func(s *format.Skeleton) { s.SeccompFilters[0].Instructions = make([]byte, 12) }, "12 bytes"},
+		{func(s *format.Skeleton) { s.SeccompFilters[0].Previous = 42 }, "comes before the one that it follows"},
+		{func(s *format.Skeleton) {
+			for i := range uint32(8) {
+				s.SeccompFilters = append(s.SeccompFilters, &format.SeccompFilter{Id: 50 + i, Previous: s.SeccompFilters[i+1].Id, Instructions: make([]byte, 8*4096)})
+			}
+		}, "no kernel takes"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[2].SeccompFilter = 40 }, "seccomp filter 40"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[2].SeccompMode = 1 }, "mode 1 of seccomp with filter 42"},
 		{func(s *format.Skeleton) { s.Sighands[0].Actions = []*format.SignalAction{{Signal: 65}} }, "signal 65"},
 		{func(s *format.Skeleton) { s.Container.RootPid = 99 }, "first process 99"},
 		{func(s *format.Skeleton) { s.Processes[0].Parent = 5 }, "first process 1"},

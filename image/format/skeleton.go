@@ -6,6 +6,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -21,6 +22,7 @@ type Skeleton struct {
 	Sighands       []*Sighand
 	OpenFiles      []*OpenFile
 	Pipes          []*Pipe
+	SeccompFilters []*SeccompFilter
 	Processes      []*Process
 	Layout         *Layout
 }
@@ -58,6 +60,9 @@ func (s *Skeleton) Records() []*Record {
 	}
 	for _, m := range s.Pipes {
 		add(&Record{Body: &Record_Pipe{m}})
+	}
+	for _, m := range s.SeccompFilters {
+		add(&Record{Body: &Record_SeccompFilter{m}})
 	}
 	for _, m := range s.Processes {
 		add(&Record{Body: &Record_Process{m}})
@@ -102,6 +107,8 @@ func (s *Skeleton) Add(r *Record) error {
 		s.OpenFiles = append(s.OpenFiles, b.OpenFile)
 	case *Record_Pipe:
 		s.Pipes = append(s.Pipes, b.Pipe)
+	case *Record_SeccompFilter:
+		s.SeccompFilters = append(s.SeccompFilters, b.SeccompFilter)
 	case *Record_Process:
 		s.Processes = append(s.Processes, b.Process)
 	case *Record_Layout:
@@ -159,3 +166,19 @@ func (s *Skeleton) Process(pid uint32) *Process { return find(s.Processes, pid, 
 
 // Namespace finds a namespace by its id.
 func (s *Skeleton) Namespace(id uint32) *Namespace { return find(s.Namespaces, id, (*Namespace).GetId) }
+
+// SeccompFilter finds a seccomp filter by its id.
+func (s *Skeleton) SeccompFilter(id uint32) *SeccompFilter {
+	return find(s.SeccompFilters, id, (*SeccompFilter).GetId)
+}
+
+// SeccompChain are the filters of a task, by the one that was loaded last; the
+// first that was loaded comes first.
+func (s *Skeleton) SeccompChain(last uint32) []*SeccompFilter {
+	var chain []*SeccompFilter
+	for f := s.SeccompFilter(last); f != nil; f = s.SeccompFilter(f.Previous) {
+		chain = append(chain, f)
+	}
+	slices.Reverse(chain)
+	return chain
+}

@@ -235,6 +235,7 @@ type Record struct {
 	//	*Record_OpenFile
 	//	*Record_Pipe
 	//	*Record_Process
+	//	*Record_SeccompFilter
 	//	*Record_Layout
 	//	*Record_Pages
 	//	*Record_End
@@ -386,6 +387,15 @@ func (x *Record) GetProcess() *Process {
 	return nil
 }
 
+func (x *Record) GetSeccompFilter() *SeccompFilter {
+	if x != nil {
+		if x, ok := x.Body.(*Record_SeccompFilter); ok {
+			return x.SeccompFilter
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetLayout() *Layout {
 	if x != nil {
 		if x, ok := x.Body.(*Record_Layout); ok {
@@ -461,6 +471,10 @@ type Record_Process struct {
 	Process *Process `protobuf:"bytes,12,opt,name=process,proto3,oneof"`
 }
 
+type Record_SeccompFilter struct {
+	SeccompFilter *SeccompFilter `protobuf:"bytes,40,opt,name=seccomp_filter,json=seccompFilter,proto3,oneof"`
+}
+
 type Record_Layout struct {
 	// The last record of the skeleton.
 	Layout *Layout `protobuf:"bytes,13,opt,name=layout,proto3,oneof"`
@@ -496,6 +510,8 @@ func (*Record_OpenFile) isRecord_Body() {}
 func (*Record_Pipe) isRecord_Body() {}
 
 func (*Record_Process) isRecord_Body() {}
+
+func (*Record_SeccompFilter) isRecord_Body() {}
 
 func (*Record_Layout) isRecord_Body() {}
 
@@ -3359,6 +3375,9 @@ type Task struct {
 	Fs                uint32          `protobuf:"varint,18,opt,name=fs,proto3" json:"fs,omitempty"`
 	SeccompMode       uint32          `protobuf:"varint,19,opt,name=seccomp_mode,json=seccompMode,proto3" json:"seccomp_mode,omitempty"`          // 0, 1 strict, 2 filter
 	SeccompFilters    uint32          `protobuf:"varint,20,opt,name=seccomp_filters,json=seccompFilters,proto3" json:"seccomp_filters,omitempty"` // their number
+	// The filter that was loaded last; 0: none. Those before it follow by
+	// SeccompFilter.previous.
+	SeccompFilter uint32 `protobuf:"varint,40,opt,name=seccomp_filter,json=seccompFilter,proto3" json:"seccomp_filter,omitempty"`
 	// How the kernel restarts the interrupted system call (include/linux/errno.h):
 	// 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND. So a signal that is
 	// pending and has a handler makes it return EINTR, where it would have without
@@ -3538,11 +3557,90 @@ func (x *Task) GetSeccompFilters() uint32 {
 	return 0
 }
 
+func (x *Task) GetSeccompFilter() uint32 {
+	if x != nil {
+		return x.SeccompFilter
+	}
+	return 0
+}
+
 func (x *Task) GetRestartCode() uint32 {
 	if x != nil {
 		return x.RestartCode
 	}
 	return 0
+}
+
+// SeccompFilter is a program of seccomp(2) and its place: a task that has it has
+// also the one that it names, and so on. Tasks that have the same filters in the
+// same order, with the same flags, share these messages, as they do the kernel's
+// objects if one is the other's child. A filter comes after its previous one.
+type SeccompFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Previous      uint32                 `protobuf:"varint,2,opt,name=previous,proto3" json:"previous,omitempty"`        // the filter that was loaded before it; 0: none
+	Instructions  []byte                 `protobuf:"bytes,3,opt,name=instructions,proto3" json:"instructions,omitempty"` // array of struct sock_filter (linux/filter.h), 8 bytes each
+	Log           bool                   `protobuf:"varint,4,opt,name=log,proto3" json:"log,omitempty"`                  // SECCOMP_FILTER_FLAG_LOG
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SeccompFilter) Reset() {
+	*x = SeccompFilter{}
+	mi := &file_statefile_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SeccompFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SeccompFilter) ProtoMessage() {}
+
+func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
+func (*SeccompFilter) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SeccompFilter) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SeccompFilter) GetPrevious() uint32 {
+	if x != nil {
+		return x.Previous
+	}
+	return 0
+}
+
+func (x *SeccompFilter) GetInstructions() []byte {
+	if x != nil {
+		return x.Instructions
+	}
+	return nil
+}
+
+func (x *SeccompFilter) GetLog() bool {
+	if x != nil {
+		return x.Log
+	}
+	return false
 }
 
 // RegisterSet is what PTRACE_GETREGSET gives for one note type (elf.h NT_*):
@@ -3558,7 +3656,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3570,7 +3668,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3583,7 +3681,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -3611,7 +3709,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3623,7 +3721,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3636,7 +3734,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -3673,7 +3771,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3685,7 +3783,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3698,7 +3796,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -3761,7 +3859,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3773,7 +3871,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3786,7 +3884,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -3922,7 +4020,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3934,7 +4032,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3947,7 +4045,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -4002,7 +4100,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4014,7 +4112,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4027,7 +4125,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -4048,7 +4146,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4060,7 +4158,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4073,7 +4171,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -4104,7 +4202,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4116,7 +4214,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4129,7 +4227,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -4181,7 +4279,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4193,7 +4291,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4206,7 +4304,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -4252,7 +4350,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4264,7 +4362,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4277,7 +4375,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -4312,7 +4410,7 @@ var File_statefile_proto protoreflect.FileDescriptor
 
 const file_statefile_proto_rawDesc = "" +
 	"\n" +
-	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xbd\x06\n" +
+	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\x8b\a\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x126\n" +
 	"\x06header\x18\x02 \x01(\v2\x1c.lxccheckpoint.format.HeaderH\x00R\x06header\x12?\n" +
@@ -4326,7 +4424,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\topen_file\x18\n" +
 	" \x01(\v2\x1e.lxccheckpoint.format.OpenFileH\x00R\bopenFile\x120\n" +
 	"\x04pipe\x18\v \x01(\v2\x1a.lxccheckpoint.format.PipeH\x00R\x04pipe\x129\n" +
-	"\aprocess\x18\f \x01(\v2\x1d.lxccheckpoint.format.ProcessH\x00R\aprocess\x126\n" +
+	"\aprocess\x18\f \x01(\v2\x1d.lxccheckpoint.format.ProcessH\x00R\aprocess\x12L\n" +
+	"\x0eseccomp_filter\x18( \x01(\v2#.lxccheckpoint.format.SeccompFilterH\x00R\rseccompFilter\x126\n" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03endB\x06\n" +
@@ -4588,7 +4687,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05which\x18\x01 \x01(\rR\x05which\x12\x1f\n" +
 	"\vinterval_us\x18\x02 \x01(\x04R\n" +
 	"intervalUs\x12\x19\n" +
-	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\xe3\x06\n" +
+	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\x8a\a\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -4614,8 +4713,14 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05files\x18\x11 \x01(\rR\x05files\x12\x0e\n" +
 	"\x02fs\x18\x12 \x01(\rR\x02fs\x12!\n" +
 	"\fseccomp_mode\x18\x13 \x01(\rR\vseccompMode\x12'\n" +
-	"\x0fseccomp_filters\x18\x14 \x01(\rR\x0eseccompFilters\x12!\n" +
-	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\">\n" +
+	"\x0fseccomp_filters\x18\x14 \x01(\rR\x0eseccompFilters\x12%\n" +
+	"\x0eseccomp_filter\x18( \x01(\rR\rseccompFilter\x12!\n" +
+	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\"q\n" +
+	"\rSeccompFilter\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1a\n" +
+	"\bprevious\x18\x02 \x01(\rR\bprevious\x12\"\n" +
+	"\finstructions\x18\x03 \x01(\fR\finstructions\x12\x10\n" +
+	"\x03log\x18\x04 \x01(\bR\x03log\">\n" +
 	"\vRegisterSet\x12\x1b\n" +
 	"\tnote_type\x18\x01 \x01(\rR\bnoteType\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"T\n" +
@@ -4724,7 +4829,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -4763,16 +4868,17 @@ var file_statefile_proto_goTypes = []any{
 	(*Limit)(nil),               // 34: lxccheckpoint.format.Limit
 	(*IntervalTimer)(nil),       // 35: lxccheckpoint.format.IntervalTimer
 	(*Task)(nil),                // 36: lxccheckpoint.format.Task
-	(*RegisterSet)(nil),         // 37: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 38: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 39: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 40: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 41: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 42: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 43: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 44: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 45: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 46: lxccheckpoint.format.ContentSum
+	(*SeccompFilter)(nil),       // 37: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 38: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 39: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 40: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 41: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 42: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 43: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 44: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 45: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 46: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 47: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	4,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -4786,53 +4892,54 @@ var file_statefile_proto_depIdxs = []int32{
 	21, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	24, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
 	31, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	42, // 11: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	44, // 12: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	45, // 13: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	0,  // 14: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	8,  // 15: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	10, // 16: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	9,  // 17: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	7,  // 18: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	11, // 19: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	14, // 20: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	13, // 21: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	1,  // 22: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	11, // 23: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	17, // 24: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	20, // 25: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	11, // 26: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	11, // 27: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	11, // 28: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	22, // 29: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	23, // 30: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	23, // 31: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	25, // 32: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	26, // 33: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	29, // 34: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	30, // 35: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	11, // 36: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	27, // 37: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	28, // 38: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	28, // 39: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	2,  // 40: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	36, // 41: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	34, // 42: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	35, // 43: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	32, // 44: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	33, // 45: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	37, // 46: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	38, // 47: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	40, // 48: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	39, // 49: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	41, // 50: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	43, // 51: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	46, // 52: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	53, // [53:53] is the sub-list for method output_type
-	53, // [53:53] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	37, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	43, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	45, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	46, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	0,  // 15: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
+	8,  // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	10, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	9,  // 18: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	7,  // 19: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	11, // 20: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	14, // 21: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	13, // 22: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	1,  // 23: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	11, // 24: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	17, // 25: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	20, // 26: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	11, // 27: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	11, // 28: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	11, // 29: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	22, // 30: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	23, // 31: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	23, // 32: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	25, // 33: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	26, // 34: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	29, // 35: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	30, // 36: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	11, // 37: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	27, // 38: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	28, // 39: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	28, // 40: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	2,  // 41: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	36, // 42: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	34, // 43: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	35, // 44: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	32, // 45: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	33, // 46: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	38, // 47: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	39, // 48: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	41, // 49: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	40, // 50: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	42, // 51: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	44, // 52: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	47, // 53: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	54, // [54:54] is the sub-list for method output_type
+	54, // [54:54] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -4852,6 +4959,7 @@ func file_statefile_proto_init() {
 		(*Record_OpenFile)(nil),
 		(*Record_Pipe)(nil),
 		(*Record_Process)(nil),
+		(*Record_SeccompFilter)(nil),
 		(*Record_Layout)(nil),
 		(*Record_Pages)(nil),
 		(*Record_End)(nil),
@@ -4874,7 +4982,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   44,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

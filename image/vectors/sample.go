@@ -59,6 +59,9 @@ func Process(pid, parent uint32, name string, threads int) *format.Process {
 	return p
 }
 
+// allow is BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW).
+var allow = []byte{6, 0, 0, 0, 0, 0, 0xff, 0x7f}
+
 // Everything returns a skeleton that has an object of most kinds.
 func Everything() *format.Skeleton {
 	s := Smallest()
@@ -100,12 +103,18 @@ func Everything() *format.Skeleton {
 		}}},
 	}
 	s.Pipes = []*format.Pipe{{Id: 40, Capacity: 65536, Data: []byte("unread")}}
+	s.SeccompFilters = []*format.SeccompFilter{
+		{Id: 41, Instructions: allow},
+		{Id: 42, Previous: 41, Instructions: append(allow[:8:8], allow...), Log: true},
+	}
 	s.Processes = []*format.Process{
 		Process(1, 0, "init", 1), Process(5, 1, "server", 3), Process(9, 5, "child", 1),
 		{Pid: 12, Parent: 5, State: format.ProcessState_ZOMBIE, WaitStatus: 256, ExitSignal: 17, Tasks: []*format.Task{{Tid: 12, Name: "gone"}}},
 	}
 	s.Processes[0].Namespaces = []uint32{10, 11}
 	s.Processes[1].Tasks[1].SystemCallPlusOne = 202 + 1
+	filtered := s.Processes[1].Tasks[2]
+	filtered.SeccompMode, filtered.SeccompFilters, filtered.SeccompFilter = 2, 2, 42
 	s.Processes[2].State, s.Processes[2].StopSignal = format.ProcessState_STOPPED, 19
 	s.Layout.Contents = append(s.Layout.Contents, &format.Content{Owner: 20, Estimate: 4 * Page})
 	return s

@@ -148,3 +148,23 @@ func PtracePeekUser(tid int, offset uintptr) (uint64, error) {
 	_, err := ptrace(unix.PTRACE_PEEKUSR, tid, offset, unsafe.Pointer(&w))
 	return w, err
 }
+
+// SeccompMetadata is struct seccomp_metadata.
+type SeccompMetadata struct {
+	FilterOff uint64 // which one, counted as in PtraceSeccompFilter
+	Flags     uint64 // SECCOMP_FILTER_FLAG_LOG, or 0
+}
+
+// PtraceSeccompFilter is PTRACE_SECCOMP_GET_FILTER: the instructions of the
+// thread's filter number index, 0 for the one that was loaded first. It returns
+// how many there are; ENOENT: no such filter. b has room for BPF_MAXINSNS.
+func PtraceSeccompFilter(tid, index int, b []byte) (int, error) {
+	n, err := ptrace(unix.PTRACE_SECCOMP_GET_FILTER, tid, uintptr(index), base(b))
+	return int(n), err
+}
+
+// PtraceSeccompMetadata is PTRACE_SECCOMP_GET_METADATA.
+func PtraceSeccompMetadata(tid int, m *SeccompMetadata) error {
+	_, err := ptrace(unix.PTRACE_SECCOMP_GET_METADATA, tid, unsafe.Sizeof(*m), unsafe.Pointer(m))
+	return err
+}
