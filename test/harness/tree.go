@@ -83,10 +83,20 @@ func (c *Tree) Move(to *Cgroup) { c.Cgroup = to }
 // AwaitFile waits for a file in the container's directory and returns what is
 // in it. It gives up when the container has ended without it.
 func (c *Tree) AwaitFile(name string, d time.Duration) (string, error) {
+	text, err := AwaitFile(filepath.Join(c.Dir, name), d, c.Alive)
+	if err != nil {
+		err = fmt.Errorf("%w%s", err, c.log())
+	}
+	return text, err
+}
+
+// AwaitFile waits for a file and returns what is in it. It gives up when
+// whoever makes it is no longer alive.
+func AwaitFile(path string, d time.Duration, alive func() bool) (string, error) {
 	var text []byte
 	var err error
-	path := filepath.Join(c.Dir, name)
 	dead := false
+	asked := time.Now()
 	found := Wait(d, func() bool {
 		if text, err = os.ReadFile(path); err == nil {
 			return true
@@ -94,16 +104,19 @@ func (c *Tree) AwaitFile(name string, d time.Duration) (string, error) {
 		if dead {
 			return true
 		}
-		dead = !c.Alive() // once more, for what it wrote last
+		if time.Since(asked) > 50*time.Millisecond { // it may cost a process
+			dead = !alive() // and once more, for what it wrote last
+			asked = time.Now()
+		}
 		return false
 	})
 	if err == nil {
 		return string(text), nil
 	}
 	if found {
-		return "", fmt.Errorf("it ended without a file %q%s", name, c.log())
+		return "", fmt.Errorf("it ended without a file %q", filepath.Base(path))
 	}
-	return "", fmt.Errorf("there is no file %q after %v%s", name, Patience(d), c.log())
+	return "", fmt.Errorf("there is no file %q after %v", filepath.Base(path), Patience(d))
 }
 
 // Trigger makes a file in the container's directory.

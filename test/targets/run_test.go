@@ -96,25 +96,53 @@ func (r *run) verify(file string) {
 	}
 }
 
-// judge asks the target how it finds its world.
+// judged is whoever has a target in it.
+type judged interface {
+	trigger(name string) error
+	await(name string, d time.Duration) (string, error)
+}
+
+func (r *run) trigger(name string) error { return r.tree.Trigger(name) }
+
+func (r *run) await(name string, d time.Duration) (string, error) { return r.tree.AwaitFile(name, d) }
+
 func (r *run) judge() {
 	r.t.Helper()
-	if err := r.tree.Trigger("go"); err != nil {
-		r.t.Fatal(err)
+	judge(r.t, r)
+}
+
+// judge asks the target how it finds its world.
+func judge(t *testing.T, of judged) {
+	t.Helper()
+	if err := of.trigger("go"); err != nil {
+		t.Fatal(err)
 	}
-	result, err := r.tree.AwaitFile("result", time.Minute)
+	result, err := of.await("result", time.Minute)
 	if err != nil {
-		r.t.Fatalf("afterwards: %v", err)
+		t.Fatalf("afterwards: %v", err)
 	}
 	if result != "pass" {
-		r.t.Errorf("afterwards: %s", result)
+		t.Errorf("afterwards: %s", result)
 	}
 }
 
 // byBPFOnly tells whether the target is about what only eBPF tells.
-func (r *run) byBPFOnly() bool {
-	text, err := os.ReadFile(r.source)
-	return err != nil || strings.Contains(string(text), "\n// by eBPF only\n")
+func byBPFOnly(source string) bool {
+	text := text(source)
+	return text == "" || strings.Contains(text, "\n// by eBPF only\n")
+}
+
+// text is what is in a file, empty if there is none.
+func text(file string) string {
+	text, _ := os.ReadFile(file)
+	return string(text)
+}
+
+// between is what stands between two words of a text.
+func between(text, before, after string) string {
+	_, text, _ = strings.Cut(text, before)
+	text, _, _ = strings.Cut(text, after)
+	return text
 }
 
 // wants are the lines "// refused: REGEXP" of a target's source.

@@ -34,7 +34,8 @@ func (c *counts) add(t *testing.T, kind, target string) {
 func (c *counts) print() {
 	var words []string
 	for _, k := range []struct{ kind, what string }{
-		{"Kill", "killed and restarted twice"}, {"Live", "checkpointed live three times"}, {"Refused", "refused by name"},
+		{"Kill", "killed and restarted twice"}, {"Live", "checkpointed live ten times"},
+		{"Container", "the same in containers of LXC"}, {"Refused", "refused by name"},
 	} {
 		n := c.passed[k.kind] + c.failed[k.kind]
 		words = append(words, fmt.Sprintf("%d of %d %s", c.passed[k.kind], n, k.what))

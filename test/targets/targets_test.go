@@ -56,7 +56,7 @@ func TestKill(t *testing.T) {
 			file := r.statefile(fmt.Sprint(round))
 			processes := len(r.tree.Cgroup.Processes())
 			args := []string{"--cgroup=" + r.tree.Cgroup.Dir, "-S", file, "-k"}
-			if round == 1 && !r.byBPFOnly() { // the tasks are made to tell what eBPF told before
+			if round == 1 && !byBPFOnly(r.source) { // the tasks are made to tell what eBPF told before
 				args = append(args, "--no-bpf")
 			}
 			harness.Silent(t, "lxc-checkpoint", args...)
@@ -74,13 +74,13 @@ func TestKill(t *testing.T) {
 	})
 }
 
-// TestLive: three checkpoints of a container that goes on.
+// TestLive: ten checkpoints of a container that goes on.
 func TestLive(t *testing.T) {
 	each(t, "c", func(t *testing.T, r *run) {
-		for round := range 3 {
+		for round := range 10 {
 			file := r.statefile(fmt.Sprint(round))
 			args := []string{"--cgroup=" + r.tree.Cgroup.Dir, "-S", file}
-			if round == 1 && !r.byBPFOnly() { // the tasks are made to tell what eBPF told before
+			if round == 1 && !byBPFOnly(r.source) { // the tasks are made to tell what eBPF told before
 				args = append(args, "--no-bpf")
 			}
 			harness.Silent(t, "lxc-checkpoint", args...)
@@ -118,6 +118,13 @@ func TestRefused(t *testing.T) {
 
 // each runs a test for every target of a directory, two at a time.
 func each(t *testing.T, dir string, test func(*testing.T, *run)) {
+	eachSource(t, dir, func(t *testing.T, name, source, program string, number int) {
+		test(t, start(t, name, source, program, number))
+	})
+}
+
+// eachSource is each for tests that start the program themselves.
+func eachSource(t *testing.T, dir string, test func(t *testing.T, name, source, program string, number int)) {
 	need.Check(t, need.Root, need.Freezer)
 	sources, err := filepath.Glob(filepath.Join(dir, "*.c"))
 	if err != nil || len(sources) == 0 {
@@ -130,8 +137,7 @@ func each(t *testing.T, dir string, test func(*testing.T, *run)) {
 			t.Parallel()
 			kind := strings.TrimPrefix(strings.SplitN(t.Name(), "/", 2)[0], "Test")
 			defer tally.add(t, kind, name)
-			r := start(t, name, source, filepath.Join(programs, dir, name), i)
-			test(t, r)
+			test(t, name, source, filepath.Join(programs, dir, name), i)
 		})
 	}
 }
