@@ -108,7 +108,7 @@ func (l *looking) lookAtTasks() error {
 		l.skeleton.SeccompFilters = append(l.skeleton.SeccompFilters, f.SeccompFilters...)
 		for _, o := range f.Objects {
 			if known := l.told[o.PID]; known != nil && o.Kind == tasks.Mm {
-				l.facts[o.ID] = memory.Facts{Brk: known.Brk, Dumpable: known.Dumpable}
+				l.facts[o.ID] = memory.Facts{Brk: known.Brk, Dumpable: known.Dumpable, LockFuture: known.LockFuture}
 			}
 			l.note(o, i == 0)
 		}

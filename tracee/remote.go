@@ -205,6 +205,9 @@ func (r *Remote) restoreScratch() error {
 	return err
 }
 
+// TID is the thread's number on the host.
+func (r *Remote) TID() int { return r.t.tid }
+
 // CriticalSection is what the thread's rseq_cs held when Remote began: the
 // address of a restartable sequence's description, 0 if it is in none.
 func (r *Remote) CriticalSection() uint64 { return r.rseqCS }

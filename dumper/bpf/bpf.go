@@ -136,6 +136,8 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		autoDisarm   = 1 << 31 // SS_AUTODISARM, what sigaltstack(2) takes from sas_ss_flags
 		disable      = 2       // SS_DISABLE, which it tells when there is none
 		dumpableMask = 3       // MMF_DUMPABLE_MASK (include/linux/mm_types.h)
+		vmLocked     = 0x2000  // VM_LOCKED, VM_LOCKONFAULT (include/linux/mm.h)
+		vmOnFault    = 0x80000
 	)
 	f := &view.TaskFacts{
 		ClearChildTID:     word(atClearTID),
@@ -150,6 +152,12 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		LastPID:        max(half(atNextPID), 1) - 1,
 		Brk:            word(atBrk),
 		Dumpable:       uint32(word(atMMFlags) & dumpableMask),
+	}
+	if word(atDefFlags)&vmLocked != 0 {
+		f.LockFuture = unix.MCL_FUTURE
+	}
+	if word(atDefFlags)&vmOnFault != 0 {
+		f.LockFuture |= unix.MCL_ONFAULT
 	}
 	if f.Stack.Size == 0 {
 		f.Stack.Flags |= disable

@@ -14,7 +14,7 @@ type offsets struct {
 	stackFlags                 uint32
 	cred, mm, signal, sighand  uint32
 	securebits                 uint32 // of cred
-	brk, mmFlags               uint32 // of mm_struct
+	brk, mmFlags, defFlags     uint32 // of mm_struct
 	cpuTimers, realTimer       uint32 // of signal_struct
 	realInterval               uint32 // of signal_struct
 	subreaper, subreaperBit    uint32 // byte, and bit of it
@@ -50,6 +50,7 @@ func find() (o offsets, err error) {
 		{"cred", "securebits", &o.securebits},
 		{"mm_struct", "brk", &o.brk},
 		{"mm_struct", "flags", &o.mmFlags},
+		{"mm_struct", "def_flags", &o.defFlags},
 		{"signal_struct", "it", &o.cpuTimers},
 		{"signal_struct", "real_timer", &o.realTimer},
 		{"signal_struct", "it_real_incr", &o.realInterval},

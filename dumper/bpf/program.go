@@ -29,7 +29,8 @@ const (
 	atPIDNS       = 136
 	atNextPID     = 144 // 4
 	atInterval    = 152 // of the real timer
-	atActions     = 160
+	atDefFlags    = 160
+	atActions     = 168
 	recordSize    = atActions + signals*actionSize
 
 	signals      = 64
@@ -94,6 +95,7 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	read(atSecurebits, 4, pointer(atCred), o.securebits)
 	read(atBrk, 8, pointer(atMM), o.brk)
 	read(atMMFlags, 8, pointer(atMM), o.mmFlags)
+	read(atDefFlags, 8, pointer(atMM), o.defFlags)
 	read(atSubreaper, 1, pointer(atSignal), o.subreaper)
 	read(atArmed, 1, pointer(atSignal), o.realTimer+o.armed)
 	read(atInterval, 8, pointer(atSignal), o.realInterval)

@@ -17,6 +17,9 @@ import (
 type Facts struct {
 	Brk      uint64 // end of the heap, brk(2)
 	Dumpable uint32 // PR_GET_DUMPABLE
+	// LockFuture is what mlockall(2) has ordered for mappings to come: 0,
+	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
+	LockFuture uint32
 }
 
 // Ask has a process make the system calls that tell its Facts. None of them
@@ -32,7 +35,42 @@ func Ask(r *tracee.Remote) (Facts, error) {
 		return f, fmt.Errorf("ask whether it is dumpable: %w", err)
 	}
 	f.Dumpable = uint32(dumpable)
+	if f.LockFuture, err = askLockFuture(r); err != nil {
+		return f, fmt.Errorf("ask whether mappings to come are locked: %w", err)
+	}
 	return f, nil
+}
+
+// askLockFuture finds out what mlockall(2) has ordered for mappings to come by
+// a page that is mapped and unmapped again: no call and no file tells it.
+func askLockFuture(r *tracee.Remote) (uint32, error) {
+	before, err := procfs.ReadStatus(r.TID())
+	if err != nil {
+		return 0, err
+	}
+	at, err := r.Call(unix.SYS_MMAP, 0, pageSize, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+	if errors.Is(err, unix.EAGAIN) {
+		return unix.MCL_FUTURE, nil // RLIMIT_MEMLOCK allows no more of it
+	}
+	if err != nil {
+		return 0, err
+	}
+	after, err := procfs.ReadStatus(r.TID())
+	locked := after.Locked > before.Locked
+	present := false
+	if err == nil && locked {
+		present, err = isPresent(r.TID(), at)
+	}
+	if _, e := r.Call(unix.SYS_MUNMAP, at, pageSize); err == nil {
+		err = e
+	}
+	switch {
+	case err != nil || !locked:
+		return 0, err
+	case present:
+		return unix.MCL_FUTURE, nil
+	}
+	return unix.MCL_FUTURE | unix.MCL_ONFAULT, nil
 }
 
 // fields fills in what an address space has besides its mappings.
@@ -52,7 +90,7 @@ func (l *looker) fields(s *spaceLook) error {
 	if err != nil {
 		return err
 	}
-	mm.Dumpable, mm.ThpDisable = s.Facts.Dumpable, status.THPDisabled
+	mm.Dumpable, mm.ThpDisable, mm.LockFuture = s.Facts.Dumpable, status.THPDisabled, s.Facts.LockFuture
 	if mm.Auxv, err = procfs.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
 		return err
 	}

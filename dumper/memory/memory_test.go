@@ -301,7 +301,7 @@ func TestRefusals(t *testing.T) {
 	program := compile(t, "refused")
 	for kind, want := range map[string]string{
 		"memfd": "memfd", "sysv": "System V shared memory", "deleted": "deleted file", "replaced": "deleted file", "hidden": "hidden file",
-		"userfaultfd": "userfaultfd", "aio": "asynchronous I/O", "seal": "sealed mapping",
+		"userfaultfd": "userfaultfd", "aio": "asynchronous I/O",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			path := fileOf8Pages(t)

@@ -135,6 +135,18 @@ const (
 	pagemapGuard   = 1 << 58 // Linux 6.15
 )
 
+// isPresent tells whether a page is in memory.
+func isPresent(pid int, at uint64) (bool, error) {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/pagemap", pid))
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	var b [8]byte
+	_, err = f.ReadAt(b[:], int64(at/pageSize*8))
+	return binary.LittleEndian.Uint64(b[:])&pagemapPresent != 0, err
+}
+
 // readPagemap reads /proc/PID/pagemap, 8 bytes for each page of the areas. It
 // can't tell the shared zero page from others; Pump drops it if it has to be
 // dropped.

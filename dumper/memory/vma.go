@@ -31,7 +31,6 @@ var obstacles = []struct{ flag, kind, reason, remedy string }{
 	{"uw", "userfaultfd", "a userfaultfd watches writes to it", "let the program unregister it"},
 	{"ui", "userfaultfd", "a userfaultfd handles its minor page faults", "let the program unregister it"},
 	{"ss", "shadow stack", "its contents can't be made again by this version", "start the program with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK"},
-	{"sl", "sealed mapping", "mseal(2) made it unchangeable, and this version can't seal again", ""},
 	{"mt", "memory tags", "the tags of its memory (MTE) can't be saved by this version", ""},
 }
 
@@ -61,7 +60,8 @@ func (l *looker) vma(s *spaceLook, a *procfs.MappedArea) (*format.Vma, error) {
 	}
 	v.GrowsDown = flags["gd"]
 	v.NoReserve = flags["nr"]
-	v.Locked = flags["lo"]
+	v.Locked, v.LockOnFault = flags["lo"], flags["lf"]
+	v.Droppable, v.Sealed = flags["dp"], flags["sl"]
 	for _, d := range advice {
 		if flags[d.flag] {
 			v.Advice = append(v.Advice, d.advice)

@@ -22,6 +22,9 @@ type TaskFacts struct {
 	Actions  []byte
 	Brk      uint64 // end of the heap, brk(2)
 	Dumpable uint32 // PR_GET_DUMPABLE
+	// LockFuture is what mlockall(2) has ordered for mappings to come: 0,
+	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
+	LockFuture uint32
 }
 
 // AlternateStack is what sigaltstack(2) tells, but for SS_ONSTACK.

@@ -32,6 +32,10 @@ func (c *checker) mm(mm *Mm) error {
 		return fmt.Errorf("%d is no value of PR_GET_DUMPABLE", mm.Dumpable)
 	}
 	end := uint64(0)
+	const mclFuture, mclOnFault = 2, 4
+	if f := mm.LockFuture; f != 0 && f != mclFuture && f != mclFuture|mclOnFault {
+		return fmt.Errorf("%#x is no order of mlockall for mappings to come", f)
+	}
 	for _, v := range mm.Vmas {
 		if v.Start%page != 0 || v.End%page != 0 || v.Start >= v.End || v.Start < end {
 			return fmt.Errorf("mapping %x-%x overlaps another, is out of order, or is none", v.Start, v.End)
@@ -68,6 +72,9 @@ func (c *checker) vma(v *Vma, page uint64) error {
 	}
 	if badName(v.Name, 80) { // ANON_VMA_NAME_MAX_LEN
 		return fmt.Errorf("its name has %d bytes, or a NUL among them", len(v.Name))
+	}
+	if v.Droppable && v.Kind != VmaKind_VMA_ANONYMOUS {
+		return fmt.Errorf("only anonymous memory can be dropped, and its kind is %v", v.Kind)
 	}
 	if h := v.HugePageSize; h != 0 && (bits.OnesCount32(h) != 1 || uint64(h) < page || v.Start%uint64(h) != 0 || v.End%uint64(h) != 0) {
 		return fmt.Errorf("it can't have huge pages of %d bytes", h)

@@ -1293,7 +1293,10 @@ type Mm struct {
 	CoredumpFilter uint32        `protobuf:"varint,17,opt,name=coredump_filter,json=coredumpFilter,proto3" json:"coredump_filter,omitempty"`
 	ThpDisable     bool          `protobuf:"varint,18,opt,name=thp_disable,json=thpDisable,proto3" json:"thp_disable,omitempty"` // PR_GET_THP_DISABLE
 	// Guard regions (MADV_GUARD_INSTALL, Linux 6.13).
-	Guards        []*Extent `protobuf:"bytes,19,rep,name=guards,proto3" json:"guards,omitempty"`
+	Guards []*Extent `protobuf:"bytes,19,rep,name=guards,proto3" json:"guards,omitempty"`
+	// What mlockall(2) has ordered for mappings to come (mm->def_flags): 0,
+	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
+	LockFuture    uint32 `protobuf:"varint,20,opt,name=lock_future,json=lockFuture,proto3" json:"lock_future,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1461,6 +1464,13 @@ func (x *Mm) GetGuards() []*Extent {
 	return nil
 }
 
+func (x *Mm) GetLockFuture() uint32 {
+	if x != nil {
+		return x.LockFuture
+	}
+	return 0
+}
+
 type Extent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Start         uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
@@ -1525,15 +1535,20 @@ type Vma struct {
 	SharedMemory uint32                 `protobuf:"varint,7,opt,name=shared_memory,json=sharedMemory,proto3" json:"shared_memory,omitempty"` // kind SHARED_ANONYMOUS
 	// A file mapping that could be made writable by mprotect: VM_MAYWRITE
 	// ("mw" in smaps' VmFlags).
-	MayWrite      bool     `protobuf:"varint,8,opt,name=may_write,json=mayWrite,proto3" json:"may_write,omitempty"`
-	GrowsDown     bool     `protobuf:"varint,9,opt,name=grows_down,json=growsDown,proto3" json:"grows_down,omitempty"`             // MAP_GROWSDOWN ("gd")
-	NoReserve     bool     `protobuf:"varint,10,opt,name=no_reserve,json=noReserve,proto3" json:"no_reserve,omitempty"`            // MAP_NORESERVE ("nr")
-	Locked        bool     `protobuf:"varint,11,opt,name=locked,proto3" json:"locked,omitempty"`                                   // mlock ("lo")
-	HugePageSize  uint32   `protobuf:"varint,12,opt,name=huge_page_size,json=hugePageSize,proto3" json:"huge_page_size,omitempty"` // bytes, of a MAP_HUGETLB mapping; 0 otherwise
-	Advice        []uint32 `protobuf:"varint,13,rep,packed,name=advice,proto3" json:"advice,omitempty"`                            // MADV_* to be given again: DONTFORK, HUGEPAGE, ...
-	Name          string   `protobuf:"bytes,14,opt,name=name,proto3" json:"name,omitempty"`                                        // PR_SET_VMA_ANON_NAME
-	IsStack       bool     `protobuf:"varint,15,opt,name=is_stack,json=isStack,proto3" json:"is_stack,omitempty"`                  // "[stack]"; informative
-	IsHeap        bool     `protobuf:"varint,16,opt,name=is_heap,json=isHeap,proto3" json:"is_heap,omitempty"`                     // "[heap]"; informative
+	MayWrite     bool     `protobuf:"varint,8,opt,name=may_write,json=mayWrite,proto3" json:"may_write,omitempty"`
+	GrowsDown    bool     `protobuf:"varint,9,opt,name=grows_down,json=growsDown,proto3" json:"grows_down,omitempty"`             // MAP_GROWSDOWN ("gd")
+	NoReserve    bool     `protobuf:"varint,10,opt,name=no_reserve,json=noReserve,proto3" json:"no_reserve,omitempty"`            // MAP_NORESERVE ("nr")
+	Locked       bool     `protobuf:"varint,11,opt,name=locked,proto3" json:"locked,omitempty"`                                   // mlock ("lo")
+	HugePageSize uint32   `protobuf:"varint,12,opt,name=huge_page_size,json=hugePageSize,proto3" json:"huge_page_size,omitempty"` // bytes, of a MAP_HUGETLB mapping; 0 otherwise
+	Advice       []uint32 `protobuf:"varint,13,rep,packed,name=advice,proto3" json:"advice,omitempty"`                            // MADV_* to be given again: DONTFORK, HUGEPAGE, ...
+	Name         string   `protobuf:"bytes,14,opt,name=name,proto3" json:"name,omitempty"`                                        // PR_SET_VMA_ANON_NAME
+	IsStack      bool     `protobuf:"varint,15,opt,name=is_stack,json=isStack,proto3" json:"is_stack,omitempty"`                  // "[stack]"; informative
+	IsHeap       bool     `protobuf:"varint,16,opt,name=is_heap,json=isHeap,proto3" json:"is_heap,omitempty"`                     // "[heap]"; informative
+	LockOnFault  bool     `protobuf:"varint,17,opt,name=lock_on_fault,json=lockOnFault,proto3" json:"lock_on_fault,omitempty"`    // locked by MLOCK_ONFAULT ("lf"): pages as they come
+	// MAP_DROPPABLE (Linux 6.11, "dp"): the kernel may drop its pages at any time,
+	// so none is in the contents.
+	Droppable     bool `protobuf:"varint,18,opt,name=droppable,proto3" json:"droppable,omitempty"`
+	Sealed        bool `protobuf:"varint,19,opt,name=sealed,proto3" json:"sealed,omitempty"` // mseal(2) (Linux 6.10, "sl")
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1676,6 +1691,27 @@ func (x *Vma) GetIsStack() bool {
 func (x *Vma) GetIsHeap() bool {
 	if x != nil {
 		return x.IsHeap
+	}
+	return false
+}
+
+func (x *Vma) GetLockOnFault() bool {
+	if x != nil {
+		return x.LockOnFault
+	}
+	return false
+}
+
+func (x *Vma) GetDroppable() bool {
+	if x != nil {
+		return x.Droppable
+	}
+	return false
+}
+
+func (x *Vma) GetSealed() bool {
+	if x != nil {
+		return x.Sealed
 	}
 	return false
 }
@@ -4506,7 +4542,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bmtime_ns\x18\x05 \x01(\x03R\amtimeNs\x12\x12\n" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
 	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
-	"\aforeign\x18\b \x01(\bR\aforeign\"\xd9\x04\n" +
+	"\aforeign\x18\b \x01(\bR\aforeign\"\xfa\x04\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +
@@ -4531,10 +4567,12 @@ const file_statefile_proto_rawDesc = "" +
 	"\x0fcoredump_filter\x18\x11 \x01(\rR\x0ecoredumpFilter\x12\x1f\n" +
 	"\vthp_disable\x18\x12 \x01(\bR\n" +
 	"thpDisable\x124\n" +
-	"\x06guards\x18\x13 \x03(\v2\x1c.lxccheckpoint.format.ExtentR\x06guards\"6\n" +
+	"\x06guards\x18\x13 \x03(\v2\x1c.lxccheckpoint.format.ExtentR\x06guards\x12\x1f\n" +
+	"\vlock_future\x18\x14 \x01(\rR\n" +
+	"lockFuture\"6\n" +
 	"\x06Extent\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x16\n" +
-	"\x06length\x18\x02 \x01(\x04R\x06length\"\xe2\x03\n" +
+	"\x06length\x18\x02 \x01(\x04R\x06length\"\xbc\x04\n" +
 	"\x03Vma\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x04R\x03end\x12\x12\n" +
@@ -4554,7 +4592,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06advice\x18\r \x03(\rR\x06advice\x12\x12\n" +
 	"\x04name\x18\x0e \x01(\tR\x04name\x12\x19\n" +
 	"\bis_stack\x18\x0f \x01(\bR\aisStack\x12\x17\n" +
-	"\ais_heap\x18\x10 \x01(\bR\x06isHeap\"2\n" +
+	"\ais_heap\x18\x10 \x01(\bR\x06isHeap\x12\"\n" +
+	"\rlock_on_fault\x18\x11 \x01(\bR\vlockOnFault\x12\x1c\n" +
+	"\tdroppable\x18\x12 \x01(\bR\tdroppable\x12\x16\n" +
+	"\x06sealed\x18\x13 \x01(\bR\x06sealed\"2\n" +
 	"\fSharedMemory\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\"[\n" +

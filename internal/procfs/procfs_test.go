@@ -74,10 +74,10 @@ func TestParseTaskStat(t *testing.T) {
 func TestParseTaskStatus(t *testing.T) {
 	s, err := ParseTaskStatus("Name:\tsh\nUmask:\t0027\nTgid:\t9\nTracerPid:\t3\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t10 20 \n" +
 		"NStgid:\t9\t2\nNSpid:\t9\t2\nNSpgid:\t8\t1\nNSsid:\t8\t0\nThreads:\t3\nSigIgn:\t0000000000001000\nSigCgt:\t8000000000000001\n" +
-		"CapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t3\nTHP_enabled:\t0\nx86_Thread_features:\tshstk wrss\nUnknown:\tx\n")
+		"CapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t3\nVmLck:\t       8 kB\nTHP_enabled:\t0\nx86_Thread_features:\tshstk wrss\nUnknown:\tx\n")
 	if err != nil || s.Name != "sh" || s.Umask != 0o27 || s.TracerPid != 3 || s.UIDs != [4]uint32{1, 2, 3, 4} || s.GIDs != [4]uint32{5, 6, 7, 8} ||
 		!slices.Equal(s.Groups, []uint32{10, 20}) || !slices.Equal(s.NSpid, []int{9, 2}) || !slices.Equal(s.NSsid, []int{8, 0}) || s.Threads != 3 ||
-		s.SigIgn != 1<<12 || s.SigCgt != 1<<63|1 || s.CapBnd != 1<<41-1 || !s.NoNewPrivs || s.Seccomp != 2 || s.SeccompFilters != 3 || !s.THPDisabled || !s.ShadowStack {
+		s.SigIgn != 1<<12 || s.SigCgt != 1<<63|1 || s.CapBnd != 1<<41-1 || !s.NoNewPrivs || s.Seccomp != 2 || s.SeccompFilters != 3 || s.Locked != 8192 || !s.THPDisabled || !s.ShadowStack {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if s, err := ParseTaskStatus("Tgid:\t9\n"); err != nil || s.SeccompFilters != -1 {

@@ -79,8 +79,9 @@ type TaskStatus struct {
 	Seccomp                                int // 0, 1 strict, 2 filter
 	SeccompFilters                         int // -1 where the kernel does not tell (before Linux 5.9)
 	Threads                                int
-	ShadowStack                            bool // x86_Thread_features has shstk
-	THPDisabled                            bool // THP_enabled is 0 (Linux 5.0): PR_SET_THP_DISABLE
+	ShadowStack                            bool   // x86_Thread_features has shstk
+	Locked                                 uint64 // VmLck: bytes of locked mappings
+	THPDisabled                            bool   // THP_enabled is 0 (Linux 5.0): PR_SET_THP_DISABLE
 }
 
 // ParseTaskStatus parses the text of a status file.
@@ -105,6 +106,9 @@ func (s *TaskStatus) set(key, value string) (err error) {
 	switch key {
 	case "Name":
 		s.Name = value
+	case "VmLck":
+		s.Locked, err = strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(value, " kB")), 10, 54)
+		s.Locked <<= 10
 	case "THP_enabled":
 		s.THPDisabled = value == "0"
 	case "Umask":

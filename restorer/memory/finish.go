@@ -16,6 +16,7 @@ const (
 	prSetVMA         = 0x53564d41 // PR_SET_VMA, include/uapi/linux/prctl.h
 	prSetVMAAnonName = 0
 	madvGuardInstall = 102 // Linux 6.13
+	sysMseal         = 462 // Linux 6.10, on every architecture
 )
 
 // Finish gives an address space what must come after its bytes: advice, locks,
@@ -45,7 +46,10 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 		for _, a := range v.Advice {
 			add(fmt.Sprintf("advice %d for %s", a, at), unix.SYS_MADVISE, v.Start, v.End-v.Start, uint64(a))
 		}
-		if v.Locked {
+		switch {
+		case v.LockOnFault:
+			add("lock "+at, unix.SYS_MLOCK2, v.Start, v.End-v.Start, unix.MLOCK_ONFAULT)
+		case v.Locked:
 			add("lock "+at, unix.SYS_MLOCK, v.Start, v.End-v.Start)
 		}
 		if v.Name != "" {
@@ -60,6 +64,15 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 	}
 	for _, g := range mm.Guards {
 		add(fmt.Sprintf("guard region %#x+%#x (Linux 6.13)", g.Start, g.Length), unix.SYS_MADVISE, g.Start, g.Length, madvGuardInstall)
+	}
+	if mm.LockFuture != 0 {
+		// Without MCL_CURRENT it changes no mapping that is there.
+		add("lock mappings to come (mlockall)", unix.SYS_MLOCKALL, uint64(mm.LockFuture))
+	}
+	for _, v := range mm.Vmas {
+		if v.Sealed { // last of all: nothing can be changed then
+			add(fmt.Sprintf("seal mapping %#x-%#x (mseal, Linux 6.10)", v.Start, v.End), sysMseal, v.Start, v.End-v.Start)
+		}
 	}
 	if err := p.Run(calls); err != nil {
 		return err

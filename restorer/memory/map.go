@@ -103,6 +103,10 @@ func (b *Backing) mapping(v *format.Vma) (tracee.Call, bool) {
 	default:
 		return tracee.Call{}, false
 	}
+	if v.Droppable {
+		const mapDroppable = 0x08 // MAP_DROPPABLE, a type like MAP_PRIVATE
+		flags = flags&^unix.MAP_TYPE | mapDroppable
+	}
 	if v.GrowsDown {
 		flags |= unix.MAP_GROWSDOWN
 	}
