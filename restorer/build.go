@@ -305,3 +305,17 @@ func (r *restart) tableOwners() map[uint32]*stub.Task {
 	}
 	return owners
 }
+
+// holders lists all tasks with the descriptor tables that they have.
+func (r *restart) holders() []fds.Holder {
+	var all []fds.Holder
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		for _, k := range p.Tasks {
+			all = append(all, fds.Holder{Process: p.Pid, Table: k.Files, Task: r.tasks[k.Tid]})
+		}
+	}
+	return all
+}

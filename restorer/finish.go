@@ -73,6 +73,9 @@ func (r *restart) finish() error {
 	if err := r.files.Close(); err != nil {
 		return err
 	}
+	if err := r.files.Lock(r.holders()); err != nil {
+		return err
+	}
 	if err := r.files.Arm(); err != nil {
 		return err
 	}

@@ -20,7 +20,8 @@ type file struct {
 	stat    unix.Stat_t
 	info    *procfs.FDInfo
 	holders []holder
-	copied  int // our copy plus one; 0: none
+	copied  int    // our copy plus one; 0: none
+	badLock string // of the locks on it, one that can't be taken
 }
 
 // holder is a descriptor of the file.
@@ -124,23 +125,21 @@ func (w *walk) owner(f *file) error {
 		return err
 	}
 	f.OwnerSignal = int32(sig)
-	owner, err := unix.FcntlInt(uintptr(fd), unix.F_GETOWN, 0)
-	if err != nil || owner == 0 {
+	owner, err := sys.Owner(fd)
+	if err != nil || owner.PID == 0 {
 		return err
 	}
-	pid := owner
-	if pid < 0 {
-		pid = -pid
-	}
-	s, err := procfs.ReadStatus(pid)
+	s, err := procfs.ReadStatus(int(owner.PID))
 	if err != nil || len(s.NSpid) == 0 {
-		return f.refuse("owner of "+f.link, fmt.Sprintf("process or group %d, which gets its signals, has ended or is outside", pid), "")
+		return f.refuse("owner of "+f.link, fmt.Sprintf("process or group %d, which gets its signals, has ended or is outside", owner.PID), "")
 	}
-	pid = s.NSpid[len(s.NSpid)-1]
-	if owner < 0 {
-		pid = -pid
+	f.OwnerPid = int32(s.NSpid[len(s.NSpid)-1])
+	switch owner.Type {
+	case sys.OwnerGroup:
+		f.OwnerPid = -f.OwnerPid
+	case sys.OwnerThread:
+		f.OwnerThread = true
 	}
-	f.OwnerPid = int32(pid)
 	return nil
 }
 

@@ -177,39 +177,45 @@ func (w *walk) table(t Table) (*format.Files, error) {
 	}
 	slices.Sort(numbers)
 	files := &format.Files{Id: t.ID}
+	here := map[*file]bool{}
 	for _, n := range numbers {
-		f, closeOnExec, err := w.descriptor(t, n)
+		f, info, err := w.descriptor(t, n)
+		if err == nil {
+			err = w.locks(files, f, n, info, f.info == info, !here[f])
+		}
 		if err != nil {
 			return nil, fmt.Errorf("descriptor %d: %w", n, err)
 		}
+		here[f] = true
 		w.byNumber[place{t.ID, uint32(n)}] = f
+		closeOnExec := info.Flags&unix.O_CLOEXEC != 0
 		files.Descriptors = append(files.Descriptors, &format.Descriptor{Number: uint32(n), OpenFile: f.Id, CloseOnExec: closeOnExec})
 	}
 	return files, nil
 }
 
 // descriptor finds the open file behind a descriptor: one that is known, or a
-// new one.
-func (w *walk) descriptor(t Table, n int) (f *file, closeOnExec bool, err error) {
+// new one. info is what /proc tells of this descriptor.
+func (w *walk) descriptor(t Table, n int) (f *file, info *procfs.FDInfo, err error) {
 	path := fmt.Sprintf("/proc/%d/fd/%d", t.PID, n)
 	f = &file{Table: t, number: n}
 	if f.link, err = os.Readlink(path); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	if err := unix.Stat(path, &f.stat); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	if f.info, err = procfs.ReadFDInfo(t.PID, n); err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	closeOnExec = f.info.Flags&unix.O_CLOEXEC != 0
+	info = f.info
 	known, err := w.identify(f)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	if known != nil {
 		known.holders = append(known.holders, holder{t, n})
-		return known, closeOnExec, nil
+		return known, info, nil
 	}
 	f.holders = []holder{{t, n}}
 	f.OpenFile = &format.OpenFile{
@@ -218,7 +224,7 @@ func (w *walk) descriptor(t Table, n int) (f *file, closeOnExec bool, err error)
 		Position: f.info.Position,
 	}
 	w.files = append(w.files, f)
-	return f, closeOnExec, nil
+	return f, info, nil
 }
 
 // look fills the message of one open file.
@@ -227,7 +233,7 @@ func (w *walk) look(f *file) error {
 	if k == nil {
 		return f.refuse(describeUnknown(f), "this version can't checkpoint it", "close it, or end the process, before the checkpoint")
 	}
-	if err := w.checkLocks(f); err != nil {
+	if err := f.checkLocks(); err != nil {
 		return err
 	}
 	if err := k.look(w, f); err != nil {
@@ -237,12 +243,4 @@ func (w *walk) look(f *file) error {
 		return nil
 	}
 	return w.owner(f)
-}
-
-// checkLocks refuses locks of every kind.
-func (w *walk) checkLocks(f *file) error {
-	if lock, ok := f.info.Get("lock"); ok {
-		return f.refuse("file lock on "+f.link, "locks are not checkpointed yet ("+lock+")", "have the program release it, or end it, before the checkpoint")
-	}
-	return nil
 }

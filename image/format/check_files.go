@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 func (c *checker) tables() error {
@@ -16,6 +17,14 @@ func (c *checker) tables() error {
 			last = int64(d.Number)
 			if err := c.want(d.OpenFile, anOpenFile, who); err != nil {
 				return err
+			}
+		}
+		for _, l := range f.Locks {
+			if err := l.check(true); err != nil {
+				return fmt.Errorf("table %d has a lock of kind %d that cannot be: %w", f.Id, l.Kind, err)
+			}
+			if !slices.ContainsFunc(f.Descriptors, func(d *Descriptor) bool { return d.Number == l.Number }) {
+				return fmt.Errorf("table %d has a lock by descriptor %d, which is not there", f.Id, l.Number)
 			}
 		}
 	}
@@ -42,6 +51,11 @@ func (c *checker) openFiles() error {
 	for _, o := range c.OpenFiles {
 		if o.Position < 0 {
 			return fmt.Errorf("open file %d is at position %d", o.Id, o.Position)
+		}
+		for _, l := range o.Locks {
+			if err := l.check(false); err != nil {
+				return fmt.Errorf("open file %d has a lock of kind %d that cannot be: %w", o.Id, l.Kind, err)
+			}
 		}
 		if err := c.openFile(o); err != nil {
 			return err

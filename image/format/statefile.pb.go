@@ -163,6 +163,61 @@ func (VmaKind) EnumDescriptor() ([]byte, []int) {
 	return file_statefile_proto_rawDescGZIP(), []int{1}
 }
 
+type LockKind int32
+
+const (
+	LockKind_LOCK_UNSPECIFIED LockKind = 0
+	LockKind_LOCK_RECORD      LockKind = 1 // F_SETLK: of a descriptor table
+	LockKind_LOCK_DESCRIPTION LockKind = 2 // F_OFD_SETLK: of an open file, as are those below
+	LockKind_LOCK_FLOCK       LockKind = 3 // flock(2); covers the whole file
+	LockKind_LOCK_LEASE       LockKind = 4 // F_SETLEASE; covers the whole file
+)
+
+// Enum value maps for LockKind.
+var (
+	LockKind_name = map[int32]string{
+		0: "LOCK_UNSPECIFIED",
+		1: "LOCK_RECORD",
+		2: "LOCK_DESCRIPTION",
+		3: "LOCK_FLOCK",
+		4: "LOCK_LEASE",
+	}
+	LockKind_value = map[string]int32{
+		"LOCK_UNSPECIFIED": 0,
+		"LOCK_RECORD":      1,
+		"LOCK_DESCRIPTION": 2,
+		"LOCK_FLOCK":       3,
+		"LOCK_LEASE":       4,
+	}
+)
+
+func (x LockKind) Enum() *LockKind {
+	p := new(LockKind)
+	*p = x
+	return p
+}
+
+func (x LockKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LockKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_statefile_proto_enumTypes[2].Descriptor()
+}
+
+func (LockKind) Type() protoreflect.EnumType {
+	return &file_statefile_proto_enumTypes[2]
+}
+
+func (x LockKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LockKind.Descriptor instead.
+func (LockKind) EnumDescriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{2}
+}
+
 type ProcessState int32
 
 const (
@@ -199,11 +254,11 @@ func (x ProcessState) String() string {
 }
 
 func (ProcessState) Descriptor() protoreflect.EnumDescriptor {
-	return file_statefile_proto_enumTypes[2].Descriptor()
+	return file_statefile_proto_enumTypes[3].Descriptor()
 }
 
 func (ProcessState) Type() protoreflect.EnumType {
-	return &file_statefile_proto_enumTypes[2]
+	return &file_statefile_proto_enumTypes[3]
 }
 
 func (x ProcessState) Number() protoreflect.EnumNumber {
@@ -212,7 +267,7 @@ func (x ProcessState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ProcessState.Descriptor instead.
 func (ProcessState) EnumDescriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{2}
+	return file_statefile_proto_rawDescGZIP(), []int{3}
 }
 
 // Record is what the decompressed stream is a sequence of, each preceded by
@@ -1772,9 +1827,11 @@ func (x *SharedMemory) GetSize() uint64 {
 
 // Files is a descriptor table (files_struct).
 type Files struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Descriptors   []*Descriptor          `protobuf:"bytes,2,rep,name=descriptors,proto3" json:"descriptors,omitempty"` // by number
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Descriptors []*Descriptor          `protobuf:"bytes,2,rep,name=descriptors,proto3" json:"descriptors,omitempty"` // by number
+	// Record locks (fcntl(2), F_SETLK) that belong to this table.
+	Locks         []*FileLock `protobuf:"bytes,8,rep,name=locks,proto3" json:"locks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1819,6 +1876,13 @@ func (x *Files) GetId() uint32 {
 func (x *Files) GetDescriptors() []*Descriptor {
 	if x != nil {
 		return x.Descriptors
+	}
+	return nil
+}
+
+func (x *Files) GetLocks() []*FileLock {
+	if x != nil {
+		return x.Locks
 	}
 	return nil
 }
@@ -1883,6 +1947,96 @@ func (x *Descriptor) GetCloseOnExec() bool {
 	return false
 }
 
+// FileLock is a lock that was held (struct file_lock; a line "lock:" of
+// /proc/PID/fdinfo). Who waits for one asks again.
+type FileLock struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Kind      LockKind               `protobuf:"varint,1,opt,name=kind,proto3,enum=lxccheckpoint.format.LockKind" json:"kind,omitempty"`
+	Exclusive bool                   `protobuf:"varint,2,opt,name=exclusive,proto3" json:"exclusive,omitempty"` // F_WRLCK, LOCK_EX; else F_RDLCK, LOCK_SH
+	Start     int64                  `protobuf:"varint,3,opt,name=start,proto3" json:"start,omitempty"`         // first byte
+	Length    int64                  `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`       // bytes; 0: to the end of the file, however far it grows
+	// The process that took it, as F_GETLK and /proc/locks tell; 0: it has ended,
+	// or the lock bears none (LOCK_DESCRIPTION).
+	Pid uint32 `protobuf:"varint,5,opt,name=pid,proto3" json:"pid,omitempty"`
+	// LOCK_RECORD and LOCK_LEASE: the descriptor by which it is held. A lease's
+	// signals bear it (si_fd).
+	Number        uint32 `protobuf:"varint,6,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileLock) Reset() {
+	*x = FileLock{}
+	mi := &file_statefile_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileLock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileLock) ProtoMessage() {}
+
+func (x *FileLock) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
+func (*FileLock) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *FileLock) GetKind() LockKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LockKind_LOCK_UNSPECIFIED
+}
+
+func (x *FileLock) GetExclusive() bool {
+	if x != nil {
+		return x.Exclusive
+	}
+	return false
+}
+
+func (x *FileLock) GetStart() int64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *FileLock) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *FileLock) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *FileLock) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
 // Fs is what CLONE_FS shares (fs_struct).
 type Fs struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1896,7 +2050,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2062,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2075,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{15}
+	return file_statefile_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Fs) GetId() uint32 {
@@ -1963,7 +2117,7 @@ type Sighand struct {
 
 func (x *Sighand) Reset() {
 	*x = Sighand{}
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2129,7 @@ func (x *Sighand) String() string {
 func (*Sighand) ProtoMessage() {}
 
 func (x *Sighand) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2142,7 @@ func (x *Sighand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighand.ProtoReflect.Descriptor instead.
 func (*Sighand) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{16}
+	return file_statefile_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Sighand) GetId() uint32 {
@@ -2018,7 +2172,7 @@ type SignalAction struct {
 
 func (x *SignalAction) Reset() {
 	*x = SignalAction{}
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2184,7 @@ func (x *SignalAction) String() string {
 func (*SignalAction) ProtoMessage() {}
 
 func (x *SignalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2197,7 @@ func (x *SignalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalAction.ProtoReflect.Descriptor instead.
 func (*SignalAction) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{17}
+	return file_statefile_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SignalAction) GetSignal() uint32 {
@@ -2089,6 +2243,8 @@ type OpenFile struct {
 	Position    int64                  `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`                          // bytes; meaningful for kinds that seek
 	OwnerPid    int32                  `protobuf:"varint,4,opt,name=owner_pid,json=ownerPid,proto3" json:"owner_pid,omitempty"`          // F_GETOWN: process, or negative a process group, in the container's pid namespace
 	OwnerSignal int32                  `protobuf:"varint,5,opt,name=owner_signal,json=ownerSignal,proto3" json:"owner_signal,omitempty"` // F_GETSIG
+	OwnerThread bool                   `protobuf:"varint,8,opt,name=owner_thread,json=ownerThread,proto3" json:"owner_thread,omitempty"` // F_GETOWN_EX, F_OWNER_TID: owner_pid is a thread
+	Locks       []*FileLock            `protobuf:"bytes,9,rep,name=locks,proto3" json:"locks,omitempty"`                                 // of any kind but LOCK_RECORD
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*OpenFile_Regular
@@ -2108,7 +2264,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2276,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2289,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{18}
+	return file_statefile_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OpenFile) GetId() uint32 {
@@ -2169,6 +2325,20 @@ func (x *OpenFile) GetOwnerSignal() int32 {
 		return x.OwnerSignal
 	}
 	return 0
+}
+
+func (x *OpenFile) GetOwnerThread() bool {
+	if x != nil {
+		return x.OwnerThread
+	}
+	return false
+}
+
+func (x *OpenFile) GetLocks() []*FileLock {
+	if x != nil {
+		return x.Locks
+	}
+	return nil
 }
 
 func (x *OpenFile) GetKind() isOpenFile_Kind {
@@ -2345,7 +2515,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2527,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2540,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{19}
+	return file_statefile_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Terminal) GetPath() string {
@@ -2406,7 +2576,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2588,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2601,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{20}
+	return file_statefile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -2462,7 +2632,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2474,7 +2644,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2487,7 +2657,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{21}
+	return file_statefile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -2528,7 +2698,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2710,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2723,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{22}
+	return file_statefile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -2579,7 +2749,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2591,7 +2761,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2604,7 +2774,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{23}
+	return file_statefile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -2628,7 +2798,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2640,7 +2810,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2653,7 +2823,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{24}
+	return file_statefile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -2702,7 +2872,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2714,7 +2884,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2727,7 +2897,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{25}
+	return file_statefile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -2766,7 +2936,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2778,7 +2948,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2791,7 +2961,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{26}
+	return file_statefile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -2857,7 +3027,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +3039,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +3052,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{27}
+	return file_statefile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -2979,7 +3149,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3161,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3174,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -3171,7 +3341,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3183,7 +3353,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3196,7 +3366,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -3224,7 +3394,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3236,7 +3406,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3249,7 +3419,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -3277,7 +3447,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3289,7 +3459,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3472,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -3337,7 +3507,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3349,7 +3519,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3362,7 +3532,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -3425,7 +3595,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3437,7 +3607,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3450,7 +3620,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -3623,7 +3793,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3635,7 +3805,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3648,7 +3818,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -3692,7 +3862,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3704,7 +3874,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3717,7 +3887,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -3745,7 +3915,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3757,7 +3927,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3770,7 +3940,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -3807,7 +3977,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3819,7 +3989,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3832,7 +4002,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -3895,7 +4065,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3907,7 +4077,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3920,7 +4090,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -4056,7 +4226,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4068,7 +4238,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4081,7 +4251,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -4136,7 +4306,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4148,7 +4318,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4161,7 +4331,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -4182,7 +4352,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4194,7 +4364,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4207,7 +4377,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -4238,7 +4408,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4250,7 +4420,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4263,7 +4433,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -4315,7 +4485,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4327,7 +4497,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4340,7 +4510,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -4386,7 +4556,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4398,7 +4568,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4411,7 +4581,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -4598,15 +4768,23 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06sealed\x18\x13 \x01(\bR\x06sealed\"2\n" +
 	"\fSharedMemory\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x04R\x04size\"[\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\"\x91\x01\n" +
 	"\x05Files\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12B\n" +
-	"\vdescriptors\x18\x02 \x03(\v2 .lxccheckpoint.format.DescriptorR\vdescriptors\"e\n" +
+	"\vdescriptors\x18\x02 \x03(\v2 .lxccheckpoint.format.DescriptorR\vdescriptors\x124\n" +
+	"\x05locks\x18\b \x03(\v2\x1e.lxccheckpoint.format.FileLockR\x05locks\"e\n" +
 	"\n" +
 	"Descriptor\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1b\n" +
 	"\topen_file\x18\x02 \x01(\rR\bopenFile\x12\"\n" +
-	"\rclose_on_exec\x18\x03 \x01(\bR\vcloseOnExec\"P\n" +
+	"\rclose_on_exec\x18\x03 \x01(\bR\vcloseOnExec\"\xb4\x01\n" +
+	"\bFileLock\x122\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1e.lxccheckpoint.format.LockKindR\x04kind\x12\x1c\n" +
+	"\texclusive\x18\x02 \x01(\bR\texclusive\x12\x14\n" +
+	"\x05start\x18\x03 \x01(\x03R\x05start\x12\x16\n" +
+	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x10\n" +
+	"\x03pid\x18\x05 \x01(\rR\x03pid\x12\x16\n" +
+	"\x06number\x18\x06 \x01(\rR\x06number\"P\n" +
 	"\x02Fs\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\tR\x04root\x12\x10\n" +
@@ -4620,13 +4798,15 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xfb\x05\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xd4\x06\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
 	"\bposition\x18\x03 \x01(\x03R\bposition\x12\x1b\n" +
 	"\towner_pid\x18\x04 \x01(\x05R\bownerPid\x12!\n" +
-	"\fowner_signal\x18\x05 \x01(\x05R\vownerSignal\x12>\n" +
+	"\fowner_signal\x18\x05 \x01(\x05R\vownerSignal\x12!\n" +
+	"\fowner_thread\x18\b \x01(\bR\vownerThread\x124\n" +
+	"\x05locks\x18\t \x03(\v2\x1e.lxccheckpoint.format.FileLockR\x05locks\x12>\n" +
 	"\aregular\x18\n" +
 	" \x01(\v2\".lxccheckpoint.format.FileIdentityH\x00R\aregular\x12B\n" +
 	"\tdirectory\x18\v \x01(\v2\".lxccheckpoint.format.FileIdentityH\x00R\tdirectory\x12<\n" +
@@ -4849,7 +5029,15 @@ const file_statefile_proto_rawDesc = "" +
 	"\bVMA_VDSO\x10\x05\x12\f\n" +
 	"\bVMA_VVAR\x10\x06\x12\x13\n" +
 	"\x0fVMA_VVAR_VCLOCK\x10\a\x12\x10\n" +
-	"\fVMA_VSYSCALL\x10\b*M\n" +
+	"\fVMA_VSYSCALL\x10\b*g\n" +
+	"\bLockKind\x12\x14\n" +
+	"\x10LOCK_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vLOCK_RECORD\x10\x01\x12\x14\n" +
+	"\x10LOCK_DESCRIPTION\x10\x02\x12\x0e\n" +
+	"\n" +
+	"LOCK_FLOCK\x10\x03\x12\x0e\n" +
+	"\n" +
+	"LOCK_LEASE\x10\x04*M\n" +
 	"\fProcessState\x12\x17\n" +
 	"\x13PROCESS_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aRUNNING\x10\x01\x12\v\n" +
@@ -4869,118 +5057,123 @@ func file_statefile_proto_rawDescGZIP() []byte {
 	return file_statefile_proto_rawDescData
 }
 
-var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
-	(ProcessState)(0),           // 2: lxccheckpoint.format.ProcessState
-	(*Record)(nil),              // 3: lxccheckpoint.format.Record
-	(*Header)(nil),              // 4: lxccheckpoint.format.Header
-	(*Container)(nil),           // 5: lxccheckpoint.format.Container
-	(*Namespace)(nil),           // 6: lxccheckpoint.format.Namespace
-	(*Link)(nil),                // 7: lxccheckpoint.format.Link
-	(*Uts)(nil),                 // 8: lxccheckpoint.format.Uts
-	(*TimeOffsets)(nil),         // 9: lxccheckpoint.format.TimeOffsets
-	(*Mount)(nil),               // 10: lxccheckpoint.format.Mount
-	(*FileIdentity)(nil),        // 11: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 12: lxccheckpoint.format.Mm
-	(*Extent)(nil),              // 13: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 14: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 15: lxccheckpoint.format.SharedMemory
-	(*Files)(nil),               // 16: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 17: lxccheckpoint.format.Descriptor
-	(*Fs)(nil),                  // 18: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 19: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 20: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 21: lxccheckpoint.format.OpenFile
-	(*Terminal)(nil),            // 22: lxccheckpoint.format.Terminal
-	(*PipeEnd)(nil),             // 23: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 24: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 25: lxccheckpoint.format.Eventfd
-	(*Epoll)(nil),               // 26: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 27: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 28: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 29: lxccheckpoint.format.TcpListener
-	(*UnixSocket)(nil),          // 30: lxccheckpoint.format.UnixSocket
-	(*Process)(nil),             // 31: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 32: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 33: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 34: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 35: lxccheckpoint.format.IntervalTimer
-	(*Task)(nil),                // 36: lxccheckpoint.format.Task
-	(*SeccompFilter)(nil),       // 37: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 38: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 39: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 40: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 41: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 42: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 43: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 44: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 45: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 46: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 47: lxccheckpoint.format.ContentSum
+	(LockKind)(0),               // 2: lxccheckpoint.format.LockKind
+	(ProcessState)(0),           // 3: lxccheckpoint.format.ProcessState
+	(*Record)(nil),              // 4: lxccheckpoint.format.Record
+	(*Header)(nil),              // 5: lxccheckpoint.format.Header
+	(*Container)(nil),           // 6: lxccheckpoint.format.Container
+	(*Namespace)(nil),           // 7: lxccheckpoint.format.Namespace
+	(*Link)(nil),                // 8: lxccheckpoint.format.Link
+	(*Uts)(nil),                 // 9: lxccheckpoint.format.Uts
+	(*TimeOffsets)(nil),         // 10: lxccheckpoint.format.TimeOffsets
+	(*Mount)(nil),               // 11: lxccheckpoint.format.Mount
+	(*FileIdentity)(nil),        // 12: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 13: lxccheckpoint.format.Mm
+	(*Extent)(nil),              // 14: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 15: lxccheckpoint.format.Vma
+	(*SharedMemory)(nil),        // 16: lxccheckpoint.format.SharedMemory
+	(*Files)(nil),               // 17: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 18: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 19: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 20: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 21: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 22: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 23: lxccheckpoint.format.OpenFile
+	(*Terminal)(nil),            // 24: lxccheckpoint.format.Terminal
+	(*PipeEnd)(nil),             // 25: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 26: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 27: lxccheckpoint.format.Eventfd
+	(*Epoll)(nil),               // 28: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 29: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 30: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 31: lxccheckpoint.format.TcpListener
+	(*UnixSocket)(nil),          // 32: lxccheckpoint.format.UnixSocket
+	(*Process)(nil),             // 33: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 34: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 35: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 36: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 37: lxccheckpoint.format.IntervalTimer
+	(*Task)(nil),                // 38: lxccheckpoint.format.Task
+	(*SeccompFilter)(nil),       // 39: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 40: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 41: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 42: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 43: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 44: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 45: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 46: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 47: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 48: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 49: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
-	4,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
-	5,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
-	6,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	12, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	15, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	16, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	18, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	19, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	21, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	24, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	31, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	37, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	43, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	45, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	46, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	5,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
+	6,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
+	7,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
+	13, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	16, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	17, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	20, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	21, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	23, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	26, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	33, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	39, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	45, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	47, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	48, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	0,  // 15: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	8,  // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	10, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	9,  // 18: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	7,  // 19: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	11, // 20: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	14, // 21: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	13, // 22: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	9,  // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	11, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	10, // 18: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	8,  // 19: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	12, // 20: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	15, // 21: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	14, // 22: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
 	1,  // 23: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	11, // 24: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	17, // 25: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	20, // 26: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	11, // 27: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	11, // 28: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	11, // 29: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	22, // 30: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	23, // 31: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	23, // 32: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	25, // 33: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	26, // 34: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	29, // 35: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	30, // 36: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	11, // 37: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	27, // 38: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	28, // 39: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	28, // 40: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	2,  // 41: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	36, // 42: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	34, // 43: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	35, // 44: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	32, // 45: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	33, // 46: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	38, // 47: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	39, // 48: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	41, // 49: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	40, // 50: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	42, // 51: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	44, // 52: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	47, // 53: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	54, // [54:54] is the sub-list for method output_type
-	54, // [54:54] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	12, // 24: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	18, // 25: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	19, // 26: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,  // 27: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	22, // 28: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	19, // 29: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	12, // 30: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	12, // 31: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	12, // 32: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	24, // 33: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	25, // 34: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	25, // 35: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	27, // 36: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	28, // 37: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	31, // 38: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	32, // 39: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	12, // 40: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	29, // 41: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	30, // 42: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	30, // 43: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	3,  // 44: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	38, // 45: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	36, // 46: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	37, // 47: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	34, // 48: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	35, // 49: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	40, // 50: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	41, // 51: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	43, // 52: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	42, // 53: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	44, // 54: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	46, // 55: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	49, // 56: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -5005,7 +5198,7 @@ func file_statefile_proto_init() {
 		(*Record_Pages)(nil),
 		(*Record_End)(nil),
 	}
-	file_statefile_proto_msgTypes[18].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[19].OneofWrappers = []any{
 		(*OpenFile_Regular)(nil),
 		(*OpenFile_Directory)(nil),
 		(*OpenFile_Device)(nil),
@@ -5022,8 +5215,8 @@ func file_statefile_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   45,
+			NumEnums:      4,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -88,10 +88,11 @@ func Everything() *format.Skeleton {
 		{Number: 3, OpenFile: 32, CloseOnExec: true}, {Number: 4, OpenFile: 33}, {Number: 5, OpenFile: 34},
 		{Number: 6, OpenFile: 35}, {Number: 7, OpenFile: 36}, {Number: 9, OpenFile: 37},
 	}
+	s.Files[0].Locks = []*format.FileLock{{Kind: format.LockKind_LOCK_RECORD, Exclusive: true, Start: 10, Length: 5, Pid: 5, Number: 3}}
 	s.OpenFiles = []*format.OpenFile{
 		{Id: 30, Flags: 2, Kind: &format.OpenFile_Device{Device: &format.FileIdentity{Path: "/dev/null", Rdev: 1<<32 | 3, Mode: 0o20666}}},
 		{Id: 31, Flags: 2, Kind: &format.OpenFile_Terminal{Terminal: &format.Terminal{Path: "/dev/console"}}},
-		{Id: 32, Flags: 0o100000, Position: 100, Kind: &format.OpenFile_Regular{Regular: file("/etc/passwd", 72)}},
+		{Id: 32, Flags: 0o100000, Position: 100, Kind: &format.OpenFile_Regular{Regular: file("/etc/passwd", 72)}, Locks: []*format.FileLock{{Kind: format.LockKind_LOCK_FLOCK, Pid: 5}}},
 		{Id: 33, Flags: 0, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 40}}},
 		{Id: 34, Flags: 1, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 40}}},
 		{Id: 35, Flags: 2, Kind: &format.OpenFile_Eventfd{Eventfd: &format.Eventfd{Count: 3}}},

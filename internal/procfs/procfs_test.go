@@ -123,6 +123,23 @@ func TestParseSmaps(t *testing.T) {
 	}
 }
 
+func TestParseLock(t *testing.T) {
+	for line, want := range map[string]Lock{
+		"1: POSIX  ADVISORY  WRITE 359 00:13:11691 10 14":        {"POSIX", "ADVISORY", "WRITE", 359, 10, 14},
+		"12: OFDLCK ADVISORY  READ -1 fe:00:7 1099511627776 EOF": {"OFDLCK", "ADVISORY", "READ", -1, 1 << 40, -1},
+		"1: LEASE  BREAKING  READ 5 08:01:9 0 EOF":               {"LEASE", "BREAKING", "READ", 5, 0, -1},
+	} {
+		if l, err := ParseLock(line); err != nil || *l != want {
+			t.Errorf("%q: %+v, %v", line, l, err)
+		}
+	}
+	for _, bad := range []string{"", "1: FLOCK", "1: FLOCK  ADVISORY  WRITE x 00:13:1 0 EOF", "1: FLOCK  ADVISORY  WRITE 1 00:13:1 9 5", "1: FLOCK  ADVISORY  WRITE 1 00:13:1 - EOF"} {
+		if l, err := ParseLock(bad); err == nil {
+			t.Errorf("%q: %+v", bad, l)
+		}
+	}
+}
+
 func TestParseFDInfo(t *testing.T) {
 	f, err := ParseFDInfo("pos:\t-1\nflags:\t02100002\nmnt_id:\t15\nino:\t99\ntfd:        5 events:       19 data: 5\nlock:\t1: FLOCK\n")
 	if err != nil || f.Position != -1 || f.Flags != 0o2100002 || f.MountID != 15 || f.Inode != 99 || len(f.More) != 2 {

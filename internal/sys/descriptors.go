@@ -27,3 +27,23 @@ func BindUnix(fd int, path []byte) error {
 	_, err := call6(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&a)), size, 0, 0, 0)
 	return err
 }
+
+// FileOwner is struct f_owner_ex: who gets the signals of a descriptor
+// (include/uapi/asm-generic/fcntl.h).
+type FileOwner struct {
+	Type int32
+	PID  int32
+}
+
+// The types of FileOwner: F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP.
+const (
+	OwnerThread = iota
+	OwnerProcess
+	OwnerGroup
+)
+
+// Owner is fcntl(2) with F_GETOWN_EX.
+func Owner(fd int) (o FileOwner, err error) {
+	_, err = call6(unix.SYS_FCNTL, uintptr(fd), unix.F_GETOWN_EX, uintptr(unsafe.Pointer(&o)), 0, 0, 0)
+	return o, err
+}

@@ -1,11 +1,13 @@
 package fds
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/tracee"
 )
@@ -61,7 +63,12 @@ func (r *Restart) own(p place.Process, t *table) error {
 			continue
 		}
 		f.owned = true
-		if f.OwnerPid != 0 {
+		switch {
+		case f.OwnerThread:
+			if err := r.ownThread(p, d.Number, f); err != nil {
+				return err
+			}
+		case f.OwnerPid != 0:
 			calls = append(calls, fcntl(d.Number, unix.F_SETOWN, uint64(int64(f.OwnerPid))))
 			files = append(files, f)
 		}
@@ -83,6 +90,19 @@ func (r *Restart) own(p place.Process, t *table) error {
 		if err := calls[i].Err(); err != nil {
 			return fmt.Errorf("%s: send its signals (signal %d) to %d: %w", r.name(f), f.OwnerSignal, f.OwnerPid, err)
 		}
+	}
+	return nil
+}
+
+// ownThread has a thread get the signals (F_SETOWN_EX, F_OWNER_TID).
+func (r *Restart) ownThread(p place.Process, number uint32, f *file) error {
+	addr, _ := p.Scratch()
+	owner := binary.NativeEndian.AppendUint32(nil, sys.OwnerThread)
+	if err := p.Write(addr, binary.NativeEndian.AppendUint32(owner, uint32(f.OwnerPid))); err != nil {
+		return err
+	}
+	if _, err := p.Call(unix.SYS_FCNTL, uint64(number), unix.F_SETOWN_EX, addr); err != nil {
+		return fmt.Errorf("%s: send its signals to thread %d: %w", r.name(f), f.OwnerPid, err)
 	}
 	return nil
 }
