@@ -17,7 +17,7 @@ import (
 
 // lookAtFs looks at the root directories, working directories and umasks.
 func (l *looking) lookAtFs() error {
-	root, err := view.OpenRoot(l.first().PID)
+	root, err := view.OpenRoot(l.first().Alive())
 	if err != nil {
 		return err
 	}

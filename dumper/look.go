@@ -158,7 +158,7 @@ func (l *looking) lookAtNamespaces() error {
 		if p.Zombie {
 			continue
 		}
-		n := namespaces.Process{PID: p.PID, NSPID: int(l.found[i].Pid), Command: p.Command}
+		n := namespaces.Process{PID: p.Alive(), NSPID: int(l.found[i].Pid), Command: p.Command}
 		for _, t := range p.Threads {
 			n.Tasks = append(n.Tasks, t.TID())
 		}
@@ -198,10 +198,10 @@ func (l *looking) lastPID() uint32 {
 			highest = max(highest, t.Tid)
 		}
 	}
-	if l.told == nil || l.told[l.first().PID] == nil {
+	if l.told == nil || l.told[l.first().Alive()] == nil {
 		return highest
 	}
-	return l.told[l.first().PID].LastPID
+	return l.told[l.first().Alive()].LastPID
 }
 
 // lookAtMounts looks at what is mounted, if the container has a mount namespace
@@ -211,7 +211,7 @@ func (l *looking) lookAtMounts() error {
 		if n.Kind != format.NamespaceKind_MNT || !n.Own {
 			continue
 		}
-		refused, err := namespaces.LookAtMounts(namespaces.Mounts{PID: l.first().PID, Configured: l.container.ConfiguredMounts})
+		refused, err := namespaces.LookAtMounts(namespaces.Mounts{PID: l.first().Alive(), Configured: l.container.ConfiguredMounts})
 		if err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (l *looking) lookAtMounts() error {
 // lookAtDescriptors looks at the descriptor tables, which also know the names
 // of the container's terminals.
 func (l *looking) lookAtDescriptors() error {
-	result, refused, err := fds.Look(l.ctx, fds.Env{First: l.first().PID, IDs: l.ids, Log: l.o.Log}, l.tables)
+	result, refused, err := fds.Look(l.ctx, fds.Env{First: l.first().Alive(), IDs: l.ids, Log: l.o.Log}, l.tables)
 	if err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (l *looking) tablesOf(session uint32) map[uint32]bool {
 
 // lookAtMemory looks at the address spaces.
 func (l *looking) lookAtMemory() error {
-	root, err := view.OpenRoot(l.first().PID)
+	root, err := view.OpenRoot(l.first().Alive())
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"lxc-checkpoint/restorer/namespaces"
 	"lxc-checkpoint/restorer/stage"
 	"lxc-checkpoint/restorer/stub"
+	"lxc-checkpoint/restorer/tasks"
 	"lxc-checkpoint/tracee"
 )
 
@@ -150,7 +151,7 @@ func (r *restart) step(s Step) error {
 	case Setsid:
 		return r.setsid(s.PID)
 	default:
-		return r.endHelper(s.PID, s.By)
+		return r.orphan(s)
 	}
 }
 
@@ -199,6 +200,19 @@ func (r *restart) setsid(pid uint32) error {
 		return fmt.Errorf("terminal %s of session %d: %w", p.Terminal.Path, pid, err)
 	}
 	return nil
+}
+
+// orphan ends a helper and has its child adopted by the one that it belongs to:
+// for that moment, the only subreaper of all.
+func (r *restart) orphan(s Step) error {
+	adopter := r.leaders[s.Adopter]
+	if err := tasks.Subreaper(adopter, true); err != nil {
+		return err
+	}
+	if err := r.endHelper(s.PID, s.By); err != nil {
+		return err
+	}
+	return tasks.Subreaper(adopter, false)
 }
 
 func (r *restart) endHelper(pid, parent uint32) error {

@@ -103,7 +103,7 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 		return err
 	}
 	if p.ChildSubreaper {
-		if err := tasks.Subreaper(t); err != nil {
+		if err := tasks.Subreaper(t, true); err != nil {
 			return err
 		}
 	}
@@ -230,6 +230,14 @@ func (r *restart) letGo() error {
 			if err := tasks.Affinity(r.tasks[k.Tid], k); err != nil {
 				return fmt.Errorf("CPUs of task %d (%s): %w", k.Tid, k.Name, err)
 			}
+			if k.Ended {
+				// It leaves by itself when it is let go.
+				const exit = unix.SYS_EXIT
+				if err := r.tasks[k.Tid].Thread.LoadCall(exit, uint64(unix.WaitStatus(k.WaitStatus).ExitStatus())); err != nil {
+					return fmt.Errorf("end of task %d (%s): %w", k.Tid, k.Name, err)
+				}
+				continue
+			}
 			if err := load(r.tasks[k.Tid], k); err != nil {
 				return fmt.Errorf("registers of task %d (%s): %w", k.Tid, k.Name, err)
 			}
@@ -335,17 +343,42 @@ func (r *restart) stop() error {
 // stopped by a signal stay so: they run no instruction.
 func (r *restart) detach() error {
 	r.gone = true
-	var first error
+	first := r.detachEnded()
 	for i := len(r.plan.Skeleton.Processes) - 1; i >= 0; i-- {
 		p := r.plan.Skeleton.Processes[i]
 		if p.State == format.ProcessState_ZOMBIE {
 			continue
 		}
 		for _, k := range p.Tasks {
+			if k.Ended {
+				continue
+			}
 			if err := r.tasks[k.Tid].Thread.Detach(0); err != nil && first == nil {
 				first = err
 			}
 		}
 	}
 	return first
+}
+
+// detachEnded lets those go that end at once: first threads that had ended. No
+// other task runs before they have, unless the cgroup is frozen, where the end
+// is the first that happens after the thaw.
+func (r *restart) detachEnded() error {
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE || !p.Tasks[0].Ended {
+			continue
+		}
+		t := r.leaders[p.Pid]
+		if err := t.Thread.Detach(0); err != nil {
+			return err
+		}
+		if r.opts.Pause {
+			continue
+		}
+		if err := t.AwaitEnd(); err != nil {
+			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+		}
+	}
+	return nil
 }

@@ -37,6 +37,8 @@ type Step struct {
 	// Sibling makes it a child of By's parent (CLONE_PARENT): so a process can
 	// be born into a session that its parent is not in.
 	Sibling bool
+	// Adopter, of EndHelper, gets the helper's child.
+	Adopter uint32
 	// Share are the CLONE_VM, CLONE_FILES, CLONE_FS, CLONE_SIGHAND of the fork.
 	Share uint64
 }
@@ -47,8 +49,8 @@ type StepKind int
 const (
 	Fork StepKind = iota
 	Setsid
-	// EndHelper ends a helper at this point, so that its child is adopted by
-	// the root. By is its parent.
+	// EndHelper ends a helper at this point, so that its child is adopted. By is
+	// its parent.
 	EndHelper
 )
 

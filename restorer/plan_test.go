@@ -91,7 +91,13 @@ func follow(p *Plan) (*world, error) {
 			}
 			w.session[s.PID], w.group[s.PID] = s.PID, s.PID
 		case EndHelper:
-			w.end(s.PID)
+			adopter := s.Adopter
+			for at := w.parent[s.PID]; at != adopter; at = w.parent[at] {
+				if at == 0 {
+					return nil, fmt.Errorf("%d can't adopt a child of %d, which is not below it", adopter, s.PID)
+				}
+			}
+			w.end(s.PID, adopter)
 		}
 	}
 	for _, j := range p.Groups {
@@ -113,18 +119,18 @@ func follow(p *Plan) (*world, error) {
 		if w.parent[h.PID] != h.Parent {
 			return nil, fmt.Errorf("helper %d is a child of %d, not of %d", h.PID, w.parent[h.PID], h.Parent)
 		}
-		w.end(h.PID)
+		w.end(h.PID, root)
 	}
 	return w, nil
 }
 
-// end ends a helper: the root adopts its children.
-func (w *world) end(pid uint32) {
+// end ends a helper: another process adopts its children.
+func (w *world) end(pid, adopter uint32) {
 	delete(w.session, pid)
 	delete(w.group, pid)
 	for c, p := range w.parent {
 		if p == pid {
-			w.parent[c] = w.root
+			w.parent[c] = adopter
 		}
 	}
 	delete(w.parent, pid)
@@ -154,6 +160,8 @@ func TestPlanTrees(t *testing.T) {
 		"a leader whose child kept the old":   {"1 0 1 1", "4 1 4 4", "5 4 1 1"},
 		"session whose leader ended":          {"1 0 1 1", "5 1 4 4", "6 1 4 4"},
 		"daemon: forked twice, adopted":       {"1 0 1 1", "4 1 4 4", "9 1 4 4"},
+		"orphan of a subreaper":               {"1 0 1 1", "4 1 1 1", "5 4 5 5", "7 5 7 7", "9 4 7 7"},
+		"orphan of an ended leader":           {"1 0 1 1", "4 1 1 1", "5 4 5 5", "9 4 7 7"},
 		"orphan of a deeper session":          {"1 0 1 1", "4 1 4 4", "6 4 6 6", "9 1 6 6"},
 		"group whose leader ended":            {"1 0 1 1", "5 1 1 3", "6 1 1 3"},
 		"group of an ended leader elsewhere":  {"1 0 1 1", "4 1 4 4", "6 4 4 5", "7 4 4 5"},
@@ -199,6 +207,25 @@ func TestPlanSharing(t *testing.T) {
 	}
 }
 
+// TestPlanSiblings: what siblings share, one gets from the other.
+func TestPlanSiblings(t *testing.T) {
+	s := tree("1 0 1 1", "4 1 1 1", "5 1 1 1", "6 1 1 1")
+	s.Process(5).Mm, s.Process(5).Sighand = s.Process(4).Mm, s.Process(4).Sighand
+	s.Process(6).Tasks[0].Files = s.Process(5).Tasks[0].Files
+	p, err := NewPlan(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Step{
+		{Kind: Setsid, PID: 1}, {Kind: Fork, PID: 4, By: 1},
+		{Kind: Fork, PID: 5, By: 4, Sibling: true, Share: unix.CLONE_VM | unix.CLONE_SIGHAND},
+		{Kind: Fork, PID: 6, By: 5, Sibling: true, Share: unix.CLONE_FILES},
+	}
+	if !slices.Equal(p.Steps, want) {
+		t.Errorf("steps %+v, want %+v", p.Steps, want)
+	}
+}
+
 func TestPlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(s *format.Skeleton)
@@ -206,7 +233,15 @@ func TestPlanRefuses(t *testing.T) {
 	}{
 		"another architecture": {func(s *format.Skeleton) { s.Header.Architecture = "riscv64" }, "restart it on a host of its own kind"},
 		"no first process":     {func(s *format.Skeleton) { s.Container.RootPid = 99 }, "no process 99"},
-		"memory of cousins":    {func(s *format.Skeleton) { s.Process(5).Mm = s.Process(4).Mm }, "share their memory though neither made the other"},
+		"an exit signal of its own": {func(s *format.Skeleton) {
+			s.Process(5).Session, s.Process(5).Group, s.Process(5).ExitSignal = 4, 4, 10
+			s.Processes = append(s.Processes[:2:2], vectors.Process(5, 1, "p5", 1))
+			s.Process(5).Session, s.Process(5).Group, s.Process(5).ExitSignal = 3, 3, 10
+		}, "by signal 10"},
+		"memory of cousins": {func(s *format.Skeleton) {
+			s.Processes = append(s.Processes, vectors.Process(6, 4, "p6", 1))
+			s.Process(6).Session, s.Process(6).Group, s.Process(6).Mm = 4, 4, s.Process(5).Mm
+		}, "share their memory though neither made the other"},
 		"session of nobody": {func(s *format.Skeleton) {
 			s.Process(5).Session, s.Process(5).Group = 4, 4
 			s.Process(4).Session, s.Process(4).Group = 1, 1

@@ -2,7 +2,10 @@ package restorer
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
 )
@@ -19,7 +22,8 @@ const anySession = -1
 //   - a child of another session is made by a sibling that is in it
 //     (CLONE_PARENT), if need be by a helper that stands for a leader that ended;
 //   - a process that its session's members outlived as orphans is made by a
-//     helper below a member, which then ends: the root adopts it.
+//     helper below a member, which then ends: whoever adopted it does so again,
+//     as the only subreaper at that moment.
 type treePlanner struct {
 	*Plan
 	children map[uint32][]*format.Process
@@ -98,7 +102,8 @@ func (t *treePlanner) grow(p *format.Process, born int64) error {
 	var others []*format.Process
 	for _, c := range rest {
 		if want := t.birth(c); want == anySession || want == now {
-			if err := make(c, p.Pid, false); err != nil {
+			by, sibling := t.maker(c, p, want)
+			if err := make(c, by, sibling); err != nil {
 				return err
 			}
 			continue
@@ -110,6 +115,14 @@ func (t *treePlanner) grow(p *format.Process, born int64) error {
 		if !ok {
 			t.late = append(t.late, c)
 			continue
+		}
+		// The kernel gives a sibling its maker's exit signal; helpers have SIGCHLD.
+		signal := uint32(unix.SIGCHLD)
+		if b := t.Skeleton.Process(by); b != nil {
+			signal = b.ExitSignal
+		}
+		if c.ExitSignal != signal {
+			return fmt.Errorf("process %d (%s) tells its end to its parent %d by signal %d, and in its session %d no process is there that could make such a one", c.Pid, name(c), p.Pid, c.ExitSignal, t.birth(c))
 		}
 		if err := make(c, by, true); err != nil {
 			return err
@@ -161,28 +174,52 @@ func (t *treePlanner) adoptLate() error {
 		list := t.late
 		t.late = nil
 		for _, c := range list {
-			member, ok := t.anyMember(t.birth(c))
+			member, ok := t.memberBelow(t.birth(c), c.Parent)
 			if !ok {
 				t.late = append(t.late, c)
 				continue
 			}
-			if c.Parent != t.Root.Pid {
-				return fmt.Errorf("process %d (%s) is in session %d, which its parent %d was never in; only the container's first process can adopt such a one at a restart", c.Pid, name(c), c.Session, c.Parent)
-			}
 			h := t.free()
 			t.helper(h, member)
 			t.fork(c, h, false)
-			t.Steps = append(t.Steps, Step{Kind: EndHelper, PID: h, By: member})
+			t.Steps = append(t.Steps, Step{Kind: EndHelper, PID: h, By: member, Adopter: c.Parent})
 			if err := t.grow(c, t.session[member]); err != nil {
 				return err
 			}
 		}
 		if len(t.late) == before {
 			c := t.late[0]
-			return fmt.Errorf("process %d (%s) is in session %d, and no process of the container can give it that", c.Pid, name(c), c.Session)
+			return fmt.Errorf("process %d (%s) is in session %d, and no process of the container can give it that: none below its parent %d is in it", c.Pid, name(c), c.Session, c.Parent)
 		}
 	}
 	return nil
+}
+
+// memberBelow finds a process of a session whose orphans another process can
+// adopt: one that descends from that.
+func (t *treePlanner) memberBelow(session int64, adopter uint32) (uint32, bool) {
+	if adopter == t.Root.Pid {
+		return t.anyMember(session)
+	}
+	for _, p := range t.Skeleton.Processes {
+		s, made := t.session[p.Pid]
+		if !made || s != session || p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		for at := p; at != nil; at = t.Skeleton.Process(at.Parent) {
+			if at.Parent == adopter {
+				return p.Pid, true
+			}
+		}
+	}
+	for _, h := range t.Helpers {
+		for at := t.Skeleton.Process(h.Parent); at != nil && t.session[h.PID] == session; at = t.Skeleton.Process(at.Parent) {
+			if at.Pid == adopter {
+				return h.PID, true
+			}
+		}
+	}
+	return 0, false
 }
 
 func (t *treePlanner) anyMember(session int64) (uint32, bool) {
@@ -197,6 +234,22 @@ func (t *treePlanner) anyMember(session int64) (uint32, bool) {
 		}
 	}
 	return 0, false
+}
+
+// maker is who makes a child of p: p itself, or a sibling that shares more with
+// it, as one that was made by CLONE_PARENT does.
+func (t *treePlanner) maker(c, p *format.Process, session int64) (by uint32, sibling bool) {
+	by, most := p.Pid, bits.OnesCount64(t.share(c, p.Pid))
+	for _, s := range t.siblings[p.Pid] {
+		b := t.Skeleton.Process(s)
+		if b == nil || b.ExitSignal != c.ExitSignal || session != anySession && t.session[s] != session {
+			continue
+		}
+		if n := bits.OnesCount64(t.share(c, s)); n > most {
+			by, sibling, most = s, true, n
+		}
+	}
+	return by, sibling
 }
 
 func (t *treePlanner) fork(c *format.Process, by uint32, sibling bool) {

@@ -19,6 +19,9 @@ func (r *restart) seccomp(p *format.Process) error {
 		same = same && k.SeccompMode == first.SeccompMode && k.SeccompFilter == first.SeccompFilter
 	}
 	for _, k := range p.Tasks {
+		if k.Ended {
+			continue // no filter keeps it from ending
+		}
 		filters, err := r.filtersToLoad(k)
 		if err != nil {
 			return fmt.Errorf("seccomp of task %d (%s): %w", k.Tid, k.Name, err)

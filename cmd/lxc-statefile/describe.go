@@ -50,7 +50,7 @@ func process(s *format.Skeleton, p *format.Process, m *measured, first map[uint3
 		return out
 	}
 	for _, t := range p.Tasks {
-		k := Thread{TID: t.Tid, Name: t.Name}
+		k := Thread{TID: t.Tid, Name: t.Name, Ended: t.Ended}
 		if n := t.SystemCallPlusOne; n != 0 {
 			k.SystemCall = sysnames.Name(s.Header.Architecture, n-1)
 		}

@@ -200,7 +200,10 @@ func (t *tree) details(prefix string, p *Process) {
 		t.line(prefix, "%s", few(len(p.Threads), "thread"))
 		for _, k := range p.Threads {
 			call := "running"
-			if k.SystemCall != "" {
+			switch {
+			case k.Ended:
+				call = "ended"
+			case k.SystemCall != "":
 				call = "in " + k.SystemCall
 			}
 			t.line(prefix+"  ", "%d %s, %s", k.TID, k.Name, call)

@@ -62,6 +62,7 @@ type Thread struct {
 	TID        uint32 `json:"tid"`
 	Name       string `json:"name"`
 	SystemCall string `json:"system_call,omitempty"` // in flight
+	Ended      bool   `json:"ended,omitempty"`       // the first thread, while others go on
 }
 
 // Memory is a kind of memory.

@@ -128,13 +128,8 @@ func (h *Held) attach(pid, tid int) error {
 	}
 	switch stat.State {
 	case 'Z':
-		if tid != pid {
-			return nil // about to vanish
-		}
-		if status.Threads > 1 {
-			return h.refuse(status, tid, "dead leader", "its first thread has ended while others go on, which this version can't make again",
-				"let the main function of the program wait for its threads")
-		}
+		// Either about to vanish, or a process's first thread, which stays as
+		// long as others go on (Process.LeaderEnded).
 		return nil
 	case 'X':
 		return nil

@@ -49,11 +49,23 @@ type Process struct {
 	PID     int
 	Parent  *Process         // nil: its parent is not one of the container's processes
 	Threads []*tracee.Thread // the leader first; none of a zombie
-	Zombie  bool
+	// LeaderEnded: its first thread has ended, others go on. Then the leader is
+	// not among Threads, and /proc/PID has no memory, descriptors or namespaces.
+	LeaderEnded bool
+	Zombie      bool
 	// Stopped by a signal (state T) before we came; it will be again.
 	Stopped    bool
 	StopSignal int
 	Command    string // name of the leader
+}
+
+// Alive is the host's number of a task of it that has not ended, whose /proc
+// shows what the process has: PID, unless its leader has ended.
+func (p *Process) Alive() int {
+	if p.LeaderEnded {
+		return p.Threads[0].TID()
+	}
+	return p.PID
 }
 
 // Hold stops every task of the container within the timeout; nothing of it

@@ -36,6 +36,7 @@ func (h *Held) tree() ([]*Process, error) {
 		}
 		slices.SortFunc(p.Threads, func(a, b *tracee.Thread) int { return cmp.Compare(leaderFirst(a), leaderFirst(b)) })
 		tracee.Share(p.Threads...)
+		p.LeaderEnded = p.Threads[0].TID() != p.PID
 		if s := p.Threads[0].Last(); s.GroupStop {
 			p.Stopped, p.StopSignal = true, int(s.Signal)
 		}

@@ -43,7 +43,7 @@ func (k *looking) shape() error {
 
 // objects finds which memory, tables and signal actions the process has.
 func (k *looking) objects() (err error) {
-	pid := k.p.PID
+	pid := k.p.Alive()
 	if k.found.Mm, k.freshMm, err = k.mms.Of(pid); err != nil {
 		return err
 	}
@@ -77,11 +77,11 @@ func (k *looking) tables(tid int) (files, fs uint32, err error) {
 
 // tablesOf is tables for a thread: mostly they are its leader's.
 func (k *looking) tablesOf(tid int) (files, fs uint32, err error) {
-	sameFiles, err := k.files.Same(k.p.PID, tid)
+	sameFiles, err := k.files.Same(k.p.Alive(), tid)
 	if err != nil {
 		return 0, 0, err
 	}
-	sameFs, err := k.fs.Same(k.p.PID, tid)
+	sameFs, err := k.fs.Same(k.p.Alive(), tid)
 	if err != nil || sameFiles && sameFs {
 		return k.filesID, k.fsID, err
 	}

@@ -15,10 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// task looks at one task of the process.
+// task looks at one task of the process. leader is that one which tells what
+// the process as a whole has: its first, or if that has ended, the next.
 func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*format.Task, error) {
 	status := k.status
-	if !leader {
+	if t.TID() != k.p.PID {
 		var err error
 		if status, err = procfs.ReadStatus(t.TID()); err != nil {
 			return nil, err
@@ -39,7 +40,7 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	}
 	if status.Seccomp == unix.SECCOMP_MODE_FILTER {
 		object := ""
-		if !leader {
+		if t.TID() != k.p.PID {
 			object = fmt.Sprintf("task %d", f.Tid)
 		}
 		if f.SeccompFilter, err = k.seccomp(t, func(kind, reason, remedy string) { k.refuse(object, kind, reason, remedy) }); err != nil {

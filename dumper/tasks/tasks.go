@@ -148,6 +148,13 @@ func (l *Looker) look(ctx context.Context, p *ptrace.Process) (*Process, refusal
 	if err := k.shape(); err != nil {
 		return nil, nil, err
 	}
+	if p.LeaderEnded {
+		leader, err := k.endedLeader()
+		if err != nil {
+			return nil, nil, err
+		}
+		k.found.Tasks = append(k.found.Tasks, leader)
+	}
 	for i, t := range p.Threads {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
@@ -201,7 +208,7 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 		}
 		f.Parent = uint32(l.inside(parent.NSpid))
 	}
-	if f.CommandLine = commandLine(p.PID); f.CommandLine == "" {
+	if f.CommandLine = commandLine(p.Alive()); f.CommandLine == "" {
 		f.CommandLine = p.Command
 	}
 	return k, nil
@@ -211,6 +218,10 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 func (k *looking) zombie() {
 	k.found.State = format.ProcessState_ZOMBIE
 	k.found.WaitStatus = uint32(k.stat.ExitCode)
+	const dumped = 0x80 // WCOREDUMP
+	if k.found.WaitStatus&dumped != 0 {
+		k.refuse("", "zombie", "it has ended with a core dump, which a restart would have to write again to make it such a zombie", "have its parent wait for it, or end that")
+	}
 	k.found.Tasks = []*format.Task{{Tid: k.found.Pid, Name: k.stat.Comm}}
 }
 

@@ -74,7 +74,10 @@ func (c *checker) process(p *Process) error {
 	if t := p.Terminal; t != nil && (badPath(t.Path) || t.ForegroundGroup > maxPID) {
 		return fmt.Errorf("%s has a controlling terminal %.80q", who(), t.Path)
 	}
-	for _, t := range p.Tasks {
+	for i, t := range p.Tasks {
+		if t.Ended && (i > 0 || len(p.Tasks) == 1 || p.State != ProcessState_RUNNING || t.WaitStatus&^0xff00 != 0) {
+			return fmt.Errorf("task %d of %s has ended, and is not the first of several that go on, or has wait status %#x", t.Tid, who(), t.WaitStatus)
+		}
 		if err := c.task(t); err != nil {
 			return err
 		}
@@ -120,7 +123,7 @@ func (c *checker) task(t *Task) error {
 		}
 		general = general || r.NoteType == ntPrstatus && len(r.Data) == GeneralRegisters(c.Header.Architecture)
 	}
-	if !general {
+	if !general && !t.Ended {
 		return fmt.Errorf("%s has no general registers, or not those of %s", who(), c.Header.Architecture)
 	}
 	const maxMask = 8192 // bytes, of 65536 CPUs

@@ -92,8 +92,11 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Files = 0 }, "no descriptor table"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Fs = 99 }, "fs 99"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Credentials = nil }, "credentials"},
-		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Registers = nil }, "registers"},
+		{func(s *format.Skeleton) { s.Processes[0].Tasks[0].Registers = nil }, "registers"},
 		{func(s *format.Skeleton) { s.Header.Architecture = "arm64" }, "registers"},
+		{func(s *format.Skeleton) { s.Processes[0].Tasks[0].Ended = true }, "has ended"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].WaitStatus = 9 }, "wait status 0x9"},
+		{func(s *format.Skeleton) { s.Processes[1].State = format.ProcessState_STOPPED }, "has ended"},
 		{func(s *format.Skeleton) { s.SeccompFilters[0].Instructions = make([]byte, 12) }, "12 bytes"},
 		{func(s *format.Skeleton) { s.SeccompFilters[0].Previous = 42 }, "comes before the one that it follows"},
 		{func(s *format.Skeleton) {

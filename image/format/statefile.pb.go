@@ -3584,6 +3584,10 @@ type Task struct {
 	// The filter that was loaded last; 0: none. Those before it follow by
 	// SeccompFilter.previous.
 	SeccompFilter uint32 `protobuf:"varint,40,opt,name=seccomp_filter,json=seccompFilter,proto3" json:"seccomp_filter,omitempty"`
+	// A process's first thread that has ended while others go on. It has its name,
+	// credentials, scheduling and wait_status; files and fs are those of the next.
+	Ended      bool   `protobuf:"varint,41,opt,name=ended,proto3" json:"ended,omitempty"`
+	WaitStatus uint32 `protobuf:"varint,42,opt,name=wait_status,json=waitStatus,proto3" json:"wait_status,omitempty"` // ended: exit_code of /proc/PID/stat
 	// How the kernel restarts the interrupted system call (include/linux/errno.h):
 	// 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND. So a signal that is
 	// pending and has a handler makes it return EINTR, where it would have without
@@ -3766,6 +3770,20 @@ func (x *Task) GetSeccompFilters() uint32 {
 func (x *Task) GetSeccompFilter() uint32 {
 	if x != nil {
 		return x.SeccompFilter
+	}
+	return 0
+}
+
+func (x *Task) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *Task) GetWaitStatus() uint32 {
+	if x != nil {
+		return x.WaitStatus
 	}
 	return 0
 }
@@ -4908,7 +4926,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05which\x18\x01 \x01(\rR\x05which\x12\x1f\n" +
 	"\vinterval_us\x18\x02 \x01(\x04R\n" +
 	"intervalUs\x12\x19\n" +
-	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\x8a\a\n" +
+	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\xc1\a\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -4935,7 +4953,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\x02fs\x18\x12 \x01(\rR\x02fs\x12!\n" +
 	"\fseccomp_mode\x18\x13 \x01(\rR\vseccompMode\x12'\n" +
 	"\x0fseccomp_filters\x18\x14 \x01(\rR\x0eseccompFilters\x12%\n" +
-	"\x0eseccomp_filter\x18( \x01(\rR\rseccompFilter\x12!\n" +
+	"\x0eseccomp_filter\x18( \x01(\rR\rseccompFilter\x12\x14\n" +
+	"\x05ended\x18) \x01(\bR\x05ended\x12\x1f\n" +
+	"\vwait_status\x18* \x01(\rR\n" +
+	"waitStatus\x12!\n" +
 	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\"q\n" +
 	"\rSeccompFilter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1a\n" +

@@ -113,6 +113,8 @@ func Everything() *format.Skeleton {
 		{Pid: 12, Parent: 5, State: format.ProcessState_ZOMBIE, WaitStatus: 256, ExitSignal: 17, Tasks: []*format.Task{{Tid: 12, Name: "gone"}}},
 	}
 	s.Processes[0].Namespaces = []uint32{10, 11}
+	leader := s.Processes[1].Tasks[0]
+	leader.Ended, leader.WaitStatus, leader.Registers = true, 3<<8, nil
 	s.Processes[1].Tasks[1].SystemCallPlusOne = 202 + 1
 	filtered := s.Processes[1].Tasks[2]
 	filtered.SeccompMode, filtered.SeccompFilters, filtered.SeccompFilter = 2, 2, 42

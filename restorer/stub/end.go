@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/tracee"
 )
 
@@ -126,4 +128,23 @@ func (p *Task) WriteAction(addr uint64, a *format.SignalAction) error {
 // WriteWord writes 8 bytes.
 func (p *Task) WriteWord(addr, v uint64) error {
 	return p.Write(addr, binary.LittleEndian.AppendUint64(nil, v))
+}
+
+// AwaitEnd waits until a thread that was let go has ended. As the first of its
+// process it stays, as a zombie.
+func (p *Task) AwaitEnd() error {
+	deadline := time.Now().Add(p.timeout)
+	for {
+		s, err := procfs.ReadStat(p.PID())
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || err == nil && s.State == 'Z' {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("task %d does not end", p.PID())
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
 }

@@ -112,9 +112,13 @@ func OOMScore(p place.Process, score int32) error {
 	return err
 }
 
-// Subreaper makes the process adopt the orphans below it.
-func Subreaper(p place.Process) error {
-	_, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+// Subreaper says whether the process adopts the orphans below it.
+func Subreaper(p place.Process, on bool) error {
+	flag := uint64(0)
+	if on {
+		flag = 1
+	}
+	_, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_CHILD_SUBREAPER, flag, 0, 0, 0)
 	return err
 }
 

@@ -27,7 +27,11 @@ const (
 func notes(s *format.Skeleton, p *format.Process) []byte {
 	var b bytes.Buffer
 	mm := s.Mm(p.Mm)
-	for i, t := range p.Tasks {
+	alive := p.Tasks
+	if alive[0].Ended {
+		alive = alive[1:]
+	}
+	for i, t := range alive {
 		note(&b, "CORE", ntPrstatus, prstatus(p, t))
 		if i == 0 {
 			note(&b, "CORE", ntPrpsinfo, prpsinfo(p, t))
