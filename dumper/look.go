@@ -223,7 +223,8 @@ func (l *looking) lookAtMounts() error {
 // lookAtDescriptors looks at the descriptor tables, which also know the names
 // of the container's terminals.
 func (l *looking) lookAtDescriptors() error {
-	result, refused, err := fds.Look(l.ctx, fds.Env{First: l.first().Alive(), IDs: l.ids, Log: l.o.Log}, l.tables)
+	env := fds.Env{First: l.first().Alive(), IDs: l.ids, Tasks: l.numbers(), Log: l.o.Log}
+	result, refused, err := fds.Look(l.ctx, env, l.tables)
 	if err != nil {
 		return err
 	}
@@ -231,6 +232,22 @@ func (l *looking) lookAtDescriptors() error {
 	l.skeleton.Files, l.skeleton.OpenFiles, l.skeleton.Pipes = result.Files, result.OpenFiles, result.Pipes
 	l.nameTerminals(result)
 	return nil
+}
+
+// numbers are those of all tasks in the container's pid namespace, by the host's.
+func (l *looking) numbers() map[int]uint32 {
+	numbers := map[int]uint32{}
+	for i, p := range l.held.Processes() {
+		numbers[p.PID] = l.found[i].Pid
+		alive := l.found[i].Tasks
+		if p.LeaderEnded {
+			alive = alive[1:]
+		}
+		for j, t := range p.Threads {
+			numbers[t.TID()] = alive[j].Tid
+		}
+	}
+	return numbers
 }
 
 // nameTerminals names the controlling terminal of each session.

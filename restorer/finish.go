@@ -70,13 +70,14 @@ func (r *restart) finish() error {
 	}
 	// From here on only the container has its files: a pipe whose other end is
 	// gone says so.
-	if err := r.files.Close(); err != nil {
-		return err
-	}
+	r.files.CloseFiles()
 	if err := r.files.Lock(r.holders()); err != nil {
 		return err
 	}
 	if err := r.files.Arm(); err != nil {
+		return err
+	}
+	if err := r.files.Close(); err != nil {
 		return err
 	}
 	if err := r.stop(); err != nil {

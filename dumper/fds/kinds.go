@@ -22,9 +22,19 @@ var kinds = []kind{
 	{"terminal", isTerminal, lookTerminal},
 	{"pipe", func(f *file) bool { return strings.HasPrefix(f.link, "pipe:[") }, lookPipe},
 	{"FIFO", func(f *file) bool { return f.typ() == unix.S_IFIFO && named(f) }, lookFIFO},
-	{"eventfd", func(f *file) bool { return f.link == "anon_inode:[eventfd]" }, lookEventfd},
-	{"epoll", func(f *file) bool { return f.link == "anon_inode:[eventpoll]" }, lookEpoll},
+	{"eventfd", anonymous("eventfd"), lookEventfd},
+	{"epoll", anonymous("eventpoll"), lookEpoll},
+	{"timerfd", anonymous("timerfd"), lookTimerfd},
+	{"signalfd", anonymous("signalfd"), lookSignalfd},
+	{"inotify", anonymous("inotify"), lookInotify},
+	{"pidfd", func(f *file) bool { _, is := f.info.Get("NSpid"); return is || f.link == "anon_inode:[pidfd]" }, lookPidfd},
 	{"socket", func(f *file) bool { return f.typ() == unix.S_IFSOCK }, lookSocket},
+}
+
+// anonymous recognises a file of the kernel that only has a name: inotify's is
+// without brackets.
+func anonymous(name string) func(f *file) bool {
+	return func(f *file) bool { return strings.Trim(strings.TrimPrefix(f.link, "anon_inode:"), "[]") == name }
 }
 
 func kindOf(f *file) *kind {

@@ -25,6 +25,9 @@ import (
 type Env struct {
 	First int // host's pid of the container's first process
 	IDs   *view.IDs
+	// Tasks are the container's tasks, zombies included: the number in its pid
+	// namespace by the host's.
+	Tasks map[int]uint32
 	Log   *slog.Logger // nil: none
 }
 

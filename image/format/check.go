@@ -60,6 +60,7 @@ const (
 type checker struct {
 	*Skeleton
 	kinds map[uint32]kind // of each id
+	tids  map[uint32]bool // numbers of tasks; nil: not gathered yet
 }
 
 func claim[T any](c *checker, k kind, list []*T, id func(*T) uint32) error {

@@ -91,6 +91,8 @@ func (c *checker) openFile(o *OpenFile) error {
 			return nil
 		}
 		return c.want(k.Fifo.Pipe, aPipe, who)
+	case *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_Inotify, *OpenFile_Pidfd:
+		return c.eventSource(o, who)
 	case *OpenFile_TcpListener:
 		l := k.TcpListener
 		if n := len(l.GetAddress()); n != 4 && n != 16 || l.GetPort() > 65535 {

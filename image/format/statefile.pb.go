@@ -2257,6 +2257,10 @@ type OpenFile struct {
 	//	*OpenFile_Epoll
 	//	*OpenFile_TcpListener
 	//	*OpenFile_UnixSocket
+	//	*OpenFile_Timerfd
+	//	*OpenFile_Signalfd
+	//	*OpenFile_Inotify
+	//	*OpenFile_Pidfd
 	Kind          isOpenFile_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2438,6 +2442,42 @@ func (x *OpenFile) GetUnixSocket() *UnixSocket {
 	return nil
 }
 
+func (x *OpenFile) GetTimerfd() *Timerfd {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_Timerfd); ok {
+			return x.Timerfd
+		}
+	}
+	return nil
+}
+
+func (x *OpenFile) GetSignalfd() *Signalfd {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_Signalfd); ok {
+			return x.Signalfd
+		}
+	}
+	return nil
+}
+
+func (x *OpenFile) GetInotify() *Inotify {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_Inotify); ok {
+			return x.Inotify
+		}
+	}
+	return nil
+}
+
+func (x *OpenFile) GetPidfd() *Pidfd {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_Pidfd); ok {
+			return x.Pidfd
+		}
+	}
+	return nil
+}
+
 type isOpenFile_Kind interface {
 	isOpenFile_Kind()
 }
@@ -2482,6 +2522,22 @@ type OpenFile_UnixSocket struct {
 	UnixSocket *UnixSocket `protobuf:"bytes,19,opt,name=unix_socket,json=unixSocket,proto3,oneof"`
 }
 
+type OpenFile_Timerfd struct {
+	Timerfd *Timerfd `protobuf:"bytes,30,opt,name=timerfd,proto3,oneof"`
+}
+
+type OpenFile_Signalfd struct {
+	Signalfd *Signalfd `protobuf:"bytes,31,opt,name=signalfd,proto3,oneof"`
+}
+
+type OpenFile_Inotify struct {
+	Inotify *Inotify `protobuf:"bytes,32,opt,name=inotify,proto3,oneof"`
+}
+
+type OpenFile_Pidfd struct {
+	Pidfd *Pidfd `protobuf:"bytes,33,opt,name=pidfd,proto3,oneof"`
+}
+
 func (*OpenFile_Regular) isOpenFile_Kind() {}
 
 func (*OpenFile_Directory) isOpenFile_Kind() {}
@@ -2501,6 +2557,14 @@ func (*OpenFile_Epoll) isOpenFile_Kind() {}
 func (*OpenFile_TcpListener) isOpenFile_Kind() {}
 
 func (*OpenFile_UnixSocket) isOpenFile_Kind() {}
+
+func (*OpenFile_Timerfd) isOpenFile_Kind() {}
+
+func (*OpenFile_Signalfd) isOpenFile_Kind() {}
+
+func (*OpenFile_Inotify) isOpenFile_Kind() {}
+
+func (*OpenFile_Pidfd) isOpenFile_Kind() {}
 
 // Terminal is the console or a tty that LXC gave the container: reopened by
 // name, connected to whatever LXC has behind it then.
@@ -2740,6 +2804,295 @@ func (x *Eventfd) GetSemaphore() bool {
 	return false
 }
 
+// Timerfd (timerfd_create(2); timerfd_show, fs/timerfd.c).
+type Timerfd struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Clock      int32                  `protobuf:"varint,1,opt,name=clock,proto3" json:"clock,omitempty"`                    // CLOCK_*
+	Flags      uint32                 `protobuf:"varint,2,opt,name=flags,proto3" json:"flags,omitempty"`                    // of timerfd_settime: TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET
+	Ticks      uint64                 `protobuf:"varint,3,opt,name=ticks,proto3" json:"ticks,omitempty"`                    // expirations that nobody has read
+	ValueNs    uint64                 `protobuf:"varint,4,opt,name=value_ns,json=valueNs,proto3" json:"value_ns,omitempty"` // until the next expiration, 0: disarmed
+	IntervalNs uint64                 `protobuf:"varint,5,opt,name=interval_ns,json=intervalNs,proto3" json:"interval_ns,omitempty"`
+	// With TFD_TIMER_ABSTIME on a clock that tells the time of day: the next
+	// expiration on that clock. It stays true however long the container is away.
+	DeadlineNs    int64 `protobuf:"varint,6,opt,name=deadline_ns,json=deadlineNs,proto3" json:"deadline_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Timerfd) Reset() {
+	*x = Timerfd{}
+	mi := &file_statefile_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Timerfd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Timerfd) ProtoMessage() {}
+
+func (x *Timerfd) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
+func (*Timerfd) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Timerfd) GetClock() int32 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+func (x *Timerfd) GetFlags() uint32 {
+	if x != nil {
+		return x.Flags
+	}
+	return 0
+}
+
+func (x *Timerfd) GetTicks() uint64 {
+	if x != nil {
+		return x.Ticks
+	}
+	return 0
+}
+
+func (x *Timerfd) GetValueNs() uint64 {
+	if x != nil {
+		return x.ValueNs
+	}
+	return 0
+}
+
+func (x *Timerfd) GetIntervalNs() uint64 {
+	if x != nil {
+		return x.IntervalNs
+	}
+	return 0
+}
+
+func (x *Timerfd) GetDeadlineNs() int64 {
+	if x != nil {
+		return x.DeadlineNs
+	}
+	return 0
+}
+
+type Signalfd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mask          uint64                 `protobuf:"fixed64,1,opt,name=mask,proto3" json:"mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Signalfd) Reset() {
+	*x = Signalfd{}
+	mi := &file_statefile_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Signalfd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Signalfd) ProtoMessage() {}
+
+func (x *Signalfd) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
+func (*Signalfd) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Signalfd) GetMask() uint64 {
+	if x != nil {
+		return x.Mask
+	}
+	return 0
+}
+
+// Inotify holds watches, by their descriptors. There are no unread events.
+type Inotify struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Watches       []*InotifyWatch        `protobuf:"bytes,1,rep,name=watches,proto3" json:"watches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Inotify) Reset() {
+	*x = Inotify{}
+	mi := &file_statefile_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Inotify) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Inotify) ProtoMessage() {}
+
+func (x *Inotify) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
+func (*Inotify) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Inotify) GetWatches() []*InotifyWatch {
+	if x != nil {
+		return x.Watches
+	}
+	return nil
+}
+
+type InotifyWatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Wd            uint32                 `protobuf:"varint,1,opt,name=wd,proto3" json:"wd,omitempty"`     // from 1
+	Mask          uint32                 `protobuf:"varint,2,opt,name=mask,proto3" json:"mask,omitempty"` // IN_*
+	File          *FileIdentity          `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`  // what it watches
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InotifyWatch) Reset() {
+	*x = InotifyWatch{}
+	mi := &file_statefile_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InotifyWatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InotifyWatch) ProtoMessage() {}
+
+func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
+func (*InotifyWatch) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *InotifyWatch) GetWd() uint32 {
+	if x != nil {
+		return x.Wd
+	}
+	return 0
+}
+
+func (x *InotifyWatch) GetMask() uint32 {
+	if x != nil {
+		return x.Mask
+	}
+	return 0
+}
+
+func (x *InotifyWatch) GetFile() *FileIdentity {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+// Pidfd refers to a process of the container.
+type Pidfd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`       // 0: it has ended and nobody can be waited for any more
+	Thread        bool                   `protobuf:"varint,2,opt,name=thread,proto3" json:"thread,omitempty"` // PIDFD_THREAD: a task, not the process that it leads
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pidfd) Reset() {
+	*x = Pidfd{}
+	mi := &file_statefile_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pidfd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pidfd) ProtoMessage() {}
+
+func (x *Pidfd) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
+func (*Pidfd) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Pidfd) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *Pidfd) GetThread() bool {
+	if x != nil {
+		return x.Thread
+	}
+	return false
+}
+
 type Epoll struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Targets       []*EpollTarget         `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
@@ -2749,7 +3102,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2761,7 +3114,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2774,7 +3127,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{24}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -2798,7 +3151,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2810,7 +3163,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2823,7 +3176,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{25}
+	return file_statefile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -2872,7 +3225,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2884,7 +3237,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2897,7 +3250,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{26}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -2936,7 +3289,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2948,7 +3301,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2961,7 +3314,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{27}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -3027,7 +3380,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3039,7 +3392,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3052,7 +3405,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -3149,7 +3502,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +3514,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +3527,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -3341,7 +3694,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3353,7 +3706,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3366,7 +3719,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -3394,7 +3747,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3406,7 +3759,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3419,7 +3772,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -3447,7 +3800,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3459,7 +3812,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3472,7 +3825,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -3507,7 +3860,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3519,7 +3872,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3532,7 +3885,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -3599,7 +3952,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3611,7 +3964,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3624,7 +3977,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -3811,7 +4164,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3823,7 +4176,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3836,7 +4189,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -3880,7 +4233,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3892,7 +4245,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3905,7 +4258,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -3933,7 +4286,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3945,7 +4298,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3958,7 +4311,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -3995,7 +4348,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4007,7 +4360,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4020,7 +4373,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -4083,7 +4436,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4095,7 +4448,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4108,7 +4461,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -4244,7 +4597,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4256,7 +4609,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4269,7 +4622,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -4324,7 +4677,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4336,7 +4689,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4349,7 +4702,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -4370,7 +4723,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4382,7 +4735,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4395,7 +4748,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -4426,7 +4779,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4438,7 +4791,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4451,7 +4804,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -4503,7 +4856,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4515,7 +4868,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4528,7 +4881,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -4574,7 +4927,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4586,7 +4939,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4599,7 +4952,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -4816,7 +5169,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xd4\x06\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xbd\b\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -4836,7 +5189,11 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05epoll\x18\x11 \x01(\v2\x1b.lxccheckpoint.format.EpollH\x00R\x05epoll\x12F\n" +
 	"\ftcp_listener\x18\x12 \x01(\v2!.lxccheckpoint.format.TcpListenerH\x00R\vtcpListener\x12C\n" +
 	"\vunix_socket\x18\x13 \x01(\v2 .lxccheckpoint.format.UnixSocketH\x00R\n" +
-	"unixSocketB\x06\n" +
+	"unixSocket\x129\n" +
+	"\atimerfd\x18\x1e \x01(\v2\x1d.lxccheckpoint.format.TimerfdH\x00R\atimerfd\x12<\n" +
+	"\bsignalfd\x18\x1f \x01(\v2\x1e.lxccheckpoint.format.SignalfdH\x00R\bsignalfd\x129\n" +
+	"\ainotify\x18  \x01(\v2\x1d.lxccheckpoint.format.InotifyH\x00R\ainotify\x123\n" +
+	"\x05pidfd\x18! \x01(\v2\x1b.lxccheckpoint.format.PidfdH\x00R\x05pidfdB\x06\n" +
 	"\x04kind\"R\n" +
 	"\bTerminal\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
@@ -4852,7 +5209,27 @@ const file_statefile_proto_rawDesc = "" +
 	"\apackets\x18\x04 \x03(\rR\apackets\"=\n" +
 	"\aEventfd\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x1c\n" +
-	"\tsemaphore\x18\x02 \x01(\bR\tsemaphore\"D\n" +
+	"\tsemaphore\x18\x02 \x01(\bR\tsemaphore\"\xa8\x01\n" +
+	"\aTimerfd\x12\x14\n" +
+	"\x05clock\x18\x01 \x01(\x05R\x05clock\x12\x14\n" +
+	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x14\n" +
+	"\x05ticks\x18\x03 \x01(\x04R\x05ticks\x12\x19\n" +
+	"\bvalue_ns\x18\x04 \x01(\x04R\avalueNs\x12\x1f\n" +
+	"\vinterval_ns\x18\x05 \x01(\x04R\n" +
+	"intervalNs\x12\x1f\n" +
+	"\vdeadline_ns\x18\x06 \x01(\x03R\n" +
+	"deadlineNs\"\x1e\n" +
+	"\bSignalfd\x12\x12\n" +
+	"\x04mask\x18\x01 \x01(\x06R\x04mask\"G\n" +
+	"\aInotify\x12<\n" +
+	"\awatches\x18\x01 \x03(\v2\".lxccheckpoint.format.InotifyWatchR\awatches\"j\n" +
+	"\fInotifyWatch\x12\x0e\n" +
+	"\x02wd\x18\x01 \x01(\rR\x02wd\x12\x12\n" +
+	"\x04mask\x18\x02 \x01(\rR\x04mask\x126\n" +
+	"\x04file\x18\x03 \x01(\v2\".lxccheckpoint.format.FileIdentityR\x04file\"1\n" +
+	"\x05Pidfd\x12\x10\n" +
+	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x16\n" +
+	"\x06thread\x18\x02 \x01(\bR\x06thread\"D\n" +
 	"\x05Epoll\x12;\n" +
 	"\atargets\x18\x01 \x03(\v2!.lxccheckpoint.format.EpollTargetR\atargets\"\x84\x01\n" +
 	"\vEpollTarget\x12\x16\n" +
@@ -5079,7 +5456,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -5109,28 +5486,33 @@ var file_statefile_proto_goTypes = []any{
 	(*PipeEnd)(nil),             // 25: lxccheckpoint.format.PipeEnd
 	(*Pipe)(nil),                // 26: lxccheckpoint.format.Pipe
 	(*Eventfd)(nil),             // 27: lxccheckpoint.format.Eventfd
-	(*Epoll)(nil),               // 28: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 29: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 30: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 31: lxccheckpoint.format.TcpListener
-	(*UnixSocket)(nil),          // 32: lxccheckpoint.format.UnixSocket
-	(*Process)(nil),             // 33: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 34: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 35: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 36: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 37: lxccheckpoint.format.IntervalTimer
-	(*Task)(nil),                // 38: lxccheckpoint.format.Task
-	(*SeccompFilter)(nil),       // 39: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 40: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 41: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 42: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 43: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 44: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 45: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 46: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 47: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 48: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 49: lxccheckpoint.format.ContentSum
+	(*Timerfd)(nil),             // 28: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 29: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 30: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 31: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 32: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 33: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 34: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 35: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 36: lxccheckpoint.format.TcpListener
+	(*UnixSocket)(nil),          // 37: lxccheckpoint.format.UnixSocket
+	(*Process)(nil),             // 38: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 39: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 40: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 41: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 42: lxccheckpoint.format.IntervalTimer
+	(*Task)(nil),                // 43: lxccheckpoint.format.Task
+	(*SeccompFilter)(nil),       // 44: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 45: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 46: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 47: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 48: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 49: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 50: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 51: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 52: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 53: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 54: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	5,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -5143,11 +5525,11 @@ var file_statefile_proto_depIdxs = []int32{
 	21, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
 	23, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	26, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	33, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	39, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	45, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	47, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	48, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	38, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	44, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	50, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	52, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	53, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	0,  // 15: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
 	9,  // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
 	11, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
@@ -5170,31 +5552,37 @@ var file_statefile_proto_depIdxs = []int32{
 	25, // 34: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
 	25, // 35: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
 	27, // 36: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	28, // 37: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	31, // 38: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	32, // 39: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	12, // 40: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	29, // 41: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	30, // 42: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	30, // 43: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	3,  // 44: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	38, // 45: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	36, // 46: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	37, // 47: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	34, // 48: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	35, // 49: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	40, // 50: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	41, // 51: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	43, // 52: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	42, // 53: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	44, // 54: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	46, // 55: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	49, // 56: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	57, // [57:57] is the sub-list for method output_type
-	57, // [57:57] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	33, // 37: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	36, // 38: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	37, // 39: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	28, // 40: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	29, // 41: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	30, // 42: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	32, // 43: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	12, // 44: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	31, // 45: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	12, // 46: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	34, // 47: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	35, // 48: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	35, // 49: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	3,  // 50: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	43, // 51: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	41, // 52: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	42, // 53: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	39, // 54: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	40, // 55: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	45, // 56: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	46, // 57: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	48, // 58: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	47, // 59: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	49, // 60: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	51, // 61: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	54, // 62: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -5230,6 +5618,10 @@ func file_statefile_proto_init() {
 		(*OpenFile_Epoll)(nil),
 		(*OpenFile_TcpListener)(nil),
 		(*OpenFile_UnixSocket)(nil),
+		(*OpenFile_Timerfd)(nil),
+		(*OpenFile_Signalfd)(nil),
+		(*OpenFile_Inotify)(nil),
+		(*OpenFile_Pidfd)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5237,7 +5629,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   46,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -6,6 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// TFD_IOC_SET_TICKS sets the expirations of a timerfd that were not read; an
+// argument of 8 bytes (include/uapi/linux/timerfd.h).
+const TFD_IOC_SET_TICKS = 0x40085400
+
 // IoctlBytes is ioctl(2) with a structure given as its bytes, which it may
 // change. b is as long as the structure.
 func IoctlBytes(fd int, request uint, b []byte) error {

@@ -24,6 +24,10 @@ type kind struct {
 	// wire does what needs the tables: it is called for every table, with a
 	// process that has it, when all tables are planted. Nil if there is nothing.
 	wire func(r *Restart, p place.Process, t *table, f *file) error
+
+	// arm starts what tells the program something by itself, with our own
+	// descriptor of it, when all else is done. Nil if there is nothing.
+	arm func(r *Restart, f *file) error
 }
 
 // kinds has a row for each field of the image's OpenFile.kind, by its name.
@@ -42,6 +46,10 @@ func init() { // the functions refer to the table
 		"fifo":         {name: "an end of a FIFO", make: makeFIFOEnd},
 		"eventfd":      {name: "an eventfd", make: makeEventfd},
 		"epoll":        {name: "an epoll", make: makeEpoll, wire: wireEpoll},
+		"timerfd":      {name: "a timerfd", make: makeTimerfd, arm: armTimerfd},
+		"signalfd":     {name: "a signalfd", make: makeSignalfd},
+		"inotify":      {name: "an inotify", make: makeInotify, arm: armInotify},
+		"pidfd":        {name: "a pidfd", make: makePidfd},
 		"tcp_listener": {name: "a listening TCP socket", socket: tcpSocket, make: makeTCPListener},
 		"unix_socket":  {name: "a UNIX socket", socket: unixSocket, make: makeUnix, wire: wireUnix},
 	}

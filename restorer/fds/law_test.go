@@ -2,8 +2,10 @@ package fds
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +23,7 @@ import (
 func look(t *testing.T, h *helper) *format.Skeleton {
 	t.Helper()
 	ids := &dumperview.IDs{}
-	res, refused, err := dumper.Look(context.Background(), dumper.Env{First: h.pid, IDs: ids}, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
+	res, refused, err := dumper.Look(context.Background(), dumper.Env{First: h.pid, IDs: ids, Tasks: map[int]uint32{h.pid: 1}}, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
 	must(t, err)
 	table := res.Files[0]
 	used := map[uint32]bool{}
@@ -107,6 +109,13 @@ func TestLookMakeLook(t *testing.T) {
 			{Id: 16, Flags: unix.O_RDWR, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_DGRAM, Address: []byte("/run/log"), Path: "/run/log", Mode: 0o666, Uid: 3, Gid: 4}}},
 			{Id: 17, Flags: unix.O_RDWR, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_STREAM, Address: []byte("\x00name"), Listening: true, Backlog: 5}}},
 			{Id: 18, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_SEQPACKET}}},
+			{Id: 21, Flags: unix.O_RDWR, Kind: &format.OpenFile_Timerfd{Timerfd: &format.Timerfd{Clock: unix.CLOCK_MONOTONIC, Ticks: 3}}},
+			{Id: 22, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_Signalfd{Signalfd: &format.Signalfd{Mask: 1 << 9}}},
+			{Id: 23, Flags: unix.O_RDONLY, Kind: &format.OpenFile_Inotify{Inotify: &format.Inotify{Watches: []*format.InotifyWatch{
+				{Wd: 2, Mask: unix.IN_CREATE, File: identify(h, "/data")}, {Wd: 5, Mask: unix.IN_MODIFY, File: identify(h, "/data/f")},
+			}}}},
+			{Id: 24, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_Pidfd{Pidfd: &format.Pidfd{Pid: 1}}},
+			{Id: 25, Flags: unix.O_RDWR, Kind: &format.OpenFile_Pidfd{Pidfd: &format.Pidfd{}}},
 		},
 	}
 	s.Files = []*format.Files{at(append(slices.Clone(s.OpenFiles), s.OpenFiles[0])...)}
@@ -168,4 +177,22 @@ func mustKind(t *testing.T, o *format.OpenFile) *kind {
 	k, err := kindOf(o)
 	must(t, err)
 	return k
+}
+
+// TestPidfdOutside: whom the container can't see is named.
+func TestPidfdOutside(t *testing.T) {
+	h := newHelper(t)
+	fd, err := unix.PidfdOpen(os.Getpid(), 0)
+	must(t, err)
+	defer unix.Close(fd)
+	if _, err := h.Send([]int{fd}); err != nil {
+		t.Fatal(err)
+	}
+	env := dumper.Env{First: h.pid, IDs: &dumperview.IDs{}, Tasks: map[int]uint32{h.pid: 1}}
+	_, refused, err := dumper.Look(context.Background(), env, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
+	must(t, err)
+	want := fmt.Sprintf("pidfd: it refers to process %d of the host, which is not in the container", os.Getpid())
+	if !strings.Contains(refused.Error(), want) {
+		t.Errorf("the refusal should have %q: %v", want, refused)
+	}
 }

@@ -132,8 +132,22 @@ func (r *Restart) Make(ctx context.Context) error {
 	return nil
 }
 
-// Close closes every descriptor that the restart holds of the container's open
-// files. It is safe to call it more than once.
+// CloseFiles closes the descriptors that the restart holds of the container's
+// open files, but for those that have yet to be armed. From here on a pipe whose
+// other end is gone says so.
+func (r *Restart) CloseFiles() {
+	for _, f := range r.files {
+		if f.kind.arm == nil {
+			closeFD(&f.fd)
+		}
+	}
+	for _, p := range r.pipes {
+		p.close()
+	}
+}
+
+// Close closes every descriptor that the restart holds. It is safe to call it
+// more than once.
 func (r *Restart) Close() error {
 	for _, f := range r.files {
 		closeFD(&f.fd)

@@ -111,9 +111,19 @@ func fcntl(number uint32, command int, arg uint64) tracee.Call {
 	return tracee.Call{Nr: unix.SYS_FCNTL, Args: [6]uint64{uint64(number), uint64(command), arg}}
 }
 
-// Arm switches on what others notice: signals about input and output (O_ASYNC).
-// It is the last step, and makes calls in the processes that Wire was given.
+// Arm switches on what others notice: timers, watches, and signals about input
+// and output (O_ASYNC). It is the last step, after CloseFiles, and makes calls in
+// the processes that Wire was given.
 func (r *Restart) Arm() error {
+	for _, f := range r.files {
+		if f.kind.arm == nil {
+			continue
+		}
+		if err := f.kind.arm(r, f); err != nil {
+			return fmt.Errorf("%s: %w", r.name(f), err)
+		}
+		closeFD(&f.fd)
+	}
 	for _, a := range r.async {
 		// The number is part of the signal's siginfo (fcntl(2), F_SETSIG), so
 		// the call is made with it.
