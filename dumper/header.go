@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/clocks"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/internal/vdso"
 )
 
-// header says where and when the checkpoint was made. monotonic and boottime
-// are the offsets in nanoseconds of the container's clocks against ours.
-func header(tool string, monotonic, boottime int64) (*format.Header, error) {
+// header says where and when the checkpoint was made: the times are those that
+// the container's clocks showed.
+func header(tool string, at clocks.Times) (*format.Header, error) {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return nil, os.NewSyscallError("uname", err)
@@ -25,6 +26,9 @@ func header(tool string, monotonic, boottime int64) (*format.Header, error) {
 		KernelRelease: unix.ByteSliceToString(u.Release[:]),
 		PageSize:      uint32(os.Getpagesize()),
 		ToolVersion:   tool,
+		TimeNs:        at.Realtime,
+		MonotonicNs:   at.Monotonic,
+		BoottimeNs:    at.Boottime,
 	}
 	var err, err1, err2 error
 	h.XsaveMask, err1 = sys.XsaveMask()
@@ -35,20 +39,6 @@ func header(tool string, monotonic, boottime int64) (*format.Header, error) {
 	if h.VdsoDigest, err = vdso.Digest(); err != nil {
 		return nil, err
 	}
-	for _, c := range []struct {
-		clock  int32
-		offset int64
-		to     *int64
-	}{
-		{unix.CLOCK_REALTIME, 0, &h.TimeNs},
-		{unix.CLOCK_MONOTONIC, monotonic, &h.MonotonicNs},
-		{unix.CLOCK_BOOTTIME, boottime, &h.BoottimeNs},
-	} {
-		var t unix.Timespec
-		if err := unix.ClockGettime(c.clock, &t); err != nil {
-			return nil, os.NewSyscallError("clock_gettime", err)
-		}
-		*c.to = t.Nano() + c.offset
-	}
-	return h, nil
+	h.BootId, err = clocks.BootID()
+	return h, err
 }

@@ -17,6 +17,7 @@ import (
 	"lxc-checkpoint/dumper/tasks"
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/clocks"
 	"lxc-checkpoint/refusal"
 	"lxc-checkpoint/tracee"
 )
@@ -33,6 +34,7 @@ type looking struct {
 	skeleton  *format.Skeleton
 	refused   refusal.List
 
+	at       clocks.Times            // of the hold: what remains is counted from here
 	told     map[int]*view.TaskFacts // by the teller; nil: nothing
 	found    []*tasks.Process        // in the order of held.Processes
 	facts    map[uint32]memory.Facts
@@ -48,6 +50,10 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, teller
 	l := &looking{
 		ctx: ctx, container: c, held: held, teller: teller, o: o,
 		ids: &view.IDs{}, skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
+	}
+	var err error
+	if l.at, err = clocks.Now(); err != nil {
+		return nil, nil, err
 	}
 	for _, step := range []struct {
 		what string
@@ -79,7 +85,7 @@ func (l *looking) lookAtTasks() error {
 	processes := l.held.Processes()
 	l.told = l.tell(processes)
 	err := l.held.Do(func() error {
-		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, SeccompProfile: l.container.SeccompProfile, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
+		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, At: l.at, SeccompProfile: l.container.SeccompProfile, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
 			l.facts[o.ID], err = memory.Ask(r)
 			return err
 		}})
@@ -185,7 +191,7 @@ func (l *looking) lookAtNamespaces() error {
 	if result.Flags()&unix.CLONE_NEWPID != 0 {
 		l.skeleton.Container.LastPid = l.lastPID()
 	}
-	l.skeleton.Header, err = header(l.o.Tool, result.Monotonic, result.Boottime)
+	l.skeleton.Header, err = header(l.o.Tool, l.at.Shifted(result.Offsets))
 	return err
 }
 

@@ -210,6 +210,18 @@ func (r *restart) finishSignals() error {
 // letGo unmaps the restart's own memory, loads the registers, and detaches.
 // Up to the first detach a failure still removes everything.
 func (r *restart) letGo() error {
+	rested := map[uint32]bool{} // tasks whose registers are loaded
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		for _, k := range p.Tasks {
+			var err error
+			if rested[k.Tid], err = r.rest(k); err != nil {
+				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
+			}
+		}
+	}
 	left := map[uint32]int{} // processes that still need their area
 	for _, p := range r.plan.Skeleton.Processes {
 		left[p.Mm]++
@@ -239,7 +251,7 @@ func (r *restart) letGo() error {
 				}
 				continue
 			}
-			if err := load(r.tasks[k.Tid], k); err != nil {
+			if err := load(r.tasks[k.Tid], k, rested[k.Tid]); err != nil {
 				return fmt.Errorf("registers of task %d (%s): %w", k.Tid, k.Name, err)
 			}
 		}
@@ -292,13 +304,35 @@ func (r *restart) clear(p *format.Process, last bool) error {
 	return remote.Close()
 }
 
-func load(t *stub.Task, k *format.Task) error {
+// rest has a task go on with a call whose time is limited, from where it was; ok
+// is false if its registers are still to be loaded. It needs the restart's own
+// memory, and the kernel keeps what it gets here only until the task sleeps again.
+func (r *restart) rest(k *format.Task) (ok bool, err error) {
+	if k.Rest == nil {
+		return false, nil
+	}
+	t := r.tasks[k.Tid]
+	if err := loadRegisters(t, k); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Timeout)
+	defer cancel()
+	return tasks.Rest(ctx, t, t.Thread, k.Rest)
+}
+
+func loadRegisters(t *stub.Task, k *format.Task) error {
 	var sets []tracee.RegisterSet
 	for _, s := range k.Registers {
 		sets = append(sets, tracee.RegisterSet{NoteType: s.NoteType, Data: s.Data})
 	}
-	if err := t.Thread.Load(sets); err != nil {
-		return err
+	return t.Thread.Load(sets)
+}
+
+func load(t *stub.Task, k *format.Task, rested bool) error {
+	if !rested {
+		if err := loadRegisters(t, k); err != nil {
+			return err
+		}
 	}
 	if q := k.Rseq; q != nil && q.Pointer != 0 && q.RseqCs != 0 {
 		// The kernel cleared it when the stub ran outside the section.
@@ -306,7 +340,7 @@ func load(t *stub.Task, k *format.Task) error {
 			return err
 		}
 	}
-	if k.RestartCode != 0 {
+	if k.RestartCode != 0 && !rested {
 		if err := t.Thread.Resume(int64(k.SystemCallPlusOne)-1, int(k.RestartCode)); err != nil {
 			return err
 		}

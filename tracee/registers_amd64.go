@@ -51,6 +51,12 @@ func (r *Registers) PrepareCall(nr uint64, args [6]uint64) {
 	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
 }
 
+// Arguments are those of the system call that the thread is in, or is about to
+// make.
+func (r *Registers) Arguments() [6]uint64 {
+	return [6]uint64{r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9}
+}
+
 // Syscall is the number of the system call that the thread is in, or has just
 // left; in is false if it came into the kernel by another way.
 func (r *Registers) Syscall() (nr int64, in bool) {

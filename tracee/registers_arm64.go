@@ -51,6 +51,10 @@ func (r *Registers) PrepareCall(nr uint64, args [6]uint64) {
 	copy(r.Regs[:6], args[:])
 }
 
+// Arguments are those of the system call that the thread is in, or is about to
+// make.
+func (r *Registers) Arguments() [6]uint64 { return [6]uint64(r.Regs[:6]) }
+
 // Syscall is the number of the system call that the thread is in, or has just
 // left; in is false if it came into the kernel by another way. At an EventStop
 // the kernel has forgotten it already.

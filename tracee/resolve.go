@@ -14,16 +14,19 @@ type Resolved struct {
 
 // Resolved reads the registers of an original in its EventStop and resolves a
 // system call in flight, as Registers.Resolve does. The thread itself is not
-// changed.
-func (t *Thread) Resolved() (Resolved, error) {
+// changed. A call that the kernel was restarting can be issued anew if its
+// number is known, or can still be found: then the program does not even see an
+// EINTR. known is that number, 0 if it is not known.
+func (t *Thread) Resolved(known uint32) (Resolved, error) {
 	regs, err := t.Registers()
 	if err != nil {
 		return Resolved{}, err
 	}
-	// A call that the kernel was restarting can be issued anew if its number
-	// can still be found: then the program does not even see an EINTR.
-	if nr, ok := t.restarted(&regs); ok {
-		regs.restartAs(nr)
+	if nr, _ := regs.Syscall(); nr == sysRestart && regs.Interrupted() {
+		if known == 0 {
+			known = t.numberInCode(&regs)
+		}
+		regs.restartAs(known)
 	}
 	code := int(-regs.Result())
 	if code == erestartRestartBlock {

@@ -2,6 +2,7 @@ package tracee
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -14,25 +15,43 @@ import (
 // keeps the arguments to itself. The program's registers still have them.
 var restartBlockCalls = []uint32{unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_POLL, unix.SYS_FUTEX}
 
-// restarted finds the number of a call that was being restarted: it is the
-// constant which the instruction before `syscall` puts into eax or rax.
-func (t *Thread) restarted(r *Registers) (nr uint32, ok bool) {
-	if call, _ := r.Syscall(); call != unix.SYS_RESTART_SYSCALL || !r.Interrupted() {
-		return 0, false
-	}
+const sysRestart = unix.SYS_RESTART_SYSCALL
+
+// numberInCode finds the number of a call that was being restarted: it is the
+// constant which the instruction before `syscall` puts into eax or rax. 0 if it
+// is not to be seen there.
+func (t *Thread) numberInCode(r *Registers) uint32 {
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", t.tid))
 	if err != nil {
-		return 0, false
+		return 0
 	}
 	defer mem.Close()
 	code := make([]byte, 8) // c0 | b8, 4 bytes, syscall
 	if _, err := mem.ReadAt(code, int64(r.PC()-8)); err != nil || !bytes.HasSuffix(code, syscallInstruction) {
-		return 0, false
+		return 0
 	}
 	movEax := code[1] == 0xb8                    // mov $nr, %eax
 	movRax := code[0] == 0xc7 && code[1] == 0xc0 // (rex.w) mov $nr, %rax
-	nr = binary.LittleEndian.Uint32(code[2:])
-	return nr, (movEax || movRax) && slices.Contains(restartBlockCalls, nr)
+	nr := binary.LittleEndian.Uint32(code[2:])
+	if (movEax || movRax) && slices.Contains(restartBlockCalls, nr) {
+		return nr
+	}
+	return 0
 }
 
-func (r *Registers) restartAs(nr uint32) { r.OrigRax = uint64(nr) }
+func (r *Registers) restartAs(nr uint32) {
+	if nr != 0 {
+		r.OrigRax = uint64(nr)
+	}
+}
+
+// InBlock says whether the stop interrupted a call that only the kernel can go
+// on with, by what it keeps of it (ERESTART_RESTARTBLOCK).
+func (t *Thread) InBlock(context.Context) (bool, error) {
+	r, err := t.Registers()
+	return err == nil && r.Interrupted() && -r.Result() == erestartRestartBlock, err
+}
+
+// CallNumber is the number of the call that the registers of an EventStop are
+// in, RESTART_SYSCALL if the kernel was restarting it.
+func CallNumber(r *Registers) int64 { return int64(r.OrigRax) }

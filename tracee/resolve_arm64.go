@@ -1,6 +1,40 @@
 package tracee
 
-// restarted has nothing to find: see Registers.Interrupted.
-func (t *Thread) restarted(*Registers) (nr uint32, ok bool) { return 0, false }
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+const sysRestart = unix.SYS_RESTART_SYSCALL
+
+// numberInCode has nothing to find: see Registers.Interrupted.
+func (t *Thread) numberInCode(*Registers) uint32 { return 0 }
 
 func (r *Registers) restartAs(uint32) {}
+
+// InBlock says whether the stop interrupted a call that only the kernel can go
+// on with, by what it keeps of it (ERESTART_RESTARTBLOCK). Here it shows only
+// when the thread begins with the call again (Remote.learn).
+func (t *Thread) InBlock(ctx context.Context) (is bool, err error) {
+	regs, err := t.Registers()
+	if err != nil || !slices.Contains([]uint64{unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_FUTEX}, regs.Regs[8]) {
+		return false, err
+	}
+	r, err := t.Remote(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if err := r.learn(); err != nil {
+		return false, err
+	}
+	r.atExit = r.started // of the call that was not made
+	return r.reason == erestartRestartBlock, nil
+}
+
+// CallNumber is the number of the call that the registers of an EventStop say
+// to issue.
+func CallNumber(r *Registers) int64 { return int64(r.Regs[8]) }

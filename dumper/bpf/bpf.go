@@ -26,6 +26,7 @@ type Teller struct {
 	program *ebpf.Program
 	iter    *link.Iter
 	bit     uint32 // of is_child_subreaper in its byte
+	block   blockOffsets
 }
 
 // maxProcesses is how many processes Tasks takes: each place in the map costs
@@ -43,7 +44,7 @@ func Open() (t *Teller, err error) {
 		return nil, err
 	}
 	_ = rlimit.RemoveMemlock() // before Linux 5.11; what it forbids shows below
-	t = &Teller{bit: o.subreaperBit}
+	t = &Teller{bit: o.subreaperBit, block: o.block}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -148,6 +149,7 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		// A real timer whose signal nobody has taken yet is not armed, and has an
 		// interval. Of the two CPU timers, what is not 0 is when they expire.
 		IntervalTimers: b[atArmed] != 0 || word(atInterval) != 0 || word(atCPUTimers) != 0 || word(atCPUTimers+cpuTimerSize) != 0,
+		Block:          t.block.parse(b[atBlock:][:blockSize]),
 		Actions:        b[atActions:recordSize],
 		LastPID:        max(half(atNextPID), 1) - 1,
 		Brk:            word(atBrk),

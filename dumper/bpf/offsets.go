@@ -21,6 +21,7 @@ type offsets struct {
 	nsproxy, pidNamespace      uint32 // of task_struct; of nsproxy
 	idr, idrNext               uint32 // of pid_namespace; of idr
 	actions, armed             uint32 // of sighand_struct; of hrtimer
+	block                      blockOffsets
 }
 
 // find looks the offsets up in the kernel's BTF. A field that this kernel
@@ -84,7 +85,8 @@ func find() (o offsets, err error) {
 			return o, fmt.Errorf("struct %s has %d bytes in this kernel, not %d", s.name, t.Size, s.want)
 		}
 	}
-	return o, nil
+	o.block, err = findBlock(spec)
+	return o, err
 }
 
 // member finds a member of a structure, also inside of nameless ones, and

@@ -30,12 +30,14 @@ const (
 	atNextPID     = 144 // 4
 	atInterval    = 152 // of the real timer
 	atDefFlags    = 160
-	atActions     = 168
+	atBlock       = 168 // restart_block, blockSize
+	atActions     = atBlock + blockSize
 	recordSize    = atActions + signals*actionSize
 
 	signals      = 64
 	actionSize   = 32
 	cpuTimerSize = 16 // struct cpu_itimer: expires, incr
+	blockSize    = 64 // struct restart_block, at most
 )
 
 // assemble writes the program: for each task of a process that is in the
@@ -103,6 +105,7 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	read(atNSProxy, 8, task, o.nsproxy)
 	read(atPIDNS, 8, pointer(atNSProxy), o.pidNamespace)
 	read(atNextPID, 4, pointer(atPIDNS), o.idr+o.idrNext)
+	read(atBlock, blockSize, task, o.block.start)
 	read(atActions, signals*actionSize, pointer(atSighand), o.actions)
 
 	return append(p,

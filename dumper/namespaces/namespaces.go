@@ -31,9 +31,10 @@ type Process struct {
 // Result is what was found.
 type Result struct {
 	Namespaces []*format.Namespace
-	// Offsets of the container's clocks against ours, in nanoseconds.
-	Monotonic, Boottime int64
-	refused             refusal.List // of what lives in a namespace
+	// Offsets of the container's clocks against those of the first time
+	// namespace.
+	Offsets procfs.TimeOffsets
+	refused refusal.List // of what lives in a namespace
 }
 
 // IDs are the numbers of all namespaces, which every process is in.
@@ -240,50 +241,12 @@ func names(_ *Result, n *format.Namespace, pid int) error {
 
 // clocks reads the offsets of a time namespace (time_namespaces(7)) against
 // the host's first one.
-func clocks(res *Result, n *format.Namespace, pid int) error {
-	its, err := offsets(pid)
-	if err != nil {
+func clocks(res *Result, n *format.Namespace, pid int) (err error) {
+	if res.Offsets, err = procfs.ReadTimeOffsets(pid); err != nil {
 		return err
 	}
-	ours, err := offsets(os.Getpid())
-	if err != nil {
-		return err
-	}
-	res.Monotonic = its.MonotonicNs - ours.MonotonicNs
-	res.Boottime = its.BoottimeNs - ours.BoottimeNs
-	n.Time = its
+	n.Time = &format.TimeOffsets{MonotonicNs: res.Offsets.Monotonic, BoottimeNs: res.Offsets.Boottime}
 	return nil
-}
-
-func offsets(pid int) (*format.TimeOffsets, error) {
-	text, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/timens_offsets", pid))
-	if err != nil {
-		return nil, err
-	}
-	return parseOffsets(string(text))
-}
-
-// parseOffsets parses lines "monotonic SECONDS NANOSECONDS".
-func parseOffsets(text string) (*format.TimeOffsets, error) {
-	o := &format.TimeOffsets{}
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) != 3 {
-			return nil, fmt.Errorf("a line of timens_offsets is not as time_namespaces(7) has it: %q", line)
-		}
-		s, err1 := strconv.ParseInt(f[1], 10, 64)
-		ns, err2 := strconv.ParseInt(f[2], 10, 64)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("a line of timens_offsets is not as time_namespaces(7) has it: %q", line)
-		}
-		switch f[0] {
-		case "monotonic":
-			o.MonotonicNs = s*1e9 + ns
-		case "boottime":
-			o.BoottimeNs = s*1e9 + ns
-		}
-	}
-	return o, nil
 }
 
 // Flags are the CLONE_NEW* of the namespaces that are the container's own.

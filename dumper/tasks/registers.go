@@ -8,15 +8,15 @@ import (
 )
 
 // registers reads all registers, a system call in flight resolved: it will be
-// issued again.
-func registers(t *tracee.Thread, f *format.Task) error {
+// issued again. known is its number, 0 if only the registers can tell.
+func registers(t *tracee.Thread, f *format.Task, known uint32) error {
 	sets, err := t.RegisterSets()
 	if err != nil {
 		return err
 	}
 	for _, s := range sets {
 		if s.NoteType == unix.NT_PRSTATUS {
-			r, err := t.Resolved()
+			r, err := t.Resolved(known)
 			if err != nil {
 				return err
 			}

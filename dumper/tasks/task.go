@@ -87,13 +87,22 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	if !callable { // it is refused anyway
 		return f, nil
 	}
-	if err := registers(t, f); err != nil {
+	facts := k.o.Facts[t.TID()]
+	var block *view.RestartBlock
+	if facts != nil {
+		block = facts.Block
+	}
+	rest, number, err := k.rest(ctx, t, block)
+	if err != nil {
+		return nil, err
+	}
+	f.Rest = rest
+	if err := registers(t, f, number); err != nil {
 		return nil, err
 	}
 	if f.Rseq, err = rseq(t); err != nil {
 		return nil, err
 	}
-	facts := k.o.Facts[t.TID()]
 	if facts == nil {
 		facts, err = k.askTask(ctx, t, leader)
 	} else if leader && facts.IntervalTimers {

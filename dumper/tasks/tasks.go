@@ -13,6 +13,7 @@ import (
 	"lxc-checkpoint/dumper/ptrace"
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/clocks"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/refusal"
@@ -37,6 +38,9 @@ type Options struct {
 	// Facts of tasks by their number on the host. A task that is not among
 	// them is made to tell its own.
 	Facts map[int]*view.TaskFacts
+	// At is when the tasks were stopped: what remains of a time is counted from
+	// there.
+	At clocks.Times
 	// Ask, if it is not nil, is called once for every address space that
 	// Facts has no task of, with a process that has it and can be made to make
 	// calls.

@@ -9,6 +9,8 @@ type TaskFacts struct {
 	ParentDeathSignal uint32 // PR_GET_PDEATHSIG
 	Securebits        uint32 // PR_GET_SECUREBITS
 	Stack             AlternateStack
+	// Block is only told by eBPF; nil otherwise.
+	Block *RestartBlock
 
 	// These are the process's; every task of it has them.
 	ChildSubreaper bool // PR_GET_CHILD_SUBREAPER
@@ -36,3 +38,26 @@ type AlternateStack struct {
 // ActionSize is sizeof(struct sigaction) of the kernel (include/linux/signal_types.h),
 // on amd64 and arm64.
 const ActionSize = 32
+
+// RestartBlock is what the kernel keeps of a call that it restarts by itself
+// (struct restart_block). Which part is valid follows from the call; the rest
+// is what the same memory means otherwise. Times are of the first time
+// namespace, in nanoseconds.
+type RestartBlock struct {
+	Sleep struct {
+		Clock     int32
+		Remainder uint64 // address, 0: none
+		Expires   uint64
+	}
+	Poll struct {
+		Descriptors uint64 // address
+		Count       uint32
+		Limited     bool // it has a timeout
+		Expires     uint64
+	}
+	Futex struct {
+		Address uint64
+		Value   uint32
+		Expires uint64
+	}
+}

@@ -85,6 +85,10 @@ func (c *checker) process(p *Process) error {
 	return nil
 }
 
+// maxTime is the longest time that the kernel has, in ns (KTIME_MAX,
+// include/linux/ktime.h).
+const maxTime = 1<<63 - 1
+
 // Note types of register sets (include/uapi/linux/elf.h).
 const (
 	ntPrstatus  = 1
@@ -132,6 +136,14 @@ func (c *checker) task(t *Task) error {
 	}
 	if c := t.RestartCode; c != 0 && (c < 512 || c > 514 || t.SystemCallPlusOne == 0) {
 		return fmt.Errorf("%s has a system call to be restarted by code %d, which does not exist, or no such call", who(), c)
+	}
+	if r := t.Rest; r != nil {
+		if r.Kind <= RestKind_REST_UNSPECIFIED || r.Kind > RestKind_REST_FUTEX {
+			return fmt.Errorf("%s is in a call of kind %d with a limit to its time, which this version does not know", who(), r.Kind)
+		}
+		if r.RemainingNs == 0 || r.RemainingNs > maxTime {
+			return fmt.Errorf("%s is in a call that has %d ns left", who(), r.RemainingNs)
+		}
 	}
 	if t.SeccompMode > 2 || (t.SeccompFilter != 0) != (t.SeccompMode == seccompModeFilter) {
 		return fmt.Errorf("%s is in mode %d of seccomp with filter %d", who(), t.SeccompMode, t.SeccompFilter)

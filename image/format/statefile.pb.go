@@ -270,6 +270,59 @@ func (ProcessState) EnumDescriptor() ([]byte, []int) {
 	return file_statefile_proto_rawDescGZIP(), []int{3}
 }
 
+// RestKind says which call it is.
+type RestKind int32
+
+const (
+	RestKind_REST_UNSPECIFIED RestKind = 0
+	RestKind_REST_SLEEP       RestKind = 1 // nanosleep, or clock_nanosleep with a relative time
+	RestKind_REST_POLL        RestKind = 2 // poll; its other arguments are in the registers
+	RestKind_REST_FUTEX       RestKind = 3 // futex, FUTEX_WAIT; likewise
+)
+
+// Enum value maps for RestKind.
+var (
+	RestKind_name = map[int32]string{
+		0: "REST_UNSPECIFIED",
+		1: "REST_SLEEP",
+		2: "REST_POLL",
+		3: "REST_FUTEX",
+	}
+	RestKind_value = map[string]int32{
+		"REST_UNSPECIFIED": 0,
+		"REST_SLEEP":       1,
+		"REST_POLL":        2,
+		"REST_FUTEX":       3,
+	}
+)
+
+func (x RestKind) Enum() *RestKind {
+	p := new(RestKind)
+	*p = x
+	return p
+}
+
+func (x RestKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RestKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_statefile_proto_enumTypes[4].Descriptor()
+}
+
+func (RestKind) Type() protoreflect.EnumType {
+	return &file_statefile_proto_enumTypes[4]
+}
+
+func (x RestKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RestKind.Descriptor instead.
+func (RestKind) EnumDescriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{4}
+}
+
 // Record is what the decompressed stream is a sequence of, each preceded by
 // its length in bytes as a varint.
 type Record struct {
@@ -597,7 +650,10 @@ type Header struct {
 	ImageId uint64 `protobuf:"fixed64,11,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
 	// XXH3-64 of the bytes of the kernel's vdso: programs keep addresses in it.
 	// 0: there was none.
-	VdsoDigest    uint64 `protobuf:"fixed64,12,opt,name=vdso_digest,json=vdsoDigest,proto3" json:"vdso_digest,omitempty"`
+	VdsoDigest uint64 `protobuf:"fixed64,12,opt,name=vdso_digest,json=vdsoDigest,proto3" json:"vdso_digest,omitempty"`
+	// /proc/sys/kernel/random/boot_id of the host: whether its clocks still are
+	// those of the checkpoint.
+	BootId        string `protobuf:"bytes,60,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -714,6 +770,13 @@ func (x *Header) GetVdsoDigest() uint64 {
 		return x.VdsoDigest
 	}
 	return 0
+}
+
+func (x *Header) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
 }
 
 // Container says what was checkpointed.
@@ -3496,6 +3559,7 @@ type Process struct {
 	Namespaces     []uint32               `protobuf:"varint,20,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`                        // ids
 	CommandLine    string                 `protobuf:"bytes,21,opt,name=command_line,json=commandLine,proto3" json:"command_line,omitempty"`           // for messages: arguments joined by blanks, at most 256 bytes
 	StopUnreported bool                   `protobuf:"varint,22,opt,name=stop_unreported,json=stopUnreported,proto3" json:"stop_unreported,omitempty"` // STOPPED: the parent has not waited for that stop yet (WUNTRACED)
+	PosixTimers    []*PosixTimer          `protobuf:"bytes,60,rep,name=posix_timers,json=posixTimers,proto3" json:"posix_timers,omitempty"`           // by rising id
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -3682,6 +3746,13 @@ func (x *Process) GetStopUnreported() bool {
 		return x.StopUnreported
 	}
 	return false
+}
+
+func (x *Process) GetPosixTimers() []*PosixTimer {
+	if x != nil {
+		return x.PosixTimers
+	}
+	return nil
 }
 
 type ControllingTerminal struct {
@@ -3909,6 +3980,143 @@ func (x *IntervalTimer) GetValueUs() uint64 {
 	return 0
 }
 
+// PosixTimer is a timer of timer_create(2) (struct k_itimer, include/linux/posix-timers.h).
+type PosixTimer struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`         // timer_t
+	Clock  int32                  `protobuf:"varint,2,opt,name=clock,proto3" json:"clock,omitempty"`   // clockid_t, as timer_create got it
+	Notify uint32                 `protobuf:"varint,3,opt,name=notify,proto3" json:"notify,omitempty"` // SIGEV_SIGNAL 0, SIGEV_NONE 1, SIGEV_THREAD 2
+	Thread uint32                 `protobuf:"varint,4,opt,name=thread,proto3" json:"thread,omitempty"` // SIGEV_THREAD_ID: the task that gets the signal
+	Signal uint32                 `protobuf:"varint,5,opt,name=signal,proto3" json:"signal,omitempty"`
+	Value  uint64                 `protobuf:"varint,6,opt,name=value,proto3" json:"value,omitempty"` // sigev_value
+	Armed  bool                   `protobuf:"varint,7,opt,name=armed,proto3" json:"armed,omitempty"`
+	// From the header's time to when it expires next; it may have been before.
+	RemainingNs int64  `protobuf:"varint,8,opt,name=remaining_ns,json=remainingNs,proto3" json:"remaining_ns,omitempty"`
+	IntervalNs  uint64 `protobuf:"varint,9,opt,name=interval_ns,json=intervalNs,proto3" json:"interval_ns,omitempty"`
+	// It has expired, and the signal of that is pending (with si_code SI_TIMER
+	// and its id in the process's or the task's pending signals). The kernel arms
+	// it again when the signal is taken.
+	Fired         bool   `protobuf:"varint,10,opt,name=fired,proto3" json:"fired,omitempty"`
+	Overrun       uint32 `protobuf:"varint,11,opt,name=overrun,proto3" json:"overrun,omitempty"` // timer_getoverrun(2)
+	Owner         uint32 `protobuf:"varint,12,opt,name=owner,proto3" json:"owner,omitempty"`     // CLOCK_THREAD_CPUTIME_ID: the task whose clock it is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PosixTimer) Reset() {
+	*x = PosixTimer{}
+	mi := &file_statefile_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PosixTimer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PosixTimer) ProtoMessage() {}
+
+func (x *PosixTimer) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
+func (*PosixTimer) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *PosixTimer) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetClock() int32 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetNotify() uint32 {
+	if x != nil {
+		return x.Notify
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetThread() uint32 {
+	if x != nil {
+		return x.Thread
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetSignal() uint32 {
+	if x != nil {
+		return x.Signal
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetValue() uint64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetArmed() bool {
+	if x != nil {
+		return x.Armed
+	}
+	return false
+}
+
+func (x *PosixTimer) GetRemainingNs() int64 {
+	if x != nil {
+		return x.RemainingNs
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetIntervalNs() uint64 {
+	if x != nil {
+		return x.IntervalNs
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetFired() bool {
+	if x != nil {
+		return x.Fired
+	}
+	return false
+}
+
+func (x *PosixTimer) GetOverrun() uint32 {
+	if x != nil {
+		return x.Overrun
+	}
+	return 0
+}
+
+func (x *PosixTimer) GetOwner() uint32 {
+	if x != nil {
+		return x.Owner
+	}
+	return 0
+}
+
 // Task is a thread (task_struct).
 type Task struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -3945,14 +4153,18 @@ type Task struct {
 	// 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND. So a signal that is
 	// pending and has a handler makes it return EINTR, where it would have without
 	// a checkpoint. 0: unknown, it is issued again.
-	RestartCode   uint32 `protobuf:"varint,21,opt,name=restart_code,json=restartCode,proto3" json:"restart_code,omitempty"`
+	RestartCode uint32 `protobuf:"varint,21,opt,name=restart_code,json=restartCode,proto3" json:"restart_code,omitempty"`
+	// Set if the interrupted call is one that the kernel goes on with by itself
+	// (restart_syscall(2)), and what remained is known. Without it such a call
+	// begins anew.
+	Rest          *Rest `protobuf:"bytes,60,opt,name=rest,proto3" json:"rest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3964,7 +4176,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3977,7 +4189,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -4148,6 +4360,84 @@ func (x *Task) GetRestartCode() uint32 {
 	return 0
 }
 
+func (x *Task) GetRest() *Rest {
+	if x != nil {
+		return x.Rest
+	}
+	return nil
+}
+
+// Rest is what remained of a call with a time limit (struct restart_block,
+// include/linux/restart_block.h).
+type Rest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Kind        RestKind               `protobuf:"varint,1,opt,name=kind,proto3,enum=lxccheckpoint.format.RestKind" json:"kind,omitempty"`
+	RemainingNs uint64                 `protobuf:"varint,2,opt,name=remaining_ns,json=remainingNs,proto3" json:"remaining_ns,omitempty"`
+	Clock       int32                  `protobuf:"varint,3,opt,name=clock,proto3" json:"clock,omitempty"` // REST_SLEEP: clockid_t
+	// REST_SLEEP: where the call writes what remains if a signal ends it; 0: nowhere.
+	Remainder     uint64 `protobuf:"varint,4,opt,name=remainder,proto3" json:"remainder,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rest) Reset() {
+	*x = Rest{}
+	mi := &file_statefile_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rest) ProtoMessage() {}
+
+func (x *Rest) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rest.ProtoReflect.Descriptor instead.
+func (*Rest) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *Rest) GetKind() RestKind {
+	if x != nil {
+		return x.Kind
+	}
+	return RestKind_REST_UNSPECIFIED
+}
+
+func (x *Rest) GetRemainingNs() uint64 {
+	if x != nil {
+		return x.RemainingNs
+	}
+	return 0
+}
+
+func (x *Rest) GetClock() int32 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+func (x *Rest) GetRemainder() uint64 {
+	if x != nil {
+		return x.Remainder
+	}
+	return 0
+}
+
 // SeccompFilter is a program of seccomp(2) and its place: a task that has it has
 // also the one that it names, and so on. Tasks that have the same filters in the
 // same order, with the same flags, share these messages, as they do the kernel's
@@ -4164,7 +4454,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4176,7 +4466,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4189,7 +4479,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -4233,7 +4523,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4245,7 +4535,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4258,7 +4548,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -4286,7 +4576,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4298,7 +4588,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4311,7 +4601,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -4348,7 +4638,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4360,7 +4650,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4373,7 +4663,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -4436,7 +4726,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4448,7 +4738,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4461,7 +4751,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -4597,7 +4887,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4609,7 +4899,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4622,7 +4912,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -4677,7 +4967,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4689,7 +4979,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4702,7 +4992,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -4723,7 +5013,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4735,7 +5025,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4748,7 +5038,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -4779,7 +5069,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4791,7 +5081,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4804,7 +5094,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -4856,7 +5146,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4868,7 +5158,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4881,7 +5171,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -4927,7 +5217,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4939,7 +5229,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4952,7 +5242,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -5006,7 +5296,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03endB\x06\n" +
-	"\x04body\"\x84\x03\n" +
+	"\x04body\"\x9d\x03\n" +
 	"\x06Header\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\"\n" +
 	"\farchitecture\x18\x02 \x01(\tR\farchitecture\x12%\n" +
@@ -5024,7 +5314,8 @@ const file_statefile_proto_rawDesc = "" +
 	"boottimeNs\x12\x19\n" +
 	"\bimage_id\x18\v \x01(\x06R\aimageId\x12\x1f\n" +
 	"\vvdso_digest\x18\f \x01(\x06R\n" +
-	"vdsoDigest\"\xbd\x02\n" +
+	"vdsoDigest\x12\x17\n" +
+	"\aboot_id\x18< \x01(\tR\x06bootId\"\xbd\x02\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\alxcpath\x18\x02 \x01(\tR\alxcpath\x12\x16\n" +
@@ -5259,7 +5550,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x03gid\x18\x06 \x01(\rR\x03gid\x12\x1c\n" +
 	"\tlistening\x18\a \x01(\bR\tlistening\x12\x18\n" +
 	"\abacklog\x18\b \x01(\rR\abacklog\x12<\n" +
-	"\aoptions\x18\t \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"\xc5\x06\n" +
+	"\aoptions\x18\t \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"\x8a\a\n" +
 	"\aProcess\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\rR\x06parent\x12\x14\n" +
@@ -5288,7 +5579,8 @@ const file_statefile_proto_rawDesc = "" +
 	"namespaces\x18\x14 \x03(\rR\n" +
 	"namespaces\x12!\n" +
 	"\fcommand_line\x18\x15 \x01(\tR\vcommandLine\x12'\n" +
-	"\x0fstop_unreported\x18\x16 \x01(\bR\x0estopUnreported\"T\n" +
+	"\x0fstop_unreported\x18\x16 \x01(\bR\x0estopUnreported\x12C\n" +
+	"\fposix_timers\x18< \x03(\v2 .lxccheckpoint.format.PosixTimerR\vposixTimers\"T\n" +
 	"\x13ControllingTerminal\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12)\n" +
 	"\x10foreground_group\x18\x02 \x01(\rR\x0fforegroundGroup\"H\n" +
@@ -5303,7 +5595,23 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05which\x18\x01 \x01(\rR\x05which\x12\x1f\n" +
 	"\vinterval_us\x18\x02 \x01(\x04R\n" +
 	"intervalUs\x12\x19\n" +
-	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\xc1\a\n" +
+	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\xb0\x02\n" +
+	"\n" +
+	"PosixTimer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
+	"\x05clock\x18\x02 \x01(\x05R\x05clock\x12\x16\n" +
+	"\x06notify\x18\x03 \x01(\rR\x06notify\x12\x16\n" +
+	"\x06thread\x18\x04 \x01(\rR\x06thread\x12\x16\n" +
+	"\x06signal\x18\x05 \x01(\rR\x06signal\x12\x14\n" +
+	"\x05value\x18\x06 \x01(\x04R\x05value\x12\x14\n" +
+	"\x05armed\x18\a \x01(\bR\x05armed\x12!\n" +
+	"\fremaining_ns\x18\b \x01(\x03R\vremainingNs\x12\x1f\n" +
+	"\vinterval_ns\x18\t \x01(\x04R\n" +
+	"intervalNs\x12\x14\n" +
+	"\x05fired\x18\n" +
+	" \x01(\bR\x05fired\x12\x18\n" +
+	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
+	"\x05owner\x18\f \x01(\rR\x05owner\"\xf1\a\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -5334,7 +5642,13 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05ended\x18) \x01(\bR\x05ended\x12\x1f\n" +
 	"\vwait_status\x18* \x01(\rR\n" +
 	"waitStatus\x12!\n" +
-	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\"q\n" +
+	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\x12.\n" +
+	"\x04rest\x18< \x01(\v2\x1a.lxccheckpoint.format.RestR\x04rest\"\x91\x01\n" +
+	"\x04Rest\x122\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1e.lxccheckpoint.format.RestKindR\x04kind\x12!\n" +
+	"\fremaining_ns\x18\x02 \x01(\x04R\vremainingNs\x12\x14\n" +
+	"\x05clock\x18\x03 \x01(\x05R\x05clock\x12\x1c\n" +
+	"\tremainder\x18\x04 \x01(\x04R\tremainder\"q\n" +
 	"\rSeccompFilter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1a\n" +
 	"\bprevious\x18\x02 \x01(\rR\bprevious\x12\"\n" +
@@ -5441,7 +5755,14 @@ const file_statefile_proto_rawDesc = "" +
 	"\aRUNNING\x10\x01\x12\v\n" +
 	"\aSTOPPED\x10\x02\x12\n" +
 	"\n" +
-	"\x06ZOMBIE\x10\x03B\x1dZ\x1blxc-checkpoint/image/formatb\x06proto3"
+	"\x06ZOMBIE\x10\x03*O\n" +
+	"\bRestKind\x12\x14\n" +
+	"\x10REST_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"REST_SLEEP\x10\x01\x12\r\n" +
+	"\tREST_POLL\x10\x02\x12\x0e\n" +
+	"\n" +
+	"REST_FUTEX\x10\x03B\x1dZ\x1blxc-checkpoint/image/formatb\x06proto3"
 
 var (
 	file_statefile_proto_rawDescOnce sync.Once
@@ -5455,134 +5776,140 @@ func file_statefile_proto_rawDescGZIP() []byte {
 	return file_statefile_proto_rawDescData
 }
 
-var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
 	(LockKind)(0),               // 2: lxccheckpoint.format.LockKind
 	(ProcessState)(0),           // 3: lxccheckpoint.format.ProcessState
-	(*Record)(nil),              // 4: lxccheckpoint.format.Record
-	(*Header)(nil),              // 5: lxccheckpoint.format.Header
-	(*Container)(nil),           // 6: lxccheckpoint.format.Container
-	(*Namespace)(nil),           // 7: lxccheckpoint.format.Namespace
-	(*Link)(nil),                // 8: lxccheckpoint.format.Link
-	(*Uts)(nil),                 // 9: lxccheckpoint.format.Uts
-	(*TimeOffsets)(nil),         // 10: lxccheckpoint.format.TimeOffsets
-	(*Mount)(nil),               // 11: lxccheckpoint.format.Mount
-	(*FileIdentity)(nil),        // 12: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 13: lxccheckpoint.format.Mm
-	(*Extent)(nil),              // 14: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 15: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 16: lxccheckpoint.format.SharedMemory
-	(*Files)(nil),               // 17: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 18: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 19: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 20: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 21: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 22: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 23: lxccheckpoint.format.OpenFile
-	(*Terminal)(nil),            // 24: lxccheckpoint.format.Terminal
-	(*PipeEnd)(nil),             // 25: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 26: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 27: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 28: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 29: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 30: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 31: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 32: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 33: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 34: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 35: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 36: lxccheckpoint.format.TcpListener
-	(*UnixSocket)(nil),          // 37: lxccheckpoint.format.UnixSocket
-	(*Process)(nil),             // 38: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 39: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 40: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 41: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 42: lxccheckpoint.format.IntervalTimer
-	(*Task)(nil),                // 43: lxccheckpoint.format.Task
-	(*SeccompFilter)(nil),       // 44: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 45: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 46: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 47: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 48: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 49: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 50: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 51: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 52: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 53: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 54: lxccheckpoint.format.ContentSum
+	(RestKind)(0),               // 4: lxccheckpoint.format.RestKind
+	(*Record)(nil),              // 5: lxccheckpoint.format.Record
+	(*Header)(nil),              // 6: lxccheckpoint.format.Header
+	(*Container)(nil),           // 7: lxccheckpoint.format.Container
+	(*Namespace)(nil),           // 8: lxccheckpoint.format.Namespace
+	(*Link)(nil),                // 9: lxccheckpoint.format.Link
+	(*Uts)(nil),                 // 10: lxccheckpoint.format.Uts
+	(*TimeOffsets)(nil),         // 11: lxccheckpoint.format.TimeOffsets
+	(*Mount)(nil),               // 12: lxccheckpoint.format.Mount
+	(*FileIdentity)(nil),        // 13: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 14: lxccheckpoint.format.Mm
+	(*Extent)(nil),              // 15: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 16: lxccheckpoint.format.Vma
+	(*SharedMemory)(nil),        // 17: lxccheckpoint.format.SharedMemory
+	(*Files)(nil),               // 18: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 19: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 20: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 21: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 22: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 23: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 24: lxccheckpoint.format.OpenFile
+	(*Terminal)(nil),            // 25: lxccheckpoint.format.Terminal
+	(*PipeEnd)(nil),             // 26: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 27: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 28: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 29: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 30: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 31: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 32: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 33: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 34: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 35: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 36: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 37: lxccheckpoint.format.TcpListener
+	(*UnixSocket)(nil),          // 38: lxccheckpoint.format.UnixSocket
+	(*Process)(nil),             // 39: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 40: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 41: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 42: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 43: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 44: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 45: lxccheckpoint.format.Task
+	(*Rest)(nil),                // 46: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 47: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 48: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 49: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 50: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 51: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 52: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 53: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 54: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 55: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 56: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 57: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
-	5,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
-	6,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
-	7,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	13, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	16, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	17, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	20, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	21, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	23, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	26, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	38, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	44, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	50, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	52, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	53, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	6,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
+	7,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
+	8,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
+	14, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	17, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	18, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	21, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	22, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	24, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	27, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	39, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	47, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	53, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	55, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	56, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	0,  // 15: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	9,  // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	11, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	10, // 18: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	8,  // 19: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	12, // 20: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	15, // 21: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	14, // 22: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	10, // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	12, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	11, // 18: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	9,  // 19: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	13, // 20: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	16, // 21: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	15, // 22: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
 	1,  // 23: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	12, // 24: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	18, // 25: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	19, // 26: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	13, // 24: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	19, // 25: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	20, // 26: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
 	2,  // 27: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	22, // 28: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	19, // 29: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	12, // 30: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	12, // 31: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	12, // 32: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	24, // 33: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	25, // 34: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	25, // 35: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	27, // 36: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	33, // 37: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	36, // 38: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	37, // 39: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	28, // 40: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	29, // 41: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	30, // 42: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	32, // 43: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	12, // 44: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	31, // 45: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	12, // 46: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	34, // 47: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	35, // 48: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	35, // 49: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	23, // 28: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	20, // 29: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	13, // 30: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	13, // 31: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	13, // 32: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	25, // 33: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	26, // 34: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	26, // 35: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	28, // 36: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	34, // 37: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	37, // 38: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	38, // 39: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	29, // 40: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	30, // 41: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	31, // 42: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	33, // 43: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	13, // 44: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	32, // 45: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	13, // 46: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	35, // 47: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	36, // 48: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	36, // 49: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
 	3,  // 50: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	43, // 51: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	41, // 52: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	42, // 53: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	39, // 54: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	40, // 55: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	45, // 56: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	46, // 57: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	48, // 58: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	47, // 59: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	49, // 60: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	51, // 61: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	54, // 62: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	45, // 51: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	42, // 52: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	43, // 53: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	40, // 54: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	41, // 55: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	44, // 56: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	48, // 57: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	49, // 58: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	51, // 59: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	50, // 60: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	52, // 61: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	46, // 62: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	4,  // 63: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	54, // 64: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	57, // 65: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	66, // [66:66] is the sub-list for method output_type
+	66, // [66:66] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -5628,8 +5955,8 @@ func file_statefile_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   51,
+			NumEnums:      5,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
