@@ -24,10 +24,12 @@ func lookSocket(w *walk, f *file) error {
 			return fmt.Errorf("ask the socket what it is: %w", err)
 		}
 	}
-	tcp := (domain == unix.AF_INET || domain == unix.AF_INET6) && typ == unix.SOCK_STREAM && protocol == unix.IPPROTO_TCP
+	stream := (domain == unix.AF_INET || domain == unix.AF_INET6) && typ == unix.SOCK_STREAM
+	tcp := stream && protocol == unix.IPPROTO_TCP
+	multipath := stream && protocol == unix.IPPROTO_MPTCP
 	switch {
-	case tcp && listening == 1:
-		return w.lookListener(f, fd, domain)
+	case (tcp || multipath) && listening == 1:
+		return w.lookListener(f, fd, domain, protocol)
 	case tcp:
 		return f.refuse("TCP connection", "only listening TCP sockets are checkpointed yet", "have the peers disconnect before the checkpoint")
 	case domain == unix.AF_UNIX:
@@ -160,7 +162,7 @@ func (w *walk) freshSocket(s [3]int) (int, error) {
 }
 
 // lookListener saves a listening TCP socket.
-func (w *walk) lookListener(f *file, fd, domain int) error {
+func (w *walk) lookListener(f *file, fd, domain, protocol int) error {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return err
@@ -171,7 +173,7 @@ func (w *walk) lookListener(f *file, fd, domain int) error {
 	if waiting > 0 {
 		return f.refuse("listening TCP socket", fmt.Sprintf("%d connections wait to be accepted, and connections are not checkpointed yet", waiting), "have the program accept them, or the peers disconnect")
 	}
-	l := &format.TcpListener{Family: uint32(domain), Backlog: backlog}
+	l := &format.TcpListener{Family: uint32(domain), Backlog: backlog, Multipath: protocol == unix.IPPROTO_MPTCP}
 	f.Kind = &format.OpenFile_TcpListener{TcpListener: l}
 	name, err := unix.Getsockname(fd)
 	if err != nil {
@@ -187,6 +189,6 @@ func (w *walk) lookListener(f *file, fd, domain int) error {
 	default:
 		return fmt.Errorf("a TCP socket with an address of kind %T", name)
 	}
-	l.Options, err = w.options(fd, [3]int{domain, unix.SOCK_STREAM, unix.IPPROTO_TCP}, socketOptions, own, tcpOptions)
+	l.Options, err = w.options(fd, [3]int{domain, unix.SOCK_STREAM, protocol}, socketOptions, own, tcpOptions)
 	return err
 }

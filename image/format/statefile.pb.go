@@ -3345,7 +3345,8 @@ type TcpListener struct {
 	Port          uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
 	ScopeId       uint32                 `protobuf:"varint,4,opt,name=scope_id,json=scopeId,proto3" json:"scope_id,omitempty"` // AF_INET6
 	Backlog       uint32                 `protobuf:"varint,5,opt,name=backlog,proto3" json:"backlog,omitempty"`
-	Options       []*SocketOption        `protobuf:"bytes,6,rep,name=options,proto3" json:"options,omitempty"` // in the order to set them; before bind
+	Options       []*SocketOption        `protobuf:"bytes,6,rep,name=options,proto3" json:"options,omitempty"`      // in the order to set them; before bind
+	Multipath     bool                   `protobuf:"varint,7,opt,name=multipath,proto3" json:"multipath,omitempty"` // IPPROTO_MPTCP, which Go's listeners are since Go 1.24
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3420,6 +3421,13 @@ func (x *TcpListener) GetOptions() []*SocketOption {
 		return x.Options
 	}
 	return nil
+}
+
+func (x *TcpListener) GetMultipath() bool {
+	if x != nil {
+		return x.Multipath
+	}
+	return false
 }
 
 // UnixSocket is one that listens or is only bound (or neither bound nor connected).
@@ -5532,14 +5540,15 @@ const file_statefile_proto_rawDesc = "" +
 	"\fSocketOption\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\x05R\x05level\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\x05R\x04name\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\fR\x05value\"\xc6\x01\n" +
+	"\x05value\x18\x03 \x01(\fR\x05value\"\xe4\x01\n" +
 	"\vTcpListener\x12\x16\n" +
 	"\x06family\x18\x01 \x01(\rR\x06family\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\fR\aaddress\x12\x12\n" +
 	"\x04port\x18\x03 \x01(\rR\x04port\x12\x19\n" +
 	"\bscope_id\x18\x04 \x01(\rR\ascopeId\x12\x18\n" +
 	"\abacklog\x18\x05 \x01(\rR\abacklog\x12<\n" +
-	"\aoptions\x18\x06 \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"\xfc\x01\n" +
+	"\aoptions\x18\x06 \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x12\x1c\n" +
+	"\tmultipath\x18\a \x01(\bR\tmultipath\"\xfc\x01\n" +
 	"\n" +
 	"UnixSocket\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x18\n" +

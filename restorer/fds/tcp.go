@@ -20,7 +20,11 @@ func tcpSocket(f *file) (family, typ, protocol int, err error) {
 	if size == 0 || len(m.Address) != size || m.Port == 0 || m.Port > 0xffff {
 		return 0, 0, 0, fmt.Errorf("the image has a listener of family %d, address % x, port %d, which makes no sense", m.Family, m.Address, m.Port)
 	}
-	return int(m.Family), unix.SOCK_STREAM, unix.IPPROTO_TCP, nil
+	protocol = unix.IPPROTO_TCP
+	if m.Multipath {
+		protocol = unix.IPPROTO_MPTCP
+	}
+	return int(m.Family), unix.SOCK_STREAM, protocol, nil
 }
 
 // makeTCPListener sets the options, binds and listens.
