@@ -36,7 +36,8 @@ type Options struct {
 	Tool       string        // version of the program, for the header
 	Log        *slog.Logger  // nil: none
 	Progress   *progress.Progress
-	WithoutBPF bool // have tasks tell by themselves what eBPF could
+	WithoutBPF bool   // have tasks tell by themselves what eBPF could
+	MaxDeleted uint64 // bytes that a removed file may hold; 0: no limit
 	// Check looks at the skeleton before anything is written; an error of it
 	// ends the checkpoint. nil: none.
 	Check func(*format.Skeleton) error
@@ -89,6 +90,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 			return nil, fmt.Errorf("this could not be restarted: %w", err)
 		}
 	}
+	defer contents.Close()
 	stats.Look = clock.lap()
 
 	// First the skeleton, then the bytes: a restart from a pipe builds the

@@ -31,6 +31,7 @@ type looking struct {
 	o         Options
 	teller    *bpf.Teller // nil: there is none
 	ids       *view.IDs
+	objects   *view.Objects
 	skeleton  *format.Skeleton
 	refused   refusal.List
 
@@ -47,9 +48,11 @@ type looking struct {
 // look finds out everything but the bytes. It returns a refusal.List of all
 // that can't be saved.
 func look(ctx context.Context, c *container.Container, held *ptrace.Held, teller *bpf.Teller, o Options) (*format.Skeleton, *memory.Memory, error) {
+	ids := &view.IDs{}
+	objects := &view.Objects{IDs: ids, MaxDeleted: o.MaxDeleted}
 	l := &looking{
 		ctx: ctx, container: c, held: held, teller: teller, o: o,
-		ids: &view.IDs{}, skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
+		ids: ids, objects: objects, skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
 	}
 	var err error
 	if l.at, err = clocks.Now(); err != nil {
@@ -176,7 +179,7 @@ func (l *looking) lookAtNamespaces() error {
 		return err
 	}
 	l.refuse(refused)
-	l.skeleton.Namespaces = result.Namespaces
+	l.skeleton.Namespaces, l.objects.Segments = result.Namespaces, result.Segments
 	if err := l.lookAtMounts(); err != nil {
 		return err
 	}
@@ -229,7 +232,7 @@ func (l *looking) lookAtMounts() error {
 // lookAtDescriptors looks at the descriptor tables, which also know the names
 // of the container's terminals.
 func (l *looking) lookAtDescriptors() error {
-	env := fds.Env{First: l.first().Alive(), IDs: l.ids, Tasks: l.numbers(), Log: l.o.Log}
+	env := fds.Env{First: l.first().Alive(), IDs: l.ids, Tasks: l.numbers(), Objects: l.objects, Log: l.o.Log}
 	result, refused, err := fds.Look(l.ctx, env, l.tables)
 	if err != nil {
 		return err
@@ -298,7 +301,7 @@ func (l *looking) lookAtMemory() error {
 		return err
 	}
 	defer root.Close()
-	m, refused, err := memory.Look(l.ctx, memory.Env{Root: root, IDs: l.ids, Workers: l.o.Workers}, l.spaces)
+	m, refused, err := memory.Look(l.ctx, memory.Env{Root: root, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers}, l.spaces)
 	if err != nil {
 		return err
 	}

@@ -73,9 +73,13 @@ func (r *restart) enter() (err error) {
 	if r.files, err = fds.New(r.plan.Skeleton, r.root, r.log); err != nil {
 		return err
 	}
+	r.files.AllowChanged = r.opts.AllowChanged
 	// Before any copy of the first process: each copy inherits them.
-	r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root)
-	return err
+	if r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root); err != nil {
+		return err
+	}
+	r.files.Memory = r.backing
+	return nil
 }
 
 // undo removes what was made, unless the restart has succeeded.

@@ -49,6 +49,9 @@ func (r *restart) finish() error {
 	if err := namespaces.LastPID(r.root, r.plan.Skeleton.Container.LastPid); err != nil {
 		return err
 	}
+	if err := r.backing.Settle(r.plan.Skeleton); err != nil {
+		return err
+	}
 	done := map[uint32]bool{}
 	for _, p := range r.plan.Skeleton.Processes {
 		if p.State == format.ProcessState_ZOMBIE {
@@ -129,13 +132,13 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 
 func (r *restart) setFs(t *stub.Task, f *format.Fs) error {
 	fds := []int{}
-	cwd, err := r.space.Directory(f.Cwd)
+	cwd, err := r.directory(f.Cwd, f.CwdMemory)
 	if err != nil {
 		return err
 	}
 	fds = append(fds, cwd)
 	if f.Root != "/" {
-		root, err := r.space.Directory(f.Root)
+		root, err := r.directory(f.Root, f.RootMemory)
 		if err != nil {
 			return err
 		}
@@ -158,6 +161,14 @@ func (r *restart) setFs(t *stub.Task, f *format.Fs) error {
 		}
 	}
 	return nil
+}
+
+// directory opens a directory of the container, or one that was removed.
+func (r *restart) directory(path string, removed uint32) (int, error) {
+	if removed != 0 {
+		return r.backing.Directory(removed), nil
+	}
+	return r.space.Directory(path)
 }
 
 func (r *restart) foregrounds() error {

@@ -20,12 +20,14 @@ type Options struct {
 	Native        bool   // without LXC, from the image alone
 	// Cgroup is where a native restart puts the tasks: a directory of a cgroup
 	// hierarchy, or a name below each. Empty: "lxc-checkpoint/NAME".
-	Cgroup   string
-	Pause    bool          // leave it frozen
-	Timeout  time.Duration // bounds each wait for a task; 0: 10 s
-	Workers  int           // that decompress; 0: as many as cores
-	Log      *slog.Logger  // nil: none
-	Progress *progress.Progress
+	Cgroup string
+	// AllowChanged takes files that have changed since the checkpoint.
+	AllowChanged bool
+	Pause        bool          // leave it frozen
+	Timeout      time.Duration // bounds each wait for a task; 0: 10 s
+	Workers      int           // that decompress; 0: as many as cores
+	Log          *slog.Logger  // nil: none
+	Progress     *progress.Progress
 }
 
 // Stats are what a restart took.

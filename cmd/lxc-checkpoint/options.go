@@ -18,6 +18,7 @@ type options struct {
 	timeout    cli.Seconds
 	printStats bool
 	noBPF      bool
+	maxDeleted cli.Size
 }
 
 func newOptions() *options {
@@ -25,9 +26,10 @@ func newOptions() *options {
 		tool: cli.New("lxc-checkpoint", "Writes the state of a running container into a statefile, from which lxc-restart makes it again.",
 			"-n NAME {-S FILE | -d FD} [-k | -p] [OPTION...]",
 			"{--cgroup=PATH | --pid=PID} {-S FILE | -d FD} [-k | -p] [OPTION...]"),
-		statefd: cli.Number{N: -1, Word: "FD"},
-		pid:     cli.Number{N: 0, Min: 1, Word: "PID"},
-		timeout: cli.Seconds{Duration: 10 * time.Second},
+		statefd:    cli.Number{N: -1, Word: "FD"},
+		pid:        cli.Number{N: 0, Min: 1, Word: "PID"},
+		timeout:    cli.Seconds{Duration: 10 * time.Second},
+		maxDeleted: 64 << 20,
 	}
 	o.tool.Notes = `
 Without -k and -p the container goes on after the checkpoint. If the
@@ -43,6 +45,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.StringVar(&o.cgroup, "cgroup", "", "without LXC: the processes in the cgroup `PATH`")
 	f.Var(&o.pid, "pid", "without LXC: process `PID` and its descendants, in their cgroup")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for the container's tasks to stop (default 10)")
+	f.Var(&o.maxDeleted, "max-deleted", "keep removed files that hold at most `SIZE` bytes, as 100M (default 64M; 0: any)")
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the checkpoint to stderr, as JSON")
 	f.BoolVar(&o.noBPF, "no-bpf", false, "load no eBPF program: have the tasks tell everything themselves")
 	o.tool.AddCommon(true)

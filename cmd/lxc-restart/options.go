@@ -7,14 +7,15 @@ import (
 )
 
 type options struct {
-	tool       *cli.Tool
-	statefile  string
-	statefd    cli.Number
-	pause      bool
-	native     bool
-	cgroup     string
-	timeout    cli.Seconds
-	printStats bool
+	tool         *cli.Tool
+	statefile    string
+	statefd      cli.Number
+	pause        bool
+	native       bool
+	cgroup       string
+	timeout      cli.Seconds
+	printStats   bool
+	allowChanged bool
 }
 
 func newOptions() *options {
@@ -40,6 +41,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.BoolVarP(&o.pause, "pause", "p", false, "leave it frozen (lxc-unfreeze lets it go on)")
 	f.BoolVar(&o.native, "native", false, "without LXC, from the statefile alone")
 	f.StringVar(&o.cgroup, "cgroup", "", "native: put it into the cgroup `PATH` (default lxc-checkpoint/NAME)")
+	f.BoolVar(&o.allowChanged, "allow-changed", false, "go on with files that have changed since the checkpoint")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for each of its tasks (default 10)")
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the restart to stderr, as JSON")
 	o.tool.AddCommon(true)

@@ -87,6 +87,8 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 	switch k := o.Kind.(type) {
 	case *format.OpenFile_Regular:
 		return "file", k.Regular.Path
+	case *format.OpenFile_Memory:
+		return memory(s.SharedMemory(k.Memory.SharedMemory))
 	case *format.OpenFile_Directory:
 		return "directory", k.Directory.Path
 	case *format.OpenFile_Device:
@@ -114,6 +116,17 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		return "unix", unixSocket(k.UnixSocket)
 	}
 	return "unknown", ""
+}
+
+func memory(m *format.SharedMemory) (kind, name string) {
+	size := fmt.Sprintf(", %d bytes", m.Size)
+	switch k := m.Kind.(type) {
+	case *format.SharedMemory_Memfd:
+		return "memfd", string(k.Memfd.Name) + size
+	case *format.SharedMemory_Deleted:
+		return "deleted", k.Deleted.Path + size
+	}
+	return "memory", strings.TrimPrefix(size, ", ")
 }
 
 func pipe(p *format.Pipe) string {

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
@@ -19,6 +20,7 @@ type file struct {
 	link    string // /proc/PID/fd/N
 	stat    unix.Stat_t
 	info    *procfs.FDInfo
+	object  *view.Object // its file has no path; nil: it may have
 	holders []holder
 	copied  int    // our copy plus one; 0: none
 	badLock string // of the locks on it, one that can't be taken

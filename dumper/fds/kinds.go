@@ -16,6 +16,7 @@ type kind struct {
 // kinds is searched in order; the first that recognises a file looks at it.
 // What none recognises is refused by name.
 var kinds = []kind{
+	{"memory", func(f *file) bool { return f.object != nil }, lookMemory},
 	{"regular file", func(f *file) bool { return f.typ() == unix.S_IFREG && named(f) }, lookRegular},
 	{"directory", func(f *file) bool { return f.typ() == unix.S_IFDIR && named(f) }, lookDirectory},
 	{"device", isPlainDevice, lookDevice},
@@ -57,8 +58,6 @@ func describeUnknown(f *file) string {
 	name := strings.TrimSuffix(strings.TrimPrefix(f.link, "anon_inode:"), " (deleted)")
 	name = strings.Trim(name, "[]")
 	switch {
-	case strings.HasPrefix(f.link, "/memfd:"):
-		return "memfd " + strings.TrimPrefix(name, "/memfd:")
 	case f.typ() == unix.S_IFCHR:
 		return "character device " + f.link
 	case f.typ() == unix.S_IFBLK:

@@ -28,7 +28,9 @@ type Env struct {
 	// Tasks are the container's tasks, zombies included: the number in its pid
 	// namespace by the host's.
 	Tasks map[int]uint32
-	Log   *slog.Logger // nil: none
+	// Objects are the inodes without a path. Nil: a look of its own finds them.
+	Objects *view.Objects
+	Log     *slog.Logger // nil: none
 }
 
 // Table is a descriptor table to look at.
@@ -134,6 +136,9 @@ func newWalk(env Env) (*walk, error) {
 	if env.Log == nil {
 		env.Log = slog.New(slog.DiscardHandler)
 	}
+	if env.Objects == nil {
+		env.Objects = &view.Objects{IDs: env.IDs}
+	}
 	w := &walk{
 		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
 		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{},
@@ -212,6 +217,9 @@ func (w *walk) descriptor(t Table, n int) (f *file, info *procfs.FDInfo, err err
 		return nil, nil, err
 	}
 	info = f.info
+	if f.object, err = w.Objects.Of(t.PID, path, f.link, &f.stat); err != nil {
+		return nil, nil, err
+	}
 	known, err := w.identify(f)
 	if err != nil {
 		return nil, nil, err

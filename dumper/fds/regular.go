@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 )
 
@@ -13,8 +14,8 @@ import (
 // restart will find it, and describes it.
 func (w *walk) locate(f *file) (*format.FileIdentity, error) {
 	path := f.link
-	if f.stat.Nlink == 0 || strings.HasSuffix(path, " (deleted)") {
-		return nil, f.refuse("deleted file "+strings.TrimSuffix(path, " (deleted)"), "its content is nowhere but in the kernel, and is not checkpointed yet", "have the program close it, or end it, before the checkpoint")
+	if f.stat.Nlink == 0 {
+		return nil, f.refuse("deleted file "+strings.TrimSuffix(path, " (deleted)"), "it is of a file system of the kernel's own, which forgets it", "have the program close it, or end it, before the checkpoint")
 	}
 	// A file that was opened outside the container (the log that somebody has
 	// redirected its output to) comes back all the same, through the
@@ -29,18 +30,25 @@ func (w *walk) locate(f *file) (*format.FileIdentity, error) {
 		}
 		return f.refuse("file "+path, how+", so a restart could not find it", "put it back, or end the process")
 	}
-	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		return nil, gone("it is no longer at that path in the container")
-	case err != nil:
+	missing := errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
+	if err != nil && !missing {
 		return nil, err
 	}
-	defer unix.Close(fd)
 	var now unix.Stat_t
-	if err := unix.Fstat(fd, &now); err != nil {
-		return nil, err
+	if !missing {
+		defer unix.Close(fd)
+		if err := unix.Fstat(fd, &now); err != nil {
+			return nil, err
+		}
 	}
 	if now.Dev != f.stat.Dev || now.Ino != f.stat.Ino {
+		root := view.RootOf(w.root)
+		if other := root.Other(path, &f.stat); other != "" && !foreign {
+			return identityOf(other, &f.stat), nil
+		}
+		if missing {
+			return nil, gone("it is no longer at that path in the container")
+		}
 		return nil, gone("another file has that path now")
 	}
 	if foreign && f.access() != unix.O_RDONLY {

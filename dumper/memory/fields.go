@@ -121,14 +121,18 @@ func (l *looker) program(s *spaceLook) error {
 	if err != nil {
 		return err
 	}
-	id, obstacle, err := l.identify(link, path, s.Foreign)
-	if err != nil {
-		return err
+	f := &fileLook{}
+	f.identify(l, s, link)
+	if f.err != nil {
+		return f.err
 	}
-	if obstacle != nil {
-		s.refuse(nil, obstacle.kind, fmt.Sprintf("its program %s: %s", path, obstacle.reason), obstacle.remedy)
+	if o := f.obstacle; o != nil {
+		s.refuse(nil, o.Kind, fmt.Sprintf("its program %s: %s", path, o.Reason), o.Remedy)
 		return nil
 	}
-	s.mm.Exe = id
+	s.mm.Exe = f.id
+	if f.object != nil {
+		s.mm.ExeMemory = f.object.Message.Id
+	}
 	return nil
 }

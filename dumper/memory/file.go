@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -24,12 +23,13 @@ type fileKey struct {
 type fileLook struct {
 	once     sync.Once
 	id       *format.FileIdentity
-	obstacle *obstacle
+	object   *view.Object // it has no path; nil: it has
+	obstacle *view.Obstacle
 	err      error
 }
 
 // file says which file is mapped; nil if it was refused.
-func (l *looker) file(s *spaceLook, a *procfs.MappedArea) (*format.FileIdentity, error) {
+func (l *looker) file(s *spaceLook, a *procfs.MappedArea) (*fileLook, error) {
 	key := fileKey{device(a), a.Inode, a.Path}
 	l.mutex.Lock()
 	f := l.files[key]
@@ -42,52 +42,67 @@ func (l *looker) file(s *spaceLook, a *procfs.MappedArea) (*format.FileIdentity,
 		// Of a chain of overlays, maps shows the numbers of a lower one: ask
 		// the file itself.
 		link := fmt.Sprintf("/proc/%d/map_files/%x-%x", s.PID, a.Start, a.End)
-		f.id, f.obstacle, f.err = l.identify(link, a.Path, s.Foreign)
+		f.identify(l, s, link)
 	})
 	if f.err != nil {
 		return nil, f.err
 	}
 	if f.obstacle != nil {
-		s.refuse(a, f.obstacle.kind, f.obstacle.reason, f.obstacle.remedy)
+		s.refuse(a, f.obstacle.Kind, f.obstacle.Reason, f.obstacle.Remedy)
 		return nil, nil
 	}
-	return f.id, nil
+	return f, nil
 }
 
 // identify looks at the file behind a link of /proc and finds out whether a
 // restart would find it at its path.
-func (l *looker) identify(link, path string, foreign bool) (*format.FileIdentity, *obstacle, error) {
+func (f *fileLook) identify(l *looker, s *spaceLook, link string) {
 	var st unix.Stat_t
-	if err := unix.Stat(link, &st); err != nil {
-		if errors.Is(err, unix.EPERM) {
-			return nil, nil, fmt.Errorf("stat %s: %w (needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE)", link, err)
-		}
-		return nil, nil, &os.PathError{Op: "stat", Path: link, Err: err}
+	path, err := os.Readlink(link)
+	if err == nil {
+		err = unix.Stat(link, &st)
 	}
+	if err != nil {
+		f.err = fmt.Errorf("look at %s (needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE): %w", link, err)
+		return
+	}
+	if f.object, f.err = l.env.Objects.Of(s.PID, link, path, &st); f.err != nil {
+		return
+	}
+	if f.object != nil {
+		f.obstacle = f.object.Obstacle
+		f.id = view.Identity(strings.TrimSuffix(path, " (deleted)"), &st)
+		return
+	}
+	if f.obstacle = unmappable(&st); f.obstacle != nil {
+		return
+	}
+	f.id = view.Identity(path, &st)
+	if l.isAt(path, &st) {
+		return
+	}
+	if other := l.env.Root.Other(path, &st); other != "" {
+		f.id.Path = other
+		return
+	}
+	f.id.Foreign = s.Foreign
+	if !s.Foreign {
+		f.obstacle = &view.Obstacle{Kind: "hidden file", Reason: "at its path there is no file any more, or another one: it was moved, or something was mounted over it", Remedy: "restart the program"}
+	}
+}
+
+// unmappable refuses what is mapped and has no content of its own.
+func unmappable(st *unix.Stat_t) *view.Obstacle {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
+		return nil
 	case unix.S_IFCHR:
-		if uint64(st.Rdev) != unix.Mkdev(1, 5) { // a private mapping of /dev/zero is anonymous memory
-			return nil, &obstacle{"memory of a device", "it belongs to a driver of this host", ""}, nil
+		if uint64(st.Rdev) == unix.Mkdev(1, 5) { // a private mapping of /dev/zero is anonymous memory
+			return nil
 		}
-	default:
-		return nil, &obstacle{"memory of a device", "it is not of a regular file", ""}, nil
+		return &view.Obstacle{Kind: "memory of a device", Reason: "it belongs to a driver of this host"}
 	}
-	if st.Nlink == 0 || strings.HasSuffix(path, " (deleted)") {
-		// A file may have that ending in its name; one without links has not.
-		if st.Nlink == 0 || !l.isAt(path, &st) {
-			return nil, &obstacle{"deleted file", "the file is mapped and was removed or replaced since, so a restart could not find it", "restart the program, as after an upgrade of its package"}, nil
-		}
-	}
-	if foreign {
-		id := view.Identity(path, &st)
-		id.Foreign = !l.isAt(path, &st)
-		return id, nil, nil
-	}
-	if !l.isAt(path, &st) {
-		return nil, &obstacle{"hidden file", "at its path there is no file any more, or another one: it was removed, renamed over, or mounted over", "restart the program"}, nil
-	}
-	return view.Identity(path, &st), nil, nil
+	return &view.Obstacle{Kind: "memory of a device", Reason: "it is not of a regular file"}
 }
 
 // isAt says whether a file is what a restart would find at a path.

@@ -8,8 +8,9 @@
 //     the shared zero page and pages full of zeros;
 //   - private mappings of files: pages that the program has written, i.e. that
 //     are no longer the file's, zeros included;
-//   - shared anonymous memory: once for all that map it, what its inode holds;
-//   - shared mappings of files: none, the file has them.
+//   - shared anonymous memory, memfds, removed files, System V segments: once
+//     for all that map or open them, what the inode holds;
+//   - shared mappings of other files: none, the file has them.
 //
 // A page that is absent is never read: that would create it in the target.
 package memory
@@ -18,7 +19,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -47,7 +47,11 @@ type Memory struct {
 	Shared   []*format.SharedMemory
 	Contents []*format.Content
 	sources  []source
+	objects  *view.Objects
 }
+
+// Close closes what Pump reads from.
+func (m *Memory) Close() { m.objects.Close() }
 
 // source is a content whose bytes Pump reads.
 type source struct {
@@ -77,21 +81,17 @@ const (
 type Env struct {
 	Root    *view.Root // of the container's mount namespace
 	IDs     *view.IDs
-	Workers int // how many goroutines may look at once
+	Objects *view.Objects // nil: a look of its own finds them
+	Workers int           // how many goroutines may look at once
 }
 
 // Look looks at address spaces of stopped processes. What can't be taken is in
 // the list; an error is a failure to look.
 func Look(ctx context.Context, env Env, spaces []Space) (*Memory, refusal.List, error) {
-	shmDevice, err := sharedDevice()
-	if err != nil {
-		return nil, nil, err
+	if env.Objects == nil {
+		env.Objects = &view.Objects{IDs: env.IDs}
 	}
-	l := &looker{
-		env: env, shmDevice: shmDevice,
-		files:  map[fileKey]*fileLook{},
-		shared: map[uint64]*sharedLook{},
-	}
+	l := &looker{env: env, files: map[fileKey]*fileLook{}}
 	found := make([]*spaceLook, len(spaces))
 	errs := make([]error, len(spaces))
 	var next sync.Mutex
@@ -114,7 +114,7 @@ func Look(ctx context.Context, env Env, spaces []Space) (*Memory, refusal.List, 
 		})
 	}
 	group.Wait()
-	m := &Memory{}
+	m := &Memory{objects: env.Objects}
 	var refused refusal.List
 	for i, s := range found {
 		if errs[i] != nil {
@@ -124,13 +124,11 @@ func Look(ctx context.Context, env Env, spaces []Space) (*Memory, refusal.List, 
 		m.add(source{owner: s.mm.Id, pid: spaces[i].PID, extents: s.extents})
 		refused = append(refused, s.refused...)
 	}
-	for _, s := range l.sharedInOrder() {
-		m.Shared = append(m.Shared, s.message)
-		extents, err := s.extents()
-		if err != nil {
-			return nil, nil, err
-		}
-		m.add(source{owner: s.message.Id, pid: s.pid, shared: s.path, extents: extents})
+	if err := env.Objects.Unattached(); err != nil {
+		return nil, nil, err
+	}
+	for _, o := range env.Objects.InOrder() {
+		m.addObject(o)
 	}
 	return m, refused, nil
 }
@@ -158,12 +156,9 @@ func (m *Memory) Estimate() int64 {
 
 // looker is one Look. Its maps serve all spaces.
 type looker struct {
-	env       Env
-	shmDevice uint64 // of shared anonymous memory's inodes, as maps has it
-
-	mutex  sync.Mutex
-	files  map[fileKey]*fileLook
-	shared map[uint64]*sharedLook // by inode
+	env   Env
+	mutex sync.Mutex
+	files map[fileKey]*fileLook
 }
 
 // spaceLook is what is found of one space.
@@ -238,16 +233,6 @@ func howToRead(v *format.Vma, a *procfs.MappedArea) (how, bool) {
 		h |= huge
 	}
 	return h, true
-}
-
-// sharedInOrder makes the images of two equal containers equal.
-func (l *looker) sharedInOrder() []*sharedLook {
-	all := make([]*sharedLook, 0, len(l.shared))
-	for _, s := range l.shared {
-		all = append(all, s)
-	}
-	slices.SortFunc(all, func(a, b *sharedLook) int { return int(a.message.Id) - int(b.message.Id) })
-	return all
 }
 
 var pageSize = uint64(os.Getpagesize())

@@ -156,7 +156,11 @@ func (k *worker) readFile(s *source, at uint64, data []byte) error {
 		name = fmt.Sprintf("/proc/%d/mem", s.pid)
 	}
 	if k.name != name {
-		f, err := os.Open(name)
+		flags := os.O_RDONLY
+		if s.shared != "" {
+			flags |= unix.O_NOATIME
+		}
+		f, err := os.OpenFile(name, flags, 0)
 		if errors.Is(err, os.ErrNotExist) {
 			return goneError(s)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
 )
@@ -91,29 +92,29 @@ func (l *looker) vma(s *spaceLook, a *procfs.MappedArea) (*format.Vma, error) {
 // kernel made for it.
 func (l *looker) withFile(s *spaceLook, a *procfs.MappedArea, v *format.Vma, flags map[string]bool) (*format.Vma, error) {
 	v.Offset = a.Offset
-	anonymous := device(a) == l.shmDevice && (a.Path == "/dev/zero (deleted)" || strings.HasPrefix(a.Path, "[anon_shmem:"))
-	switch {
-	case anonymous && a.Shared:
-		v.Kind = format.VmaKind_VMA_SHARED_ANONYMOUS
-		v.Name = anonymousName(a.Path, "[anon_shmem:")
-		var err error
-		v.SharedMemory, err = l.sharedMemory(s, a)
-		return v, err
-	case a.Path == "/anon_hugepage (deleted)" && !a.Shared:
+	if a.Path == "/anon_hugepage (deleted)" && !a.Shared {
 		v.Kind = format.VmaKind_VMA_ANONYMOUS
 		v.Offset = 0
 		v.HugePageSize = uint32(a.KernelPageSize)
 		return v, nil
 	}
 	if o := specialFile(a, flags); o != nil {
-		s.refuse(a, o.kind, o.reason, o.remedy)
+		s.refuse(a, o.Kind, o.Reason, o.Remedy)
 		return nil, nil
 	}
-	id, err := l.file(s, a)
-	if id == nil || err != nil {
+	f, err := l.file(s, a)
+	if f == nil || err != nil {
 		return nil, err
 	}
-	v.File = id
+	v.File = f.id
+	if f.object != nil {
+		v.SharedMemory = f.object.Message.Id
+		if f.object.Message.Kind == nil && a.Shared {
+			v.Kind, v.File = format.VmaKind_VMA_SHARED_ANONYMOUS, nil
+			v.Name = anonymousName(a.Path, "[anon_shmem:")
+			return v, nil
+		}
+	}
 	v.MayWrite = flags["mw"]
 	v.Kind = format.VmaKind_VMA_FILE_PRIVATE
 	if a.Shared {
@@ -122,37 +123,31 @@ func (l *looker) withFile(s *spaceLook, a *procfs.MappedArea, v *format.Vma, fla
 	return v, nil
 }
 
-type obstacle struct{ kind, reason, remedy string }
-
 // specialFile tells files that have no path by which a restart could find
 // them; nil for an ordinary one.
-func specialFile(a *procfs.MappedArea, flags map[string]bool) *obstacle {
+func specialFile(a *procfs.MappedArea, flags map[string]bool) *view.Obstacle {
 	p := a.Path
 	switch {
-	case strings.HasPrefix(p, "/memfd:"):
-		return &obstacle{"memfd", "memory of memfd_create(2) can't be saved by this version", ""}
-	case strings.HasPrefix(p, "/SYSV"):
-		return &obstacle{"System V shared memory", "it can't be saved by this version", "let the program detach it (ipcs -m shows it)"}
 	case strings.HasPrefix(p, "/secretmem"):
-		return &obstacle{"secret memory", "the kernel hides memory of memfd_secret(2) even from root", ""}
+		return obstacle("secret memory", "the kernel hides memory of memfd_secret(2) even from root", "")
 	case p == "/[aio] (deleted)":
-		return &obstacle{"asynchronous I/O", "a ring of io_setup(2) can't be made again by this version", "let the program use no aio (nginx: aio off; mysqld: innodb_use_native_aio=0)"}
+		return obstacle("asynchronous I/O", "a ring of io_setup(2) can't be made again by this version", "let the program use no aio (nginx: aio off; mysqld: innodb_use_native_aio=0)")
 	case strings.HasPrefix(p, "anon_inode:[io_uring]"):
-		return &obstacle{"io_uring", "its rings can't be made again by this version", "forbid it to the program; many then fall back (kernel.io_uring_disabled)"}
+		return obstacle("io_uring", "its rings can't be made again by this version", "forbid it to the program; many then fall back (kernel.io_uring_disabled)")
 	case strings.HasPrefix(p, "anon_inode:[perf_event]"):
-		return &obstacle{"perf event", "it counts on this host's CPU", "end the profiler"}
+		return obstacle("perf event", "it counts on this host's CPU", "end the profiler")
 	case strings.HasPrefix(p, "anon_inode:"):
-		return &obstacle{strings.TrimSuffix(strings.TrimPrefix(p, "anon_inode:["), "]"), "memory that a kernel object shares with the program can't be made again by this version", ""}
+		return obstacle(strings.TrimSuffix(strings.TrimPrefix(p, "anon_inode:["), "]"), "memory that a kernel object shares with the program can't be made again by this version", "")
 	case strings.HasPrefix(p, "socket:"):
-		return &obstacle{"socket ring", "a packet ring that is mapped can't be made again by this version", ""}
+		return obstacle("socket ring", "a packet ring that is mapped can't be made again by this version", "")
 	case strings.HasPrefix(p, "/dmabuf:"), flags["io"], flags["pf"]:
-		return &obstacle{"memory of a device", "it belongs to a driver of this host", ""}
-	case p == "/anon_hugepage (deleted)":
-		return &obstacle{"shared huge pages", "MAP_SHARED with MAP_HUGETLB can't be saved by this version", ""}
-	case flags["ht"]:
-		return &obstacle{"file of huge pages", "a mapping of hugetlbfs can't be saved by this version", ""}
+		return obstacle("memory of a device", "it belongs to a driver of this host", "")
 	}
 	return nil
+}
+
+func obstacle(kind, reason, remedy string) *view.Obstacle {
+	return &view.Obstacle{Kind: kind, Reason: reason, Remedy: remedy}
 }
 
 // kernelOwn tells the mappings that the kernel makes by itself.

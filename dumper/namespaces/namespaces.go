@@ -34,7 +34,9 @@ type Result struct {
 	// Offsets of the container's clocks against those of the first time
 	// namespace.
 	Offsets procfs.TimeOffsets
-	refused refusal.List // of what lives in a namespace
+	// Segments are the System V segments of an IPC namespace of its own, by id.
+	Segments map[uint32]*view.Segment
+	refused  refusal.List // of what lives in a namespace
 }
 
 // IDs are the numbers of all namespaces, which every process is in.

@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,9 @@ func OpenRoot(pid int) (*Root, error) {
 	return r, nil
 }
 
+// RootOf is the root that a descriptor is of, which stays the caller's.
+func RootOf(fd int) *Root { return &Root{fd} }
+
 // Close closes it.
 func (r *Root) Close() { unix.Close(r.fd) }
 
@@ -63,6 +67,32 @@ func (r *Root) Stat(path string) (unix.Stat_t, error) {
 		return st, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
 	return st, nil
+}
+
+// Other finds a file that is no longer at a path under another name in the same
+// directory: an editor's or logrotate's way with files. "" if there is none.
+func (r *Root) Other(path string, st *unix.Stat_t) string {
+	dir, _ := filepath.Split(strings.TrimSuffix(path, " (deleted)"))
+	fd, err := unix.Openat2(r.fd, strings.TrimLeft(dir, "/"), &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NOATIME | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT,
+	})
+	if err != nil || st.Nlink == 0 {
+		return ""
+	}
+	d := os.NewFile(uintptr(fd), dir)
+	defer d.Close()
+	for {
+		entries, err := d.ReadDir(1000)
+		if err != nil || len(entries) == 0 {
+			return ""
+		}
+		for _, e := range entries {
+			there, err := r.Stat(dir + e.Name())
+			if err == nil && SameFile(&there, st) {
+				return dir + e.Name()
+			}
+		}
+	}
 }
 
 // Device packs a device number as the image has it: major<<32 | minor.

@@ -109,6 +109,9 @@ func (c *checker) namespaces() error {
 		if u := n.Uts; u != nil && (badName(u.Nodename, 64) || badName(u.Domainname, 64)) {
 			return fmt.Errorf("namespace %d has a host name that no kernel takes", n.Id)
 		}
+		if err := c.ipc(n.Ipc); err != nil {
+			return err
+		}
 		for _, l := range n.Links {
 			if l.Name == "" || badName(l.Name, 15) { // IFNAMSIZ
 				return fmt.Errorf("namespace %d has a network interface %.80q", n.Id, l.Name)

@@ -34,6 +34,11 @@ func (c *checker) tables() error {
 				return fmt.Errorf("fs %d has a directory %.80q", f.Id, p)
 			}
 		}
+		for _, id := range []uint32{f.RootMemory, f.CwdMemory} {
+			if err := c.removedDirectory(id, func() string { return fmt.Sprintf("a directory of fs %d", f.Id) }); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -75,6 +80,8 @@ func (c *checker) openFile(o *OpenFile) error {
 		return c.file(k.Directory, who)
 	case *OpenFile_Device:
 		return c.file(k.Device, who)
+	case *OpenFile_Memory:
+		return c.want(k.Memory.GetSharedMemory(), aSharedMemory, who)
 	case *OpenFile_Terminal:
 		t := k.Terminal
 		const maxTermios, winsize = 64, 8

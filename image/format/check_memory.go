@@ -7,8 +7,8 @@ import (
 
 func (c *checker) memory() error {
 	for _, m := range c.SharedMemories {
-		if m.Size == 0 || m.Size > maxAddress {
-			return fmt.Errorf("shared memory %d has %d bytes", m.Id, m.Size)
+		if err := c.sharedMemory(m); err != nil {
+			return fmt.Errorf("shared memory %d: %w", m.Id, err)
 		}
 	}
 	for _, mm := range c.Mms {
@@ -23,6 +23,11 @@ func (c *checker) mm(mm *Mm) error {
 	page := uint64(c.Header.PageSize)
 	if err := c.file(mm.Exe, func() string { return "its program" }); err != nil {
 		return err
+	}
+	if mm.ExeMemory != 0 {
+		if err := c.want(mm.ExeMemory, aSharedMemory, func() string { return "its program" }); err != nil {
+			return err
+		}
 	}
 	const auxvEntry, maxAuxv = 16, 4096
 	if n := len(mm.Auxv); n > maxAuxv || n%auxvEntry != 0 {
@@ -88,9 +93,11 @@ func (c *checker) vma(v *Vma, page uint64) error {
 	}
 	who := func() string { return "it" }
 	if hasFile {
-		return c.file(v.File, who)
+		if err := c.file(v.File, who); err != nil || v.SharedMemory == 0 {
+			return err
+		}
 	}
-	if v.Kind == VmaKind_VMA_SHARED_ANONYMOUS {
+	if hasFile || v.Kind == VmaKind_VMA_SHARED_ANONYMOUS {
 		return c.want(v.SharedMemory, aSharedMemory, who)
 	}
 	return nil

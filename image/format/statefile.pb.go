@@ -919,6 +919,7 @@ type Namespace struct {
 	Mounts        []*Mount     `protobuf:"bytes,6,rep,name=mounts,proto3" json:"mounts,omitempty"`
 	Time          *TimeOffsets `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`   // kind TIME
 	Links         []*Link      `protobuf:"bytes,8,rep,name=links,proto3" json:"links,omitempty"` // kind NET: its network interfaces
+	Ipc           *Ipc         `protobuf:"bytes,60,opt,name=ipc,proto3" json:"ipc,omitempty"`    // kind IPC, of the container's own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1009,6 +1010,234 @@ func (x *Namespace) GetLinks() []*Link {
 	return nil
 }
 
+func (x *Namespace) GetIpc() *Ipc {
+	if x != nil {
+		return x.Ipc
+	}
+	return nil
+}
+
+// Ipc is what lives in an IPC namespace whether anybody uses it or not, but for
+// memory (SysvSegment).
+type Ipc struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Semaphores    []*SysvSemaphores      `protobuf:"bytes,1,rep,name=semaphores,proto3" json:"semaphores,omitempty"`
+	Queues        []*SysvQueue           `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ipc) Reset() {
+	*x = Ipc{}
+	mi := &file_statefile_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ipc) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ipc) ProtoMessage() {}
+
+func (x *Ipc) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ipc.ProtoReflect.Descriptor instead.
+func (*Ipc) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Ipc) GetSemaphores() []*SysvSemaphores {
+	if x != nil {
+		return x.Semaphores
+	}
+	return nil
+}
+
+func (x *Ipc) GetQueues() []*SysvQueue {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+// SysvSemaphores is a set that semget(2) made. Who changed them last, and when,
+// is lost.
+type SysvSemaphores struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permissions   *SysvPermissions       `protobuf:"bytes,1,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Values        []uint32               `protobuf:"varint,2,rep,packed,name=values,proto3" json:"values,omitempty"` // GETALL
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SysvSemaphores) Reset() {
+	*x = SysvSemaphores{}
+	mi := &file_statefile_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SysvSemaphores) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SysvSemaphores) ProtoMessage() {}
+
+func (x *SysvSemaphores) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SysvSemaphores.ProtoReflect.Descriptor instead.
+func (*SysvSemaphores) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SysvSemaphores) GetPermissions() *SysvPermissions {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *SysvSemaphores) GetValues() []uint32 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// SysvQueue is what msgget(2) made.
+type SysvQueue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permissions   *SysvPermissions       `protobuf:"bytes,1,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Capacity      uint32                 `protobuf:"varint,2,opt,name=capacity,proto3" json:"capacity,omitempty"` // bytes, msg_qbytes
+	Messages      []*SysvMessage         `protobuf:"bytes,3,rep,name=messages,proto3" json:"messages,omitempty"`  // in the order in which they came
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SysvQueue) Reset() {
+	*x = SysvQueue{}
+	mi := &file_statefile_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SysvQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SysvQueue) ProtoMessage() {}
+
+func (x *SysvQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SysvQueue.ProtoReflect.Descriptor instead.
+func (*SysvQueue) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SysvQueue) GetPermissions() *SysvPermissions {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *SysvQueue) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *SysvQueue) GetMessages() []*SysvMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+type SysvMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          int64                  `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"` // above 0
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SysvMessage) Reset() {
+	*x = SysvMessage{}
+	mi := &file_statefile_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SysvMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SysvMessage) ProtoMessage() {}
+
+func (x *SysvMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SysvMessage.ProtoReflect.Descriptor instead.
+func (*SysvMessage) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SysvMessage) GetType() int64 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *SysvMessage) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // Link is a network interface. Version 1 makes none: whoever makes the
 // namespace (LXC, from the container's config) does, and a restart sees that
 // those that were up are there, and sets them up.
@@ -1022,7 +1251,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_statefile_proto_msgTypes[4]
+	mi := &file_statefile_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1263,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[4]
+	mi := &file_statefile_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1276,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{4}
+	return file_statefile_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Link) GetName() string {
@@ -1074,7 +1303,7 @@ type Uts struct {
 
 func (x *Uts) Reset() {
 	*x = Uts{}
-	mi := &file_statefile_proto_msgTypes[5]
+	mi := &file_statefile_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1315,7 @@ func (x *Uts) String() string {
 func (*Uts) ProtoMessage() {}
 
 func (x *Uts) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[5]
+	mi := &file_statefile_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1328,7 @@ func (x *Uts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Uts.ProtoReflect.Descriptor instead.
 func (*Uts) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{5}
+	return file_statefile_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Uts) GetNodename() string {
@@ -1126,7 +1355,7 @@ type TimeOffsets struct {
 
 func (x *TimeOffsets) Reset() {
 	*x = TimeOffsets{}
-	mi := &file_statefile_proto_msgTypes[6]
+	mi := &file_statefile_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1367,7 @@ func (x *TimeOffsets) String() string {
 func (*TimeOffsets) ProtoMessage() {}
 
 func (x *TimeOffsets) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[6]
+	mi := &file_statefile_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1380,7 @@ func (x *TimeOffsets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeOffsets.ProtoReflect.Descriptor instead.
 func (*TimeOffsets) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{6}
+	return file_statefile_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TimeOffsets) GetMonotonicNs() int64 {
@@ -1187,7 +1416,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_statefile_proto_msgTypes[7]
+	mi := &file_statefile_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1428,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[7]
+	mi := &file_statefile_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1441,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{7}
+	return file_statefile_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Mount) GetMountId() uint32 {
@@ -1304,7 +1533,7 @@ type FileIdentity struct {
 
 func (x *FileIdentity) Reset() {
 	*x = FileIdentity{}
-	mi := &file_statefile_proto_msgTypes[8]
+	mi := &file_statefile_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1545,7 @@ func (x *FileIdentity) String() string {
 func (*FileIdentity) ProtoMessage() {}
 
 func (x *FileIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[8]
+	mi := &file_statefile_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1558,7 @@ func (x *FileIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileIdentity.ProtoReflect.Descriptor instead.
 func (*FileIdentity) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{8}
+	return file_statefile_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *FileIdentity) GetPath() string {
@@ -1414,14 +1643,16 @@ type Mm struct {
 	Guards []*Extent `protobuf:"bytes,19,rep,name=guards,proto3" json:"guards,omitempty"`
 	// What mlockall(2) has ordered for mappings to come (mm->def_flags): 0,
 	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
-	LockFuture    uint32 `protobuf:"varint,20,opt,name=lock_future,json=lockFuture,proto3" json:"lock_future,omitempty"`
+	LockFuture uint32 `protobuf:"varint,20,opt,name=lock_future,json=lockFuture,proto3" json:"lock_future,omitempty"`
+	// The program is a file that was removed: a SharedMemory. exe is what it was.
+	ExeMemory     uint32 `protobuf:"varint,60,opt,name=exe_memory,json=exeMemory,proto3" json:"exe_memory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Mm) Reset() {
 	*x = Mm{}
-	mi := &file_statefile_proto_msgTypes[9]
+	mi := &file_statefile_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1664,7 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[9]
+	mi := &file_statefile_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1677,7 @@ func (x *Mm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mm.ProtoReflect.Descriptor instead.
 func (*Mm) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{9}
+	return file_statefile_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Mm) GetId() uint32 {
@@ -1589,6 +1820,13 @@ func (x *Mm) GetLockFuture() uint32 {
 	return 0
 }
 
+func (x *Mm) GetExeMemory() uint32 {
+	if x != nil {
+		return x.ExeMemory
+	}
+	return 0
+}
+
 type Extent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Start         uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
@@ -1599,7 +1837,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_statefile_proto_msgTypes[10]
+	mi := &file_statefile_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1849,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[10]
+	mi := &file_statefile_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1862,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{10}
+	return file_statefile_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Extent) GetStart() uint64 {
@@ -1643,14 +1881,16 @@ func (x *Extent) GetLength() uint64 {
 
 // Vma is a mapping (vm_area_struct).
 type Vma struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	Start        uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
-	End          uint64                 `protobuf:"varint,2,opt,name=end,proto3" json:"end,omitempty"`   // first address after it
-	Prot         uint32                 `protobuf:"varint,3,opt,name=prot,proto3" json:"prot,omitempty"` // PROT_READ|PROT_WRITE|PROT_EXEC
-	Kind         VmaKind                `protobuf:"varint,4,opt,name=kind,proto3,enum=lxccheckpoint.format.VmaKind" json:"kind,omitempty"`
-	Offset       uint64                 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`                                 // bytes into the file or the shared memory
-	File         *FileIdentity          `protobuf:"bytes,6,opt,name=file,proto3" json:"file,omitempty"`                                      // kinds FILE_*
-	SharedMemory uint32                 `protobuf:"varint,7,opt,name=shared_memory,json=sharedMemory,proto3" json:"shared_memory,omitempty"` // kind SHARED_ANONYMOUS
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Start  uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
+	End    uint64                 `protobuf:"varint,2,opt,name=end,proto3" json:"end,omitempty"`   // first address after it
+	Prot   uint32                 `protobuf:"varint,3,opt,name=prot,proto3" json:"prot,omitempty"` // PROT_READ|PROT_WRITE|PROT_EXEC
+	Kind   VmaKind                `protobuf:"varint,4,opt,name=kind,proto3,enum=lxccheckpoint.format.VmaKind" json:"kind,omitempty"`
+	Offset uint64                 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"` // bytes into the file or the shared memory
+	File   *FileIdentity          `protobuf:"bytes,6,opt,name=file,proto3" json:"file,omitempty"`      // kinds FILE_*
+	// Kind SHARED_ANONYMOUS; and kinds FILE_* if no path leads to the file any
+	// more or none ever did. Then file says what it was.
+	SharedMemory uint32 `protobuf:"varint,7,opt,name=shared_memory,json=sharedMemory,proto3" json:"shared_memory,omitempty"`
 	// A file mapping that could be made writable by mprotect: VM_MAYWRITE
 	// ("mw" in smaps' VmFlags).
 	MayWrite     bool     `protobuf:"varint,8,opt,name=may_write,json=mayWrite,proto3" json:"may_write,omitempty"`
@@ -1673,7 +1913,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_statefile_proto_msgTypes[11]
+	mi := &file_statefile_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1925,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[11]
+	mi := &file_statefile_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1938,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{11}
+	return file_statefile_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Vma) GetStart() uint64 {
@@ -1834,19 +2074,28 @@ func (x *Vma) GetSealed() bool {
 	return false
 }
 
-// SharedMemory is memory that several mappings share and that no path names
-// (shmem inode of MAP_SHARED|MAP_ANONYMOUS).
+// SharedMemory is an inode that no path names, and so the one owner of its
+// bytes: mappings (Vma.shared_memory), descriptors (OpenFile.memory),
+// programs (Mm.exe_memory) and directories (Fs.*_memory) refer to it. Without a
+// kind it is that of MAP_SHARED|MAP_ANONYMOUS.
 type SharedMemory struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Size          uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"` // bytes
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Id           uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Size         uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`                                       // bytes
+	HugePageSize uint32                 `protobuf:"varint,3,opt,name=huge_page_size,json=hugePageSize,proto3" json:"huge_page_size,omitempty"` // bytes, of memory in hugetlbfs; 0 otherwise
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*SharedMemory_Memfd
+	//	*SharedMemory_Deleted
+	//	*SharedMemory_Sysv
+	Kind          isSharedMemory_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SharedMemory) Reset() {
 	*x = SharedMemory{}
-	mi := &file_statefile_proto_msgTypes[12]
+	mi := &file_statefile_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +2107,7 @@ func (x *SharedMemory) String() string {
 func (*SharedMemory) ProtoMessage() {}
 
 func (x *SharedMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[12]
+	mi := &file_statefile_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +2120,7 @@ func (x *SharedMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedMemory.ProtoReflect.Descriptor instead.
 func (*SharedMemory) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{12}
+	return file_statefile_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SharedMemory) GetId() uint32 {
@@ -1884,6 +2133,487 @@ func (x *SharedMemory) GetId() uint32 {
 func (x *SharedMemory) GetSize() uint64 {
 	if x != nil {
 		return x.Size
+	}
+	return 0
+}
+
+func (x *SharedMemory) GetHugePageSize() uint32 {
+	if x != nil {
+		return x.HugePageSize
+	}
+	return 0
+}
+
+func (x *SharedMemory) GetKind() isSharedMemory_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *SharedMemory) GetMemfd() *Memfd {
+	if x != nil {
+		if x, ok := x.Kind.(*SharedMemory_Memfd); ok {
+			return x.Memfd
+		}
+	}
+	return nil
+}
+
+func (x *SharedMemory) GetDeleted() *DeletedFile {
+	if x != nil {
+		if x, ok := x.Kind.(*SharedMemory_Deleted); ok {
+			return x.Deleted
+		}
+	}
+	return nil
+}
+
+func (x *SharedMemory) GetSysv() *SysvSegment {
+	if x != nil {
+		if x, ok := x.Kind.(*SharedMemory_Sysv); ok {
+			return x.Sysv
+		}
+	}
+	return nil
+}
+
+type isSharedMemory_Kind interface {
+	isSharedMemory_Kind()
+}
+
+type SharedMemory_Memfd struct {
+	Memfd *Memfd `protobuf:"bytes,4,opt,name=memfd,proto3,oneof"`
+}
+
+type SharedMemory_Deleted struct {
+	Deleted *DeletedFile `protobuf:"bytes,5,opt,name=deleted,proto3,oneof"`
+}
+
+type SharedMemory_Sysv struct {
+	Sysv *SysvSegment `protobuf:"bytes,6,opt,name=sysv,proto3,oneof"`
+}
+
+func (*SharedMemory_Memfd) isSharedMemory_Kind() {}
+
+func (*SharedMemory_Deleted) isSharedMemory_Kind() {}
+
+func (*SharedMemory_Sysv) isSharedMemory_Kind() {}
+
+// Memfd is what memfd_create(2) made.
+type Memfd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`    // as given to it, without "memfd:"
+	Seals         uint32                 `protobuf:"varint,2,opt,name=seals,proto3" json:"seals,omitempty"` // F_GET_SEALS; they are set when the bytes are there
+	Inode         *Inode                 `protobuf:"bytes,3,opt,name=inode,proto3" json:"inode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Memfd) Reset() {
+	*x = Memfd{}
+	mi := &file_statefile_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Memfd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Memfd) ProtoMessage() {}
+
+func (x *Memfd) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Memfd.ProtoReflect.Descriptor instead.
+func (*Memfd) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Memfd) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *Memfd) GetSeals() uint32 {
+	if x != nil {
+		return x.Seals
+	}
+	return 0
+}
+
+func (x *Memfd) GetInode() *Inode {
+	if x != nil {
+		return x.Inode
+	}
+	return nil
+}
+
+// DeletedFile is a file or directory that was removed, or replaced by another,
+// while somebody used it; or a file of O_TMPFILE.
+type DeletedFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absolute, from the root of the container's mount namespace, where it was;
+	// for O_TMPFILE its directory.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Nameless      bool   `protobuf:"varint,2,opt,name=nameless,proto3" json:"nameless,omitempty"` // O_TMPFILE: it never had a name
+	Inode         *Inode `protobuf:"bytes,3,opt,name=inode,proto3" json:"inode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletedFile) Reset() {
+	*x = DeletedFile{}
+	mi := &file_statefile_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletedFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletedFile) ProtoMessage() {}
+
+func (x *DeletedFile) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletedFile.ProtoReflect.Descriptor instead.
+func (*DeletedFile) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DeletedFile) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DeletedFile) GetNameless() bool {
+	if x != nil {
+		return x.Nameless
+	}
+	return false
+}
+
+func (x *DeletedFile) GetInode() *Inode {
+	if x != nil {
+		return x.Inode
+	}
+	return nil
+}
+
+// Inode is what stat(2) and listxattr(2) tell of a file, but for what its owner has.
+type Inode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mode          uint32                 `protobuf:"varint,1,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
+	Uid           uint32                 `protobuf:"varint,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           uint32                 `protobuf:"varint,3,opt,name=gid,proto3" json:"gid,omitempty"`
+	AtimeNs       int64                  `protobuf:"varint,4,opt,name=atime_ns,json=atimeNs,proto3" json:"atime_ns,omitempty"`
+	MtimeNs       int64                  `protobuf:"varint,5,opt,name=mtime_ns,json=mtimeNs,proto3" json:"mtime_ns,omitempty"`
+	Xattrs        []*Xattr               `protobuf:"bytes,6,rep,name=xattrs,proto3" json:"xattrs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Inode) Reset() {
+	*x = Inode{}
+	mi := &file_statefile_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Inode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Inode) ProtoMessage() {}
+
+func (x *Inode) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Inode.ProtoReflect.Descriptor instead.
+func (*Inode) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Inode) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Inode) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *Inode) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *Inode) GetAtimeNs() int64 {
+	if x != nil {
+		return x.AtimeNs
+	}
+	return 0
+}
+
+func (x *Inode) GetMtimeNs() int64 {
+	if x != nil {
+		return x.MtimeNs
+	}
+	return 0
+}
+
+func (x *Inode) GetXattrs() []*Xattr {
+	if x != nil {
+		return x.Xattrs
+	}
+	return nil
+}
+
+type Xattr struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Xattr) Reset() {
+	*x = Xattr{}
+	mi := &file_statefile_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Xattr) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Xattr) ProtoMessage() {}
+
+func (x *Xattr) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Xattr.ProtoReflect.Descriptor instead.
+func (*Xattr) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Xattr) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Xattr) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+// SysvSegment is what shmget(2) made (struct shmid_ds; /proc/sysvipc/shm).
+type SysvSegment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Permissions   *SysvPermissions       `protobuf:"bytes,1,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Removed       bool                   `protobuf:"varint,2,opt,name=removed,proto3" json:"removed,omitempty"` // SHM_DEST: it ends with its last user
+	Locked        bool                   `protobuf:"varint,3,opt,name=locked,proto3" json:"locked,omitempty"`   // SHM_LOCKED
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SysvSegment) Reset() {
+	*x = SysvSegment{}
+	mi := &file_statefile_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SysvSegment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SysvSegment) ProtoMessage() {}
+
+func (x *SysvSegment) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SysvSegment.ProtoReflect.Descriptor instead.
+func (*SysvSegment) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SysvSegment) GetPermissions() *SysvPermissions {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *SysvSegment) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
+func (x *SysvSegment) GetLocked() bool {
+	if x != nil {
+		return x.Locked
+	}
+	return false
+}
+
+// SysvPermissions is what System V's objects have in common (struct ipc_perm).
+type SysvPermissions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// IPC_PRIVATE is 0. A removed segment has the key that it was made with,
+	// which maps shows ("/SYSV000004d2").
+	Key           int32  `protobuf:"varint,2,opt,name=key,proto3" json:"key,omitempty"`
+	Mode          uint32 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"` // nine bits
+	Uid           uint32 `protobuf:"varint,4,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           uint32 `protobuf:"varint,5,opt,name=gid,proto3" json:"gid,omitempty"`
+	CreatorUid    uint32 `protobuf:"varint,6,opt,name=creator_uid,json=creatorUid,proto3" json:"creator_uid,omitempty"`
+	CreatorGid    uint32 `protobuf:"varint,7,opt,name=creator_gid,json=creatorGid,proto3" json:"creator_gid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SysvPermissions) Reset() {
+	*x = SysvPermissions{}
+	mi := &file_statefile_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SysvPermissions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SysvPermissions) ProtoMessage() {}
+
+func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SysvPermissions.ProtoReflect.Descriptor instead.
+func (*SysvPermissions) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SysvPermissions) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SysvPermissions) GetKey() int32 {
+	if x != nil {
+		return x.Key
+	}
+	return 0
+}
+
+func (x *SysvPermissions) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *SysvPermissions) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *SysvPermissions) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *SysvPermissions) GetCreatorUid() uint32 {
+	if x != nil {
+		return x.CreatorUid
+	}
+	return 0
+}
+
+func (x *SysvPermissions) GetCreatorGid() uint32 {
+	if x != nil {
+		return x.CreatorGid
 	}
 	return 0
 }
@@ -1901,7 +2631,7 @@ type Files struct {
 
 func (x *Files) Reset() {
 	*x = Files{}
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2643,7 @@ func (x *Files) String() string {
 func (*Files) ProtoMessage() {}
 
 func (x *Files) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2656,7 @@ func (x *Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Files.ProtoReflect.Descriptor instead.
 func (*Files) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{13}
+	return file_statefile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Files) GetId() uint32 {
@@ -1961,7 +2691,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2703,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2716,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{14}
+	return file_statefile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Descriptor) GetNumber() uint32 {
@@ -2030,7 +2760,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2772,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2785,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{15}
+	return file_statefile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FileLock) GetKind() LockKind {
@@ -2102,18 +2832,21 @@ func (x *FileLock) GetNumber() uint32 {
 
 // Fs is what CLONE_FS shares (fs_struct).
 type Fs struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Root          string                 `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"` // "/" unless the task has chrooted; from the mount namespace's root
-	Cwd           string                 `protobuf:"bytes,3,opt,name=cwd,proto3" json:"cwd,omitempty"`   // from the mount namespace's root
-	Umask         uint32                 `protobuf:"varint,4,opt,name=umask,proto3" json:"umask,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Root  string                 `protobuf:"bytes,2,opt,name=root,proto3" json:"root,omitempty"` // "/" unless the task has chrooted; from the mount namespace's root
+	Cwd   string                 `protobuf:"bytes,3,opt,name=cwd,proto3" json:"cwd,omitempty"`   // from the mount namespace's root
+	Umask uint32                 `protobuf:"varint,4,opt,name=umask,proto3" json:"umask,omitempty"`
+	// The directory was removed: a SharedMemory of the kind DeletedFile.
+	RootMemory    uint32 `protobuf:"varint,60,opt,name=root_memory,json=rootMemory,proto3" json:"root_memory,omitempty"`
+	CwdMemory     uint32 `protobuf:"varint,61,opt,name=cwd_memory,json=cwdMemory,proto3" json:"cwd_memory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2858,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2871,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{16}
+	return file_statefile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Fs) GetId() uint32 {
@@ -2169,6 +2902,20 @@ func (x *Fs) GetUmask() uint32 {
 	return 0
 }
 
+func (x *Fs) GetRootMemory() uint32 {
+	if x != nil {
+		return x.RootMemory
+	}
+	return 0
+}
+
+func (x *Fs) GetCwdMemory() uint32 {
+	if x != nil {
+		return x.CwdMemory
+	}
+	return 0
+}
+
 // Sighand is a table of signal actions (sighand_struct).
 type Sighand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2180,7 +2927,7 @@ type Sighand struct {
 
 func (x *Sighand) Reset() {
 	*x = Sighand{}
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2192,7 +2939,7 @@ func (x *Sighand) String() string {
 func (*Sighand) ProtoMessage() {}
 
 func (x *Sighand) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2205,7 +2952,7 @@ func (x *Sighand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighand.ProtoReflect.Descriptor instead.
 func (*Sighand) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{17}
+	return file_statefile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Sighand) GetId() uint32 {
@@ -2235,7 +2982,7 @@ type SignalAction struct {
 
 func (x *SignalAction) Reset() {
 	*x = SignalAction{}
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2247,7 +2994,7 @@ func (x *SignalAction) String() string {
 func (*SignalAction) ProtoMessage() {}
 
 func (x *SignalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2260,7 +3007,7 @@ func (x *SignalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalAction.ProtoReflect.Descriptor instead.
 func (*SignalAction) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{18}
+	return file_statefile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SignalAction) GetSignal() uint32 {
@@ -2324,6 +3071,7 @@ type OpenFile struct {
 	//	*OpenFile_Signalfd
 	//	*OpenFile_Inotify
 	//	*OpenFile_Pidfd
+	//	*OpenFile_Memory
 	Kind          isOpenFile_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2331,7 +3079,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2343,7 +3091,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2356,7 +3104,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{19}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *OpenFile) GetId() uint32 {
@@ -2541,6 +3289,15 @@ func (x *OpenFile) GetPidfd() *Pidfd {
 	return nil
 }
 
+func (x *OpenFile) GetMemory() *MemoryFile {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_Memory); ok {
+			return x.Memory
+		}
+	}
+	return nil
+}
+
 type isOpenFile_Kind interface {
 	isOpenFile_Kind()
 }
@@ -2601,6 +3358,10 @@ type OpenFile_Pidfd struct {
 	Pidfd *Pidfd `protobuf:"bytes,33,opt,name=pidfd,proto3,oneof"`
 }
 
+type OpenFile_Memory struct {
+	Memory *MemoryFile `protobuf:"bytes,60,opt,name=memory,proto3,oneof"`
+}
+
 func (*OpenFile_Regular) isOpenFile_Kind() {}
 
 func (*OpenFile_Directory) isOpenFile_Kind() {}
@@ -2629,6 +3390,54 @@ func (*OpenFile_Inotify) isOpenFile_Kind() {}
 
 func (*OpenFile_Pidfd) isOpenFile_Kind() {}
 
+func (*OpenFile_Memory) isOpenFile_Kind() {}
+
+// MemoryFile is one whose file only the kernel has: a memfd, a removed file or
+// directory.
+type MemoryFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SharedMemory  uint32                 `protobuf:"varint,1,opt,name=shared_memory,json=sharedMemory,proto3" json:"shared_memory,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoryFile) Reset() {
+	*x = MemoryFile{}
+	mi := &file_statefile_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoryFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoryFile) ProtoMessage() {}
+
+func (x *MemoryFile) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
+func (*MemoryFile) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *MemoryFile) GetSharedMemory() uint32 {
+	if x != nil {
+		return x.SharedMemory
+	}
+	return 0
+}
+
 // Terminal is the console or a tty that LXC gave the container: reopened by
 // name, connected to whatever LXC has behind it then.
 type Terminal struct {
@@ -2642,7 +3451,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2654,7 +3463,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +3476,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{20}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Terminal) GetPath() string {
@@ -2703,7 +3512,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2715,7 +3524,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2728,7 +3537,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{21}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -2759,7 +3568,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +3580,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +3593,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{22}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -2825,7 +3634,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2837,7 +3646,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2850,7 +3659,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{23}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -2884,7 +3693,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2896,7 +3705,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2909,7 +3718,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{24}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -2963,7 +3772,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3784,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3797,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{25}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -3008,7 +3817,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3020,7 +3829,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3033,7 +3842,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{26}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -3054,7 +3863,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3066,7 +3875,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3079,7 +3888,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{27}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -3114,7 +3923,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3126,7 +3935,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3139,7 +3948,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -3165,7 +3974,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3177,7 +3986,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3190,7 +3999,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -3214,7 +4023,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +4035,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3239,7 +4048,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -3288,7 +4097,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3300,7 +4109,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3313,7 +4122,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -3353,7 +4162,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +4174,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +4187,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -3451,7 +4260,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +4272,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +4285,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -3574,7 +4383,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3586,7 +4395,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3599,7 +4408,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -3773,7 +4582,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3785,7 +4594,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3798,7 +4607,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -3826,7 +4635,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3838,7 +4647,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3851,7 +4660,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -3879,7 +4688,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3891,7 +4700,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3904,7 +4713,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -3939,7 +4748,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3951,7 +4760,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3964,7 +4773,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -4013,7 +4822,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4025,7 +4834,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4038,7 +4847,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -4172,7 +4981,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4184,7 +4993,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4197,7 +5006,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -4390,7 +5199,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4402,7 +5211,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4415,7 +5224,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -4462,7 +5271,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4474,7 +5283,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4487,7 +5296,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -4531,7 +5340,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4543,7 +5352,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4556,7 +5365,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -4584,7 +5393,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4596,7 +5405,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4609,7 +5418,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -4646,7 +5455,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4658,7 +5467,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4671,7 +5480,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -4734,7 +5543,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4746,7 +5555,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4759,7 +5568,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -4895,7 +5704,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4907,7 +5716,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4920,7 +5729,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -4975,7 +5784,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4987,7 +5796,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5000,7 +5809,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -5021,7 +5830,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5033,7 +5842,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5046,7 +5855,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -5077,7 +5886,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5089,7 +5898,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5102,7 +5911,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -5154,7 +5963,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5166,7 +5975,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5179,7 +5988,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -5225,7 +6034,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5237,7 +6046,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5250,7 +6059,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -5338,7 +6147,7 @@ const file_statefile_proto_rawDesc = "" +
 	"configHash\x12!\n" +
 	"\fwas_executed\x18\t \x01(\bR\vwasExecuted\x12\x19\n" +
 	"\blast_pid\x18\n" +
-	" \x01(\rR\alastPid\"\xc7\x02\n" +
+	" \x01(\rR\alastPid\"\xf4\x02\n" +
 	"\tNamespace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.lxccheckpoint.format.NamespaceKindR\x04kind\x12\x14\n" +
@@ -5347,7 +6156,23 @@ const file_statefile_proto_rawDesc = "" +
 	"\x03uts\x18\x05 \x01(\v2\x19.lxccheckpoint.format.UtsR\x03uts\x123\n" +
 	"\x06mounts\x18\x06 \x03(\v2\x1b.lxccheckpoint.format.MountR\x06mounts\x125\n" +
 	"\x04time\x18\a \x01(\v2!.lxccheckpoint.format.TimeOffsetsR\x04time\x120\n" +
-	"\x05links\x18\b \x03(\v2\x1a.lxccheckpoint.format.LinkR\x05links\"*\n" +
+	"\x05links\x18\b \x03(\v2\x1a.lxccheckpoint.format.LinkR\x05links\x12+\n" +
+	"\x03ipc\x18< \x01(\v2\x19.lxccheckpoint.format.IpcR\x03ipc\"\x84\x01\n" +
+	"\x03Ipc\x12D\n" +
+	"\n" +
+	"semaphores\x18\x01 \x03(\v2$.lxccheckpoint.format.SysvSemaphoresR\n" +
+	"semaphores\x127\n" +
+	"\x06queues\x18\x02 \x03(\v2\x1f.lxccheckpoint.format.SysvQueueR\x06queues\"q\n" +
+	"\x0eSysvSemaphores\x12G\n" +
+	"\vpermissions\x18\x01 \x01(\v2%.lxccheckpoint.format.SysvPermissionsR\vpermissions\x12\x16\n" +
+	"\x06values\x18\x02 \x03(\rR\x06values\"\xaf\x01\n" +
+	"\tSysvQueue\x12G\n" +
+	"\vpermissions\x18\x01 \x01(\v2%.lxccheckpoint.format.SysvPermissionsR\vpermissions\x12\x1a\n" +
+	"\bcapacity\x18\x02 \x01(\rR\bcapacity\x12=\n" +
+	"\bmessages\x18\x03 \x03(\v2!.lxccheckpoint.format.SysvMessageR\bmessages\"5\n" +
+	"\vSysvMessage\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\x03R\x04type\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"*\n" +
 	"\x04Link\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02up\x18\x02 \x01(\bR\x02up\"A\n" +
@@ -5382,7 +6207,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bmtime_ns\x18\x05 \x01(\x03R\amtimeNs\x12\x12\n" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
 	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
-	"\aforeign\x18\b \x01(\bR\aforeign\"\xfa\x04\n" +
+	"\aforeign\x18\b \x01(\bR\aforeign\"\x99\x05\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +
@@ -5409,7 +6234,9 @@ const file_statefile_proto_rawDesc = "" +
 	"thpDisable\x124\n" +
 	"\x06guards\x18\x13 \x03(\v2\x1c.lxccheckpoint.format.ExtentR\x06guards\x12\x1f\n" +
 	"\vlock_future\x18\x14 \x01(\rR\n" +
-	"lockFuture\"6\n" +
+	"lockFuture\x12\x1d\n" +
+	"\n" +
+	"exe_memory\x18< \x01(\rR\texeMemory\"6\n" +
 	"\x06Extent\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\x04R\x06length\"\xbc\x04\n" +
@@ -5435,10 +6262,47 @@ const file_statefile_proto_rawDesc = "" +
 	"\ais_heap\x18\x10 \x01(\bR\x06isHeap\x12\"\n" +
 	"\rlock_on_fault\x18\x11 \x01(\bR\vlockOnFault\x12\x1c\n" +
 	"\tdroppable\x18\x12 \x01(\bR\tdroppable\x12\x16\n" +
-	"\x06sealed\x18\x13 \x01(\bR\x06sealed\"2\n" +
+	"\x06sealed\x18\x13 \x01(\bR\x06sealed\"\x8d\x02\n" +
 	"\fSharedMemory\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x04R\x04size\"\x91\x01\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\x12$\n" +
+	"\x0ehuge_page_size\x18\x03 \x01(\rR\fhugePageSize\x123\n" +
+	"\x05memfd\x18\x04 \x01(\v2\x1b.lxccheckpoint.format.MemfdH\x00R\x05memfd\x12=\n" +
+	"\adeleted\x18\x05 \x01(\v2!.lxccheckpoint.format.DeletedFileH\x00R\adeleted\x127\n" +
+	"\x04sysv\x18\x06 \x01(\v2!.lxccheckpoint.format.SysvSegmentH\x00R\x04sysvB\x06\n" +
+	"\x04kind\"d\n" +
+	"\x05Memfd\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
+	"\x05seals\x18\x02 \x01(\rR\x05seals\x121\n" +
+	"\x05inode\x18\x03 \x01(\v2\x1b.lxccheckpoint.format.InodeR\x05inode\"p\n" +
+	"\vDeletedFile\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1a\n" +
+	"\bnameless\x18\x02 \x01(\bR\bnameless\x121\n" +
+	"\x05inode\x18\x03 \x01(\v2\x1b.lxccheckpoint.format.InodeR\x05inode\"\xaa\x01\n" +
+	"\x05Inode\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\rR\x04mode\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x03 \x01(\rR\x03gid\x12\x19\n" +
+	"\batime_ns\x18\x04 \x01(\x03R\aatimeNs\x12\x19\n" +
+	"\bmtime_ns\x18\x05 \x01(\x03R\amtimeNs\x123\n" +
+	"\x06xattrs\x18\x06 \x03(\v2\x1b.lxccheckpoint.format.XattrR\x06xattrs\"1\n" +
+	"\x05Xattr\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\x88\x01\n" +
+	"\vSysvSegment\x12G\n" +
+	"\vpermissions\x18\x01 \x01(\v2%.lxccheckpoint.format.SysvPermissionsR\vpermissions\x12\x18\n" +
+	"\aremoved\x18\x02 \x01(\bR\aremoved\x12\x16\n" +
+	"\x06locked\x18\x03 \x01(\bR\x06locked\"\xad\x01\n" +
+	"\x0fSysvPermissions\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\x05R\x03key\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\rR\x04mode\x12\x10\n" +
+	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x05 \x01(\rR\x03gid\x12\x1f\n" +
+	"\vcreator_uid\x18\x06 \x01(\rR\n" +
+	"creatorUid\x12\x1f\n" +
+	"\vcreator_gid\x18\a \x01(\rR\n" +
+	"creatorGid\"\x91\x01\n" +
 	"\x05Files\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12B\n" +
 	"\vdescriptors\x18\x02 \x03(\v2 .lxccheckpoint.format.DescriptorR\vdescriptors\x124\n" +
@@ -5454,12 +6318,16 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05start\x18\x03 \x01(\x03R\x05start\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x10\n" +
 	"\x03pid\x18\x05 \x01(\rR\x03pid\x12\x16\n" +
-	"\x06number\x18\x06 \x01(\rR\x06number\"P\n" +
+	"\x06number\x18\x06 \x01(\rR\x06number\"\x90\x01\n" +
 	"\x02Fs\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\tR\x04root\x12\x10\n" +
 	"\x03cwd\x18\x03 \x01(\tR\x03cwd\x12\x14\n" +
-	"\x05umask\x18\x04 \x01(\rR\x05umask\"W\n" +
+	"\x05umask\x18\x04 \x01(\rR\x05umask\x12\x1f\n" +
+	"\vroot_memory\x18< \x01(\rR\n" +
+	"rootMemory\x12\x1d\n" +
+	"\n" +
+	"cwd_memory\x18= \x01(\rR\tcwdMemory\"W\n" +
 	"\aSighand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12<\n" +
 	"\aactions\x18\x02 \x03(\v2\".lxccheckpoint.format.SignalActionR\aactions\"\x86\x01\n" +
@@ -5468,7 +6336,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xbd\b\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xf9\b\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -5492,8 +6360,12 @@ const file_statefile_proto_rawDesc = "" +
 	"\atimerfd\x18\x1e \x01(\v2\x1d.lxccheckpoint.format.TimerfdH\x00R\atimerfd\x12<\n" +
 	"\bsignalfd\x18\x1f \x01(\v2\x1e.lxccheckpoint.format.SignalfdH\x00R\bsignalfd\x129\n" +
 	"\ainotify\x18  \x01(\v2\x1d.lxccheckpoint.format.InotifyH\x00R\ainotify\x123\n" +
-	"\x05pidfd\x18! \x01(\v2\x1b.lxccheckpoint.format.PidfdH\x00R\x05pidfdB\x06\n" +
-	"\x04kind\"R\n" +
+	"\x05pidfd\x18! \x01(\v2\x1b.lxccheckpoint.format.PidfdH\x00R\x05pidfd\x12:\n" +
+	"\x06memory\x18< \x01(\v2 .lxccheckpoint.format.MemoryFileH\x00R\x06memoryB\x06\n" +
+	"\x04kind\"1\n" +
+	"\n" +
+	"MemoryFile\x12#\n" +
+	"\rshared_memory\x18\x01 \x01(\rR\fsharedMemory\"R\n" +
 	"\bTerminal\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\atermios\x18\x02 \x01(\fR\atermios\x12\x18\n" +
@@ -5786,7 +6658,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -5797,128 +6669,153 @@ var file_statefile_proto_goTypes = []any{
 	(*Header)(nil),              // 6: lxccheckpoint.format.Header
 	(*Container)(nil),           // 7: lxccheckpoint.format.Container
 	(*Namespace)(nil),           // 8: lxccheckpoint.format.Namespace
-	(*Link)(nil),                // 9: lxccheckpoint.format.Link
-	(*Uts)(nil),                 // 10: lxccheckpoint.format.Uts
-	(*TimeOffsets)(nil),         // 11: lxccheckpoint.format.TimeOffsets
-	(*Mount)(nil),               // 12: lxccheckpoint.format.Mount
-	(*FileIdentity)(nil),        // 13: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 14: lxccheckpoint.format.Mm
-	(*Extent)(nil),              // 15: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 16: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 17: lxccheckpoint.format.SharedMemory
-	(*Files)(nil),               // 18: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 19: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 20: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 21: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 22: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 23: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 24: lxccheckpoint.format.OpenFile
-	(*Terminal)(nil),            // 25: lxccheckpoint.format.Terminal
-	(*PipeEnd)(nil),             // 26: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 27: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 28: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 29: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 30: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 31: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 32: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 33: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 34: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 35: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 36: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 37: lxccheckpoint.format.TcpListener
-	(*UnixSocket)(nil),          // 38: lxccheckpoint.format.UnixSocket
-	(*Process)(nil),             // 39: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 40: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 41: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 42: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 43: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 44: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 45: lxccheckpoint.format.Task
-	(*Rest)(nil),                // 46: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 47: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 48: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 49: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 50: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 51: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 52: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 53: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 54: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 55: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 56: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 57: lxccheckpoint.format.ContentSum
+	(*Ipc)(nil),                 // 9: lxccheckpoint.format.Ipc
+	(*SysvSemaphores)(nil),      // 10: lxccheckpoint.format.SysvSemaphores
+	(*SysvQueue)(nil),           // 11: lxccheckpoint.format.SysvQueue
+	(*SysvMessage)(nil),         // 12: lxccheckpoint.format.SysvMessage
+	(*Link)(nil),                // 13: lxccheckpoint.format.Link
+	(*Uts)(nil),                 // 14: lxccheckpoint.format.Uts
+	(*TimeOffsets)(nil),         // 15: lxccheckpoint.format.TimeOffsets
+	(*Mount)(nil),               // 16: lxccheckpoint.format.Mount
+	(*FileIdentity)(nil),        // 17: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 18: lxccheckpoint.format.Mm
+	(*Extent)(nil),              // 19: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 20: lxccheckpoint.format.Vma
+	(*SharedMemory)(nil),        // 21: lxccheckpoint.format.SharedMemory
+	(*Memfd)(nil),               // 22: lxccheckpoint.format.Memfd
+	(*DeletedFile)(nil),         // 23: lxccheckpoint.format.DeletedFile
+	(*Inode)(nil),               // 24: lxccheckpoint.format.Inode
+	(*Xattr)(nil),               // 25: lxccheckpoint.format.Xattr
+	(*SysvSegment)(nil),         // 26: lxccheckpoint.format.SysvSegment
+	(*SysvPermissions)(nil),     // 27: lxccheckpoint.format.SysvPermissions
+	(*Files)(nil),               // 28: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 29: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 30: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 31: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 32: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 33: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 34: lxccheckpoint.format.OpenFile
+	(*MemoryFile)(nil),          // 35: lxccheckpoint.format.MemoryFile
+	(*Terminal)(nil),            // 36: lxccheckpoint.format.Terminal
+	(*PipeEnd)(nil),             // 37: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 38: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 39: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 40: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 41: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 42: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 43: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 44: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 45: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 46: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 47: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 48: lxccheckpoint.format.TcpListener
+	(*UnixSocket)(nil),          // 49: lxccheckpoint.format.UnixSocket
+	(*Process)(nil),             // 50: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 51: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 52: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 53: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 54: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 55: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 56: lxccheckpoint.format.Task
+	(*Rest)(nil),                // 57: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 58: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 59: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 60: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 61: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 62: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 63: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 64: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 65: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 66: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 67: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 68: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	6,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
 	7,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
 	8,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	14, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	17, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	18, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	21, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	22, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	24, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	27, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	39, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	47, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	53, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	55, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	56, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	18, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	21, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	28, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	31, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	32, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	34, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	38, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	50, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	58, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	64, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	66, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	67, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	0,  // 15: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	10, // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	12, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	11, // 18: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	9,  // 19: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	13, // 20: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	16, // 21: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	15, // 22: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	1,  // 23: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	13, // 24: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	19, // 25: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	20, // 26: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,  // 27: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	23, // 28: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	20, // 29: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	13, // 30: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	13, // 31: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	13, // 32: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	25, // 33: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	26, // 34: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	26, // 35: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	28, // 36: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	34, // 37: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	37, // 38: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	38, // 39: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	29, // 40: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	30, // 41: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	31, // 42: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	33, // 43: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	13, // 44: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	32, // 45: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	13, // 46: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	35, // 47: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	36, // 48: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	36, // 49: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	3,  // 50: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	45, // 51: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	42, // 52: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	43, // 53: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	40, // 54: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	41, // 55: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	44, // 56: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	48, // 57: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	49, // 58: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	51, // 59: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	50, // 60: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	52, // 61: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	46, // 62: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	4,  // 63: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	54, // 64: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	57, // 65: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	66, // [66:66] is the sub-list for method output_type
-	66, // [66:66] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	14, // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	16, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	15, // 18: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	13, // 19: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	9,  // 20: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	10, // 21: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	11, // 22: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	27, // 23: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	27, // 24: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	12, // 25: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	17, // 26: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	20, // 27: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	19, // 28: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	1,  // 29: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	17, // 30: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	22, // 31: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	23, // 32: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	26, // 33: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	24, // 34: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	24, // 35: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	25, // 36: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	27, // 37: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	29, // 38: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	30, // 39: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,  // 40: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	33, // 41: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	30, // 42: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	17, // 43: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	17, // 44: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	17, // 45: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	36, // 46: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	37, // 47: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	37, // 48: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	39, // 49: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	45, // 50: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	48, // 51: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	49, // 52: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	40, // 53: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	41, // 54: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	42, // 55: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	44, // 56: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	35, // 57: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	17, // 58: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	43, // 59: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	17, // 60: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	46, // 61: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	47, // 62: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	47, // 63: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	3,  // 64: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	56, // 65: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	53, // 66: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	54, // 67: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	51, // 68: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	52, // 69: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	55, // 70: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	59, // 71: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	60, // 72: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	62, // 73: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	61, // 74: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	63, // 75: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	57, // 76: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	4,  // 77: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	65, // 78: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	68, // 79: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	80, // [80:80] is the sub-list for method output_type
+	80, // [80:80] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -5943,7 +6840,12 @@ func file_statefile_proto_init() {
 		(*Record_Pages)(nil),
 		(*Record_End)(nil),
 	}
-	file_statefile_proto_msgTypes[19].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[16].OneofWrappers = []any{
+		(*SharedMemory_Memfd)(nil),
+		(*SharedMemory_Deleted)(nil),
+		(*SharedMemory_Sysv)(nil),
+	}
+	file_statefile_proto_msgTypes[29].OneofWrappers = []any{
 		(*OpenFile_Regular)(nil),
 		(*OpenFile_Directory)(nil),
 		(*OpenFile_Device)(nil),
@@ -5958,6 +6860,7 @@ func file_statefile_proto_init() {
 		(*OpenFile_Signalfd)(nil),
 		(*OpenFile_Inotify)(nil),
 		(*OpenFile_Pidfd)(nil),
+		(*OpenFile_Memory)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5965,7 +6868,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   53,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

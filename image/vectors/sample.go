@@ -71,13 +71,26 @@ func Everything() *format.Skeleton {
 	s.Namespaces = []*format.Namespace{
 		{Id: 10, Kind: format.NamespaceKind_UTS, Inode: 4026532000, Own: true, Uts: &format.Uts{Nodename: "c1", Domainname: "(none)"}},
 		{Id: 11, Kind: format.NamespaceKind_NET, Inode: 4026531840},
+		{Id: 12, Kind: format.NamespaceKind_IPC, Inode: 4026532001, Own: true, Ipc: &format.Ipc{
+			Semaphores: []*format.SysvSemaphores{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Values: []uint32{1, 0}}},
+			Queues:     []*format.SysvQueue{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Capacity: 16384, Messages: []*format.SysvMessage{{Type: 3, Data: []byte("m")}}}},
+		}},
 	}
-	s.SharedMemories = []*format.SharedMemory{{Id: 20, Size: 4 * Page}}
+	inode := &format.Inode{Mode: 0o100600, Uid: 1, Gid: 2, AtimeNs: 1, MtimeNs: 2, Xattrs: []*format.Xattr{{Name: "user.a", Value: []byte("b")}}}
+	s.SharedMemories = []*format.SharedMemory{
+		{Id: 20, Size: 4 * Page},
+		{Id: 21, Size: 2 * Page, Kind: &format.SharedMemory_Memfd{Memfd: &format.Memfd{Name: []byte("m"), Seals: 7, Inode: inode}}},
+		{Id: 22, Size: 100, Kind: &format.SharedMemory_Deleted{Deleted: &format.DeletedFile{Path: "/tmp/gone", Inode: inode}}},
+		{Id: 23, Size: 1 << 21, HugePageSize: 1 << 21, Kind: &format.SharedMemory_Sysv{Sysv: &format.SysvSegment{
+			Permissions: &format.SysvPermissions{Id: 5, Key: -1, Mode: 0o600, Uid: 1, Gid: 2, CreatorUid: 3, CreatorGid: 4}, Removed: true}}},
+		{Id: 24, Kind: &format.SharedMemory_Deleted{Deleted: &format.DeletedFile{Path: "/tmp/dir", Inode: &format.Inode{Mode: 0o40700}}}},
+	}
 	s.Mms[0].Vmas = []*format.Vma{
 		{Start: 0x10000, End: 0x20000, Prot: 3, Kind: format.VmaKind_VMA_ANONYMOUS, IsHeap: true},
 		{Start: 0x20000, End: 0x22000, Prot: 1, Kind: format.VmaKind_VMA_FILE_PRIVATE, File: file("/lib/libc.so", 70), MayWrite: true},
 		{Start: 0x22000, End: 0x26000, Prot: 3, Kind: format.VmaKind_VMA_SHARED_ANONYMOUS, SharedMemory: 20},
 		{Start: 0x30000, End: 0x31000, Prot: 3, Kind: format.VmaKind_VMA_FILE_SHARED, File: file("/var/log/db", 71), MayWrite: true},
+		{Start: 0x32000, End: 0x34000, Prot: 1, Kind: format.VmaKind_VMA_FILE_SHARED, File: file("/memfd:m", 73), SharedMemory: 21},
 		{Start: 0x40000, End: 0x44000, Prot: 3, Kind: format.VmaKind_VMA_ANONYMOUS, IsStack: true, GrowsDown: true},
 		{Start: 0x50000, End: 0x52000, Prot: 5, Kind: format.VmaKind_VMA_VDSO},
 		{Start: 0xffffffffff600000, End: 0xffffffffff601000, Prot: 4, Kind: format.VmaKind_VMA_VSYSCALL},
@@ -87,6 +100,7 @@ func Everything() *format.Skeleton {
 		{Number: 0, OpenFile: 30}, {Number: 1, OpenFile: 31}, {Number: 2, OpenFile: 31},
 		{Number: 3, OpenFile: 32, CloseOnExec: true}, {Number: 4, OpenFile: 33}, {Number: 5, OpenFile: 34},
 		{Number: 6, OpenFile: 35}, {Number: 7, OpenFile: 36}, {Number: 9, OpenFile: 37},
+		{Number: 10, OpenFile: 38},
 	}
 	s.Files[0].Locks = []*format.FileLock{{Kind: format.LockKind_LOCK_RECORD, Exclusive: true, Start: 10, Length: 5, Pid: 5, Number: 3}}
 	s.OpenFiles = []*format.OpenFile{
@@ -103,6 +117,8 @@ func Everything() *format.Skeleton {
 			Family: 2, Address: []byte{127, 0, 0, 1}, Port: 6379, Backlog: 128,
 		}}},
 	}
+	s.OpenFiles = append(s.OpenFiles, &format.OpenFile{Id: 38, Flags: 2, Kind: &format.OpenFile_Memory{Memory: &format.MemoryFile{SharedMemory: 22}}})
+	s.Fs[0].CwdMemory = 24
 	s.Pipes = []*format.Pipe{{Id: 40, Capacity: 65536, Data: []byte("unread")}}
 	s.SeccompFilters = []*format.SeccompFilter{
 		{Id: 41, Instructions: allow},

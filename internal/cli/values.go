@@ -49,6 +49,32 @@ func (n *Number) Set(text string) error {
 	return nil
 }
 
+// Size is the value of an option that takes a number of bytes, as 4096, 64K,
+// 100M or 2G.
+type Size uint64
+
+func (s *Size) String() string { return strconv.FormatUint(uint64(*s), 10) }
+
+// Type is the word for it in help.
+func (s *Size) Type() string { return "SIZE" }
+
+// Set parses the value.
+func (s *Size) Set(text string) error {
+	shift := 0
+	digits := text
+	if n := len(text); n > 0 {
+		if i := strings.IndexByte("KMGT", text[n-1]&^0x20); i >= 0 {
+			shift, digits = 10*(i+1), text[:n-1]
+		}
+	}
+	v, err := strconv.ParseUint(digits, 10, 63-shift)
+	if err != nil {
+		return fmt.Errorf("it takes bytes, as 4096, 64K, 100M or 2G")
+	}
+	*s = Size(v << shift)
+	return nil
+}
+
 // Inherited returns an error unless descriptor fd was open when the command
 // began: one that this program opened since may have got the same number.
 // Ours close on exec, and one that does cannot have come to us by exec.

@@ -35,7 +35,7 @@ const (
 // check compares the file found with the one of the checkpoint.
 func (r *Restart) check(id *format.FileIdentity, st *unix.Stat_t, flags int, want demand) error {
 	refuse := func(how string) error {
-		return fmt.Errorf("%s %s: it was %s, and is %s: put back the file that it was, with its times (cp -a, rsync -a), or restart with the root file system of the checkpoint",
+		return fmt.Errorf("%s %s: it was %s, and is %s: put back the file that it was, with its times (cp -a, rsync -a), or restart with the root file system of the checkpoint, or, if the program can do with the changed one, with --allow-changed",
 			id.Path, how, describe(identityWas(id)), describe(identityIs(st)))
 	}
 	was, is := identityWas(id), identityIs(st)
@@ -50,6 +50,8 @@ func (r *Restart) check(id *format.FileIdentity, st *unix.Stat_t, flags int, wan
 	sameTime := was.mtime == is.mtime || was.mtime/1e9 == is.mtime/1e9 && (was.mtime%1e9 == 0 || is.mtime%1e9 == 0)
 	appends := flags&unix.O_ACCMODE == unix.O_WRONLY && flags&unix.O_APPEND != 0
 	switch {
+	case r.AllowChanged && (was.size != is.size || !sameTime):
+		r.log.Warn("a file that the container uses has changed since the checkpoint", "path", id.Path, "was", describe(was), "is", describe(is))
 	case want == unchanged && (was.size != is.size || !sameTime):
 		return refuse("has changed since the checkpoint")
 	case is.size < was.size && !appends && flags&unix.O_PATH == 0:

@@ -39,6 +39,7 @@ var kinds map[protoreflect.Name]*kind
 func init() { // the functions refer to the table
 	kinds = map[protoreflect.Name]*kind{
 		"regular":      {name: "a regular file", make: makeRegular},
+		"memory":       {name: "a file without a path", make: makeMemory},
 		"directory":    {name: "a directory", make: makeDirectory},
 		"device":       {name: "a device", make: makeDevice},
 		"terminal":     {name: "a terminal", make: makeTerminal},

@@ -61,6 +61,9 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		if e := o.GetFifo(); e != nil {
 			rename(&e.Pipe)
 		}
+		if e := o.GetMemory(); e != nil {
+			rename(&e.SharedMemory)
+		}
 		for _, e := range o.GetEpoll().GetTargets() {
 			rename(&e.OpenFile)
 		}
@@ -108,6 +111,8 @@ func TestLookMakeLook(t *testing.T) {
 				&format.SocketOption{Level: unix.SOL_SOCKET, Name: unix.SO_RCVBUF, Value: number(100_000)}),
 			{Id: 16, Flags: unix.O_RDWR, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_DGRAM, Address: []byte("/run/log"), Path: "/run/log", Mode: 0o666, Uid: 3, Gid: 4}}},
 			{Id: 17, Flags: unix.O_RDWR, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_STREAM, Address: []byte("\x00name"), Listening: true, Backlog: 5}}},
+			{Id: 19, Flags: unix.O_RDWR | unix.O_APPEND, Position: 5, Kind: &format.OpenFile_Memory{Memory: &format.MemoryFile{SharedMemory: 60}}},
+			{Id: 20, Flags: unix.O_RDONLY, Position: 6, Kind: &format.OpenFile_Memory{Memory: &format.MemoryFile{SharedMemory: 60}}},
 			{Id: 18, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_UnixSocket{UnixSocket: &format.UnixSocket{Type: unix.SOCK_SEQPACKET}}},
 			{Id: 21, Flags: unix.O_RDWR, Kind: &format.OpenFile_Timerfd{Timerfd: &format.Timerfd{Clock: unix.CLOCK_MONOTONIC, Ticks: 3}}},
 			{Id: 22, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_Signalfd{Signalfd: &format.Signalfd{Mask: 1 << 9}}},

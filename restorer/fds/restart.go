@@ -27,6 +27,12 @@ import (
 // It holds a descriptor of every open file until Close: as long as it does, no
 // pipe reports the end of its writers. So Close comes before the container runs.
 type Restart struct {
+	// Memory is where the inodes without a path are. It is to be set before Make.
+	Memory Memory
+	// AllowChanged logs that a mapped or open file has changed since the
+	// checkpoint, which is an error otherwise.
+	AllowChanged bool
+
 	skeleton *format.Skeleton
 	root     place.Process
 	rootDir  int // O_PATH descriptor of the container's root directory

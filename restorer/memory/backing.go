@@ -4,7 +4,6 @@ package memory
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -21,10 +20,12 @@ type Opener interface {
 // shared memory. Every descriptor is sent to the first process before it is
 // copied, so that each process finds it under the same number.
 type Backing struct {
-	files  map[fileKey]int
-	shared map[uint32]*sharedMemory
-	leader map[uint32]int // Mm → host pid of a process that has it
-	local  []int
+	files   map[fileKey]int
+	objects map[uint32]*object // inodes without a path, by their number in the image
+	numbers map[objectKey]int
+	leader  map[uint32]int // Mm → host pid of a process that has it
+	local   []int
+	rootDir int // O_PATH descriptor of the container's root directory
 }
 
 type fileKey struct {
@@ -33,15 +34,16 @@ type fileKey struct {
 	write         bool
 }
 
-type sharedMemory struct {
-	local, number int
-	size          uint64
+// objectKey is a descriptor by which an object is mapped.
+type objectKey struct {
+	id    uint32
+	write bool
 }
 
 // Open opens whatever the image's mappings and executables need and gives it to
 // the first process.
 func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, err error) {
-	b := &Backing{files: map[fileKey]int{}, shared: map[uint32]*sharedMemory{}, leader: map[uint32]int{}}
+	b := &Backing{files: map[fileKey]int{}, objects: map[uint32]*object{}, numbers: map[objectKey]int{}, leader: map[uint32]int{}}
 	defer func() {
 		if err != nil {
 			b.Close()
@@ -70,25 +72,25 @@ func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, er
 		return nil
 	}
 	for _, mm := range s.Mms {
-		if err := need(mm.Exe, false); err != nil {
-			return nil, err
+		if mm.ExeMemory == 0 {
+			if err := need(mm.Exe, false); err != nil {
+				return nil, err
+			}
 		}
 		for _, v := range mm.Vmas {
-			if v.Kind == format.VmaKind_VMA_FILE_PRIVATE || v.Kind == format.VmaKind_VMA_FILE_SHARED {
+			if v.SharedMemory == 0 && (v.Kind == format.VmaKind_VMA_FILE_PRIVATE || v.Kind == format.VmaKind_VMA_FILE_SHARED) {
 				if err := need(v.File, writable(v)); err != nil {
 					return nil, err
 				}
 			}
 		}
 	}
-	numFiles := len(keys)
-	for _, m := range s.SharedMemories {
-		fd, err := makeShared(m.Size)
-		if err != nil {
-			return nil, fmt.Errorf("make shared memory of %d bytes: %w", m.Size, err)
-		}
-		b.local = append(b.local, fd)
-		b.shared[m.Id] = &sharedMemory{local: fd, size: m.Size}
+	if err := b.makeObjects(s, root); err != nil {
+		return nil, err
+	}
+	objects, err := b.mapped(s)
+	if err != nil {
+		return nil, err
 	}
 	numbers, err := root.Send(b.local)
 	if err != nil {
@@ -97,38 +99,79 @@ func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, er
 	for i, k := range keys {
 		b.files[k] = numbers[i]
 	}
-	for i, m := range s.SharedMemories {
-		b.shared[m.Id].number = numbers[numFiles+i]
+	for i, k := range objects {
+		b.numbers[k] = numbers[len(keys)+i]
 	}
+	// The copies in the processes do. One that is left open for writing would
+	// keep a removed program from being one (ETXTBSY), and a memfd from its seals.
+	b.closeLocal()
 	return b, nil
 }
 
+// mapped opens the objects as the mappings need them.
+func (b *Backing) mapped(s *format.Skeleton) ([]objectKey, error) {
+	var keys []objectKey
+	seen := map[objectKey]bool{}
+	for _, mm := range s.Mms {
+		for _, v := range mm.Vmas {
+			k := objectKey{v.SharedMemory, writable(v)}
+			if k.id == 0 || seen[k] || b.segment(v) != nil {
+				continue
+			}
+			seen[k] = true
+			flags := unix.O_RDONLY
+			if k.write {
+				flags = unix.O_RDWR
+			}
+			fd, err := b.objects[k.id].open(flags)
+			if err != nil {
+				return nil, err
+			}
+			b.local = append(b.local, fd)
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
 func writable(v *format.Vma) bool {
-	return v.Kind == format.VmaKind_VMA_FILE_SHARED && (v.MayWrite || v.Prot&unix.PROT_WRITE != 0)
+	switch v.Kind {
+	case format.VmaKind_VMA_SHARED_ANONYMOUS:
+		return true
+	case format.VmaKind_VMA_FILE_SHARED:
+		return v.MayWrite || v.Prot&unix.PROT_WRITE != 0
+	}
+	return false
 }
 
 func (b *Backing) number(id *format.FileIdentity, write bool) int {
 	return b.files[fileKey{id.Path, id.Device, id.Inode, write}]
 }
 
-// makeShared makes memory as mmap(MAP_SHARED|MAP_ANONYMOUS) does, and a
-// descriptor of it: /proc/self/map_files is the one way to get that (a memfd
-// would show another name in the container's maps).
-func makeShared(size uint64) (int, error) {
-	m, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
-	if err != nil {
-		return -1, err
+// source is the descriptor, in each process, of the file that a mapping is of.
+func (b *Backing) source(v *format.Vma) int {
+	if v.SharedMemory != 0 {
+		return b.numbers[objectKey{v.SharedMemory, writable(v)}]
 	}
-	defer unix.Munmap(m)
-	start := addressOf(m)
-	length := alignUp(size, uint64(os.Getpagesize()))
-	return unix.Open(fmt.Sprintf("/proc/self/map_files/%x-%x", start, start+length), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	return b.number(v.File, writable(v))
 }
 
 func alignUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
 
 // Close closes our copies.
 func (b *Backing) Close() {
+	b.closeLocal()
+	for _, o := range b.objects {
+		o.close()
+	}
+	b.objects = nil
+	if b.rootDir > 0 {
+		unix.Close(b.rootDir)
+		b.rootDir = 0
+	}
+}
+
+func (b *Backing) closeLocal() {
 	for _, fd := range b.local {
 		unix.Close(fd)
 	}

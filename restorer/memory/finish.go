@@ -25,6 +25,9 @@ func (b *Backing) Finish(p place.Process, mm *format.Mm) error {
 	if err := finishVmas(p, mm); err != nil {
 		return err
 	}
+	if err := b.setProgram(p, mm); err != nil {
+		return err
+	}
 	filter := fmt.Sprintf("%#x", mm.CoredumpFilter)
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/coredump_filter", p.PID()), []byte(filter), 0); err != nil && !os.IsNotExist(err) {
 		return err
@@ -85,9 +88,28 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 	return nil
 }
 
+// noProgram leaves /proc/PID/exe as it is.
+const noProgram = ^uint32(0)
+
+// setProgram makes a removed file the program of a process.
+func (b *Backing) setProgram(p place.Process, mm *format.Mm) error {
+	if mm.ExeMemory == 0 {
+		return nil
+	}
+	there, err := p.Send([]int{b.objects[mm.ExeMemory].local})
+	if err != nil {
+		return err
+	}
+	if err := b.setMap(p, mm, uint32(there[0])); err != nil {
+		return err
+	}
+	_, err = p.Call(unix.SYS_CLOSE, uint64(there[0]))
+	return err
+}
+
 // setMap is PR_SET_MM_MAP (prctl(2), struct prctl_mm_map). The kernel refuses
 // another /proc/PID/exe while the old one is mapped; the stub's no longer is.
-func (b *Backing) setMap(p place.Process, mm *format.Mm) error {
+func (b *Backing) setMap(p place.Process, mm *format.Mm, exe uint32) error {
 	const prSetMM, prSetMMMap, size = 35, 14, 104
 	addr, _ := p.Scratch()
 	m := make([]byte, size+len(mm.Auxv))
@@ -99,10 +121,6 @@ func (b *Backing) setMap(p place.Process, mm *format.Mm) error {
 		le.PutUint64(m[8*i:], f)
 	}
 	le.PutUint32(m[96:], uint32(len(mm.Auxv)))
-	exe := uint32(0xffffffff)
-	if mm.Exe != nil {
-		exe = uint32(b.number(mm.Exe, false))
-	}
 	le.PutUint32(m[100:], exe)
 	copy(m[size:], mm.Auxv)
 	if err := p.Write(addr, m); err != nil {

@@ -24,6 +24,9 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso []stub.Mapping) error
 	var calls []tracee.Call
 	var about []*format.Vma
 	for _, v := range mm.Vmas {
+		if b.segment(v) != nil {
+			continue // see attach
+		}
 		if c, ok := b.mapping(v); ok {
 			calls = append(calls, c)
 			about = append(about, v)
@@ -37,13 +40,21 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso []stub.Mapping) error
 			return mapError(about[i], err)
 		}
 	}
+	if err := b.attach(p, mm); err != nil {
+		return err
+	}
 	if err := smallPages(p, mm); err != nil {
 		return err
 	}
 	if err := placeVdso(p, mm, vdso); err != nil {
 		return err
 	}
-	return b.setMap(p, mm)
+	// A removed program is one only when its bytes are there: see Finish.
+	exe := noProgram
+	if mm.Exe != nil && mm.ExeMemory == 0 {
+		exe = uint32(b.number(mm.Exe, false))
+	}
+	return b.setMap(p, mm, exe)
 }
 
 // smallPages forbids huge pages where the program had forbidden them, before
@@ -93,13 +104,13 @@ func (b *Backing) mapping(v *format.Vma) (tracee.Call, bool) {
 		flags |= unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
 	case format.VmaKind_VMA_FILE_PRIVATE:
 		flags |= unix.MAP_PRIVATE
-		fd, offset = uint64(b.number(v.File, false)), v.Offset
+		fd, offset = uint64(b.source(v)), v.Offset
 	case format.VmaKind_VMA_FILE_SHARED:
 		flags |= unix.MAP_SHARED
-		fd, offset = uint64(b.number(v.File, writable(v))), v.Offset
+		fd, offset = uint64(b.source(v)), v.Offset
 	case format.VmaKind_VMA_SHARED_ANONYMOUS:
 		flags |= unix.MAP_SHARED
-		fd, offset = uint64(b.shared[v.SharedMemory].number), v.Offset
+		fd, offset = uint64(b.source(v)), v.Offset
 	default:
 		return tracee.Call{}, false
 	}

@@ -14,12 +14,8 @@ import (
 // written through /proc/PID/mem, which may break copy-on-write in any private
 // mapping (FOLL_FORCE, mm/gup.c).
 func (b *Backing) Pour(owner uint32, offset uint64, data []byte) error {
-	if m, ok := b.shared[owner]; ok {
-		if offset+uint64(len(data)) > alignUp(m.size, uint64(os.Getpagesize())) {
-			return fmt.Errorf("the statefile has bytes past the end of shared memory %d", owner)
-		}
-		_, err := unix.Pwrite(m.local, data, int64(offset))
-		return err
+	if o, ok := b.objects[owner]; ok {
+		return o.pour(offset, data)
 	}
 	pid, ok := b.leader[owner]
 	if !ok {

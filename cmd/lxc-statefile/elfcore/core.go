@@ -77,7 +77,14 @@ func (c *core) mapping(h *format.Header, v *format.Vma, files *fileSet) error {
 	case format.VmaKind_VMA_SHARED_ANONYMOUS:
 		c.shared[v.SharedMemory] = append(c.shared[v.SharedMemory], c.layout.add(v, false))
 	case format.VmaKind_VMA_FILE_PRIVATE, format.VmaKind_VMA_FILE_SHARED:
-		f := files.open(v.File)
+		if v.Kind == format.VmaKind_VMA_FILE_SHARED && v.SharedMemory != 0 {
+			c.shared[v.SharedMemory] = append(c.shared[v.SharedMemory], c.layout.add(v, false))
+			return nil
+		}
+		var f *os.File
+		if v.SharedMemory == 0 { // else nobody has it but the statefile: what was written to the mapping is there
+			f = files.open(v.File)
+		}
 		if f != nil {
 			defer f.Close()
 		}

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,11 +28,7 @@ static void *map(int flags, int fd)
 int main(int argc, char **argv)
 {
 	const char *kind = argv[1], *path = argv[2];
-	if (!strcmp(kind, "memfd")) {
-		int fd = memfd_create("m", 0);
-		ftruncate(fd, 1 << 14);
-		map(MAP_SHARED, fd);
-	} else if (!strcmp(kind, "sysv")) {
+	if (!strcmp(kind, "sysv")) {
 		int id = shmget(IPC_PRIVATE, 1 << 14, 0600);
 		shmat(id, 0, 0);
 		shmctl(id, IPC_RMID, 0);
@@ -44,7 +41,9 @@ int main(int argc, char **argv)
 		char other[4096], third[4096];
 		snprintf(other, sizeof other, "%s.new", path);
 		close(open(other, O_CREAT | O_RDWR, 0600));
-		snprintf(third, sizeof third, "%s.kept", path);
+		snprintf(third, sizeof third, "%s.d", path);
+		mkdir(third, 0700);
+		snprintf(third, sizeof third, "%s.d/kept", path);
 		link(path, third); /* it has a link still, elsewhere */
 		rename(other, path);
 	} else if (!strcmp(kind, "userfaultfd")) {
