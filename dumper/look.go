@@ -248,12 +248,14 @@ func (l *looking) numbers() map[int]uint32 {
 	numbers := map[int]uint32{}
 	for i, p := range l.held.Processes() {
 		numbers[p.PID] = l.found[i].Pid
-		alive := l.found[i].Tasks
+		first := 0
 		if p.LeaderEnded {
-			alive = alive[1:]
+			first = 1 // the leader, which the hold does not have
 		}
 		for j, t := range p.Threads {
-			numbers[t.TID()] = alive[j].Tid
+			if first+j < len(l.found[i].Tasks) { // not what was refused
+				numbers[t.TID()] = l.found[i].Tasks[first+j].Tid
+			}
 		}
 	}
 	return numbers
