@@ -20,6 +20,7 @@ var kinds = []kind{
 	{"regular file", func(f *file) bool { return f.typ() == unix.S_IFREG && named(f) }, lookRegular},
 	{"directory", func(f *file) bool { return f.typ() == unix.S_IFDIR && named(f) }, lookDirectory},
 	{"device", isPlainDevice, lookDevice},
+	{"master of a pseudo terminal", isPtyMaster, lookPtyMaster},
 	{"terminal", isTerminal, lookTerminal},
 	{"pipe", func(f *file) bool { return strings.HasPrefix(f.link, "pipe:[") }, lookPipe},
 	{"FIFO", func(f *file) bool { return f.typ() == unix.S_IFIFO && named(f) }, lookFIFO},

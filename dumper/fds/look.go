@@ -87,6 +87,7 @@ func Look(ctx context.Context, env Env, tables []Table) (*Result, refusal.List, 
 		}
 		res.Files = append(res.Files, files)
 	}
+	w.nameSlaves()
 	// When all tables are known: an epoll's targets may be in any of them.
 	var refused refusal.List
 	for _, f := range w.files {

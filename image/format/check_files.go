@@ -88,6 +88,8 @@ func (c *checker) openFile(o *OpenFile) error {
 		if badPath(t.GetPath()) || len(t.GetTermios()) > maxTermios || len(t.GetWinsize()) > winsize {
 			return fmt.Errorf("%s is terminal %.80q with impossible settings", who(), t.GetPath())
 		}
+	case *OpenFile_PtyMaster:
+		return k.PtyMaster.check(who)
 	case *OpenFile_Pipe:
 		return c.want(k.Pipe.GetPipe(), aPipe, who)
 	case *OpenFile_Fifo:

@@ -51,6 +51,7 @@ func init() { // the functions refer to the table
 		"signalfd":     {name: "a signalfd", make: makeSignalfd},
 		"inotify":      {name: "an inotify", make: makeInotify, arm: armInotify},
 		"pidfd":        {name: "a pidfd", make: makePidfd},
+		"pty_master":   {name: "the master of a pseudo terminal", make: makePtyMaster, arm: armPtyMaster},
 		"tcp_listener": {name: "a listening TCP socket", socket: tcpSocket, make: makeTCPListener},
 		"unix_socket":  {name: "a UNIX socket", socket: unixSocket, make: makeUnix, wire: wireUnix},
 	}

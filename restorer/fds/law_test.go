@@ -121,6 +121,13 @@ func TestLookMakeLook(t *testing.T) {
 			}}}},
 			{Id: 24, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_Pidfd{Pidfd: &format.Pidfd{Pid: 1}}},
 			{Id: 25, Flags: unix.O_RDWR, Kind: &format.OpenFile_Pidfd{Pidfd: &format.Pidfd{}}},
+			{Id: 26, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{
+				Path: "/dev/pts/ptmx", Directory: "/dev/pts", Index: 3, Termios: modes, Winsize: size, Packet: true, Output: []byte("screen"), Input: []byte("keys"), Mode: 0o620, Uid: 1, Gid: 2,
+			}}},
+			{Id: 27, Flags: unix.O_RDWR, Kind: &format.OpenFile_Terminal{Terminal: &format.Terminal{Path: "/dev/pts/3", Termios: modes, Winsize: size}}},
+			{Id: 28, Flags: unix.O_RDWR, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{
+				Path: "/dev/pts/ptmx", Directory: "/dev/pts", Index: 1, Termios: modes, Winsize: size, Locked: true, HungUp: true, Mode: 0o600,
+			}}},
 		},
 	}
 	s.Files = []*format.Files{at(append(slices.Clone(s.OpenFiles), s.OpenFiles[0])...)}

@@ -70,9 +70,12 @@ const (
 // openTerminal opens a terminal of the container by its path, neither blocking
 // nor making it anybody's controlling terminal. Which terminal LXC has put
 // behind the name is LXC's to say; that it is one is checked before it is
-// opened.
+// opened. If it is one of the container's own, it is made.
 func (r *Restart) openTerminal(name string, flags int) (int, error) {
 	const remedy = "start the container with the terminals it had (lxc.console.path, lxc.tty.max, lxc.pty.max)"
+	if err := r.ptyAt(name); err != nil {
+		return -1, err
+	}
 	seen, err := r.lookup(name, unix.O_PATH)
 	if errors.Is(err, unix.ENOENT) {
 		return -1, fmt.Errorf("the container has no terminal %s now: %s: %w", name, remedy, unix.ENOENT)

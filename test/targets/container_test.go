@@ -81,6 +81,7 @@ func startContainer(t *testing.T, name, program string) *container {
 		"lxc.init.cwd = /home",
 		"lxc.net.0.type = empty",
 		"lxc.tty.max = 1",
+		"lxc.pty.max = 1024",
 		"lxc.autodev = 1",
 		"lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed",
 		"lxc.apparmor.profile = unconfined",
