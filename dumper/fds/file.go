@@ -136,6 +136,9 @@ func (w *walk) owner(f *file) error {
 		return f.refuse("owner of "+f.link, fmt.Sprintf("process or group %d, which gets its signals, has ended or is outside", owner.PID), "")
 	}
 	f.OwnerPid = int32(s.NSpid[len(s.NSpid)-1])
+	if f.OwnerUid, f.OwnerEuid, err = sys.OwnerUIDs(fd); err != nil {
+		return err
+	}
 	switch owner.Type {
 	case sys.OwnerGroup:
 		f.OwnerPid = -f.OwnerPid

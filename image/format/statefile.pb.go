@@ -3054,7 +3054,10 @@ type OpenFile struct {
 	OwnerPid    int32                  `protobuf:"varint,4,opt,name=owner_pid,json=ownerPid,proto3" json:"owner_pid,omitempty"`          // F_GETOWN: process, or negative a process group, in the container's pid namespace
 	OwnerSignal int32                  `protobuf:"varint,5,opt,name=owner_signal,json=ownerSignal,proto3" json:"owner_signal,omitempty"` // F_GETSIG
 	OwnerThread bool                   `protobuf:"varint,8,opt,name=owner_thread,json=ownerThread,proto3" json:"owner_thread,omitempty"` // F_GETOWN_EX, F_OWNER_TID: owner_pid is a thread
-	Locks       []*FileLock            `protobuf:"bytes,9,rep,name=locks,proto3" json:"locks,omitempty"`                                 // of any kind but LOCK_RECORD
+	// F_GETOWNER_UIDS: user ids of who said so; 0 also if the kernel does not tell.
+	OwnerUid  uint32      `protobuf:"varint,50,opt,name=owner_uid,json=ownerUid,proto3" json:"owner_uid,omitempty"`
+	OwnerEuid uint32      `protobuf:"varint,51,opt,name=owner_euid,json=ownerEuid,proto3" json:"owner_euid,omitempty"`
+	Locks     []*FileLock `protobuf:"bytes,9,rep,name=locks,proto3" json:"locks,omitempty"` // of any kind but LOCK_RECORD
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*OpenFile_Regular
@@ -3148,6 +3151,20 @@ func (x *OpenFile) GetOwnerThread() bool {
 		return x.OwnerThread
 	}
 	return false
+}
+
+func (x *OpenFile) GetOwnerUid() uint32 {
+	if x != nil {
+		return x.OwnerUid
+	}
+	return 0
+}
+
+func (x *OpenFile) GetOwnerEuid() uint32 {
+	if x != nil {
+		return x.OwnerEuid
+	}
+	return 0
 }
 
 func (x *OpenFile) GetLocks() []*FileLock {
@@ -6502,14 +6519,17 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xbb\t\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xf7\t\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
 	"\bposition\x18\x03 \x01(\x03R\bposition\x12\x1b\n" +
 	"\towner_pid\x18\x04 \x01(\x05R\bownerPid\x12!\n" +
 	"\fowner_signal\x18\x05 \x01(\x05R\vownerSignal\x12!\n" +
-	"\fowner_thread\x18\b \x01(\bR\vownerThread\x124\n" +
+	"\fowner_thread\x18\b \x01(\bR\vownerThread\x12\x1b\n" +
+	"\towner_uid\x182 \x01(\rR\bownerUid\x12\x1d\n" +
+	"\n" +
+	"owner_euid\x183 \x01(\rR\townerEuid\x124\n" +
 	"\x05locks\x18\t \x03(\v2\x1e.lxccheckpoint.format.FileLockR\x05locks\x12>\n" +
 	"\aregular\x18\n" +
 	" \x01(\v2\".lxccheckpoint.format.FileIdentityH\x00R\aregular\x12B\n" +

@@ -51,3 +51,15 @@ func Owner(fd int) (o FileOwner, err error) {
 	_, err = call6(unix.SYS_FCNTL, uintptr(fd), unix.F_GETOWN_EX, uintptr(unsafe.Pointer(&o)), 0, 0, 0)
 	return o, err
 }
+
+// OwnerUIDs is fcntl(2) with F_GETOWNER_UIDS: the real and the effective user id
+// of who set the owner; 0 where the kernel can't tell (CONFIG_CHECKPOINT_RESTORE).
+func OwnerUIDs(fd int) (uid, euid uint32, err error) {
+	const getOwnerUIDs = 17 // F_GETOWNER_UIDS, include/uapi/asm-generic/fcntl.h
+	var ids [2]uint32
+	_, err = call6(unix.SYS_FCNTL, uintptr(fd), getOwnerUIDs, uintptr(unsafe.Pointer(&ids)), 0, 0, 0)
+	if err == unix.EINVAL {
+		return 0, 0, nil
+	}
+	return ids[0], ids[1], err
+}

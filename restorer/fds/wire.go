@@ -63,14 +63,10 @@ func (r *Restart) own(p place.Process, t *table) error {
 			continue
 		}
 		f.owned = true
-		switch {
-		case f.OwnerThread:
-			if err := r.ownThread(p, d.Number, f); err != nil {
-				return err
+		if f.OwnerPid != 0 {
+			if err := setOwner(p, d.Number, f); err != nil {
+				return fmt.Errorf("%s: send its signals to %d: %w", r.name(f), f.OwnerPid, err)
 			}
-		case f.OwnerPid != 0:
-			calls = append(calls, fcntl(d.Number, unix.F_SETOWN, uint64(int64(f.OwnerPid))))
-			files = append(files, f)
 		}
 		if f.OwnerSignal != 0 {
 			calls = append(calls, fcntl(d.Number, unix.F_SETSIG, uint64(f.OwnerSignal)))
@@ -88,23 +84,47 @@ func (r *Restart) own(p place.Process, t *table) error {
 	}
 	for i, f := range files {
 		if err := calls[i].Err(); err != nil {
-			return fmt.Errorf("%s: send its signals (signal %d) to %d: %w", r.name(f), f.OwnerSignal, f.OwnerPid, err)
+			return fmt.Errorf("%s: send signal %d for it: %w", r.name(f), f.OwnerSignal, err)
 		}
 	}
 	return nil
 }
 
-// ownThread has a thread get the signals (F_SETOWN_EX, F_OWNER_TID).
-func (r *Restart) ownThread(p place.Process, number uint32, f *file) error {
+// setOwner says who gets the signals of one open file. The kernel notes the
+// user ids of whoever says so (f_modown, fs/fcntl.c): they decide whom the
+// signals may reach. So the call is made with those of then.
+func setOwner(p place.Process, number uint32, f *file) error {
+	who, pid := uint32(sys.OwnerProcess), f.OwnerPid
+	switch {
+	case f.OwnerThread:
+		who = sys.OwnerThread
+	case pid < 0:
+		who, pid = sys.OwnerGroup, -pid
+	}
 	addr, _ := p.Scratch()
-	owner := binary.NativeEndian.AppendUint32(nil, sys.OwnerThread)
-	if err := p.Write(addr, binary.NativeEndian.AppendUint32(owner, uint32(f.OwnerPid))); err != nil {
+	owner := binary.NativeEndian.AppendUint32(nil, who)
+	if err := p.Write(addr, binary.NativeEndian.AppendUint32(owner, uint32(pid))); err != nil {
 		return err
 	}
-	if _, err := p.Call(unix.SYS_FCNTL, uint64(number), unix.F_SETOWN_EX, addr); err != nil {
-		return fmt.Errorf("%s: send its signals to thread %d: %w", r.name(f), f.OwnerPid, err)
+	calls := []tracee.Call{fcntl(number, unix.F_SETOWN_EX, addr)}
+	if f.OwnerUid != 0 || f.OwnerEuid != 0 {
+		calls = []tracee.Call{setUIDs(f.OwnerUid, f.OwnerEuid), calls[0], setUIDs(0, 0)}
+	}
+	if err := p.Run(calls); err != nil {
+		return err
+	}
+	for i := range calls {
+		if err := calls[i].Err(); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// setUIDs sets the real and the effective user id; 0 stays the saved one, and
+// with it the right to go back.
+func setUIDs(uid, euid uint32) tracee.Call {
+	return tracee.Call{Nr: unix.SYS_SETRESUID, Args: [6]uint64{uint64(uid), uint64(euid), 0}}
 }
 
 func fcntl(number uint32, command int, arg uint64) tracee.Call {
