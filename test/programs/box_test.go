@@ -31,6 +31,12 @@ func start(t *testing.T, program string, args ...string) *box {
 	t.Helper()
 	need.Check(t, need.Root, need.Freezer, need.Program("busybox"))
 	b := &box{t: t, dir: t.TempDir(), statefiles: t.TempDir()}
+	// Some programs refuse to run as root.
+	for _, dir := range []string{b.dir, filepath.Dir(b.dir)} {
+		if err := os.Chmod(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
 	t.Cleanup(func() {
 		if err := harness.Remove(b.tree, b.cgroups...); err != nil {
 			t.Error(err)

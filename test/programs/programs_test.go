@@ -40,6 +40,13 @@ func TestSQLite(t *testing.T) {
 	}
 }
 
+// TestMultiprocessing: processes of Python with queues, a pool, locks and
+// shared values. POSIX semaphores are mappings of files that were removed.
+func TestMultiprocessing(t *testing.T) {
+	need.Check(t, need.Program("python3"))
+	underLoad(t, "python3", source(t, "multiprocessing/queues.py"))
+}
+
 // TestMake: gcc builds a project by make -j4: jobserver, vfork, temporary files.
 func TestMake(t *testing.T) {
 	need.Check(t, need.CC, need.Program("make"))
