@@ -2,14 +2,19 @@ package restorer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/internal/clocks"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/restorer/namespaces"
+	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/restorer/stub"
 	"lxc-checkpoint/restorer/tasks"
 	"lxc-checkpoint/tracee"
@@ -195,27 +200,68 @@ func (r *restart) finishSignals() error {
 		if p.State == format.ProcessState_ZOMBIE {
 			continue
 		}
-		t := r.leaders[p.Pid]
-		if err := tasks.Flush(t); err != nil {
-			return err
-		}
-		if err := tasks.SharedPending(t, p.Pid, p.Pending); err != nil {
+		if err := r.finishProcessSignals(p); err != nil {
 			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
-		}
-		for _, k := range p.Tasks {
-			if err := tasks.Pending(r.tasks[k.Tid], p.Pid, k.Tid, k.Pending); err != nil {
-				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
-			}
 		}
 	}
 	for _, p := range r.plan.Skeleton.Processes {
-		if p.State != format.ProcessState_ZOMBIE && len(p.Timers) > 0 {
+		if p.State == format.ProcessState_ZOMBIE {
+			continue
+		}
+		if err := r.posixTimers(p).Start(); err != nil {
+			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+		}
+		if len(p.Timers) > 0 {
 			if err := tasks.Timers(r.leaders[p.Pid], p.Timers); err != nil {
 				return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
 			}
 		}
 	}
 	return nil
+}
+
+func (r *restart) finishProcessSignals(p *format.Process) error {
+	t, timers := r.leaders[p.Pid], r.posixTimers(p)
+	if err := tasks.Flush(t); err != nil {
+		return err
+	}
+	if err := timers.Make(); err != nil {
+		return err
+	}
+	if err := timers.Overruns(); err != nil {
+		return err
+	}
+	if err := tasks.SharedPending(t, p.Pid, p.Pending, timers); err != nil {
+		return err
+	}
+	for _, k := range p.Tasks {
+		if err := tasks.Pending(r.tasks[k.Tid], p.Pid, k.Tid, k.Pending, timers); err != nil {
+			return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
+		}
+	}
+	return tasks.LimitPending(t, p.Limits)
+}
+
+func (r *restart) posixTimers(p *format.Process) *tasks.PosixTimers {
+	return &tasks.PosixTimers{
+		Process: p,
+		Task:    func(tid uint32) place.Process { return r.tasks[tid] },
+		Pending: func(tid uint32, shared bool) ([][]byte, error) { return r.tasks[tid].Thread.PendingSignals(shared) },
+		Now:     r.clocks,
+	}
+}
+
+// clocks are the kernel's clocks as the container sees them.
+func (r *restart) clocks() (clocks.Times, error) {
+	now, err := clocks.Now()
+	if err != nil {
+		return now, err
+	}
+	offsets, err := procfs.ReadTimeOffsets(r.root.PID())
+	if errors.Is(err, os.ErrNotExist) {
+		return now, nil
+	}
+	return now.Shifted(offsets), err
 }
 
 // letGo unmaps the restart's own memory, loads the registers, and detaches.

@@ -3,8 +3,6 @@ package tasks
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
@@ -19,15 +17,6 @@ func (k *looking) checkProcess() error {
 		parent := k.stat.Parent
 		k.refuse("", "foreign parent", fmt.Sprintf("its parent, process %d (%s) of the host, is not in the container", parent, procfs.ReadComm(parent)),
 			"end the lxc-attach session that it came from")
-	}
-	timers, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/timers", k.p.PID))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	for line := range strings.Lines(string(timers)) {
-		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "ID: "); ok {
-			k.refuse("timer "+id, "POSIX timer", "timers of timer_create are not supported", "")
-		}
 	}
 	return nil
 }

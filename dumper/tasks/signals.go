@@ -5,6 +5,9 @@ import (
 
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/tracee"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,4 +86,43 @@ func (q *question) timers() []*format.IntervalTimer {
 		}
 	}
 	return timers
+}
+
+// pending reads the signals that wait, of the task and, with its leader, of the
+// process.
+func (k *looking) pending(t *tracee.Thread, f *format.Task, leader bool) (err error) {
+	status, err := procfs.ReadStatus(t.TID()) // first: what comes meanwhile is queued
+	if err != nil {
+		return err
+	}
+	if f.Pending, err = t.PendingSignals(false); err != nil {
+		return err
+	}
+	f.Pending = append(f.Pending, bare(status.SigPnd, f.Pending)...)
+	if !leader {
+		return nil
+	}
+	if k.found.Pending, err = t.PendingSignals(true); err != nil {
+		return err
+	}
+	k.found.Pending = append(k.found.Pending, bare(status.ShdPnd, k.found.Pending)...)
+	return nil
+}
+
+// bare makes up what is not queued of the signals that wait: over its limit
+// (RLIMIT_SIGPENDING) the kernel only marks them, and says that they come from
+// nobody (collect_signal, kernel/signal.c).
+func bare(set uint64, queued [][]byte) (infos [][]byte) {
+	for _, i := range queued {
+		if s := binary.LittleEndian.Uint32(i); s >= 1 && s <= 64 {
+			set &^= 1 << (s - 1)
+		}
+	}
+	for s := uint32(1); s <= 64; s++ {
+		if set&(1<<(s-1)) != 0 {
+			infos = append(infos, binary.LittleEndian.AppendUint32(nil, s)) // si_code SI_USER is 0
+			infos[len(infos)-1] = append(infos[len(infos)-1], make([]byte, sys.SiginfoSize-4)...)
+		}
+	}
+	return infos
 }

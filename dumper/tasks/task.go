@@ -76,14 +76,6 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	if f.SignalMask, err = t.SignalMask(); err != nil {
 		return nil, err
 	}
-	if f.Pending, err = t.PendingSignals(false); err != nil {
-		return nil, err
-	}
-	if leader {
-		if k.found.Pending, err = t.PendingSignals(true); err != nil {
-			return nil, err
-		}
-	}
 	if !callable { // it is refused anyway
 		return f, nil
 	}
@@ -113,7 +105,13 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 		return nil, err
 	}
 	k.take(f, facts, leader)
-	return f, nil
+	if leader {
+		if err := k.posixTimers(ctx, t); err != nil {
+			return nil, fmt.Errorf("timers: %w", err)
+		}
+	}
+	// After the timers: one that expires meanwhile is in either.
+	return f, k.pending(t, f, leader)
 }
 
 // take puts a task's facts where they belong.

@@ -169,17 +169,19 @@ func (l *Looker) look(ctx context.Context, p *ptrace.Process) (*Process, refusal
 		}
 		k.found.Tasks = append(k.found.Tasks, task)
 	}
+	k.firedTimers()
 	return k.found, k.refused, nil
 }
 
 // looking is a look at one process under way.
 type looking struct {
 	*Looker
-	p       *ptrace.Process
-	stat    *procfs.TaskStat
-	status  *procfs.TaskStatus
-	found   *Process
-	refused refusal.List
+	p           *ptrace.Process
+	stat        *procfs.TaskStat
+	status      *procfs.TaskStatus
+	found       *Process
+	refused     refusal.List
+	firedBefore map[uint32]bool // timers whose signal was pending before they were asked
 	// Objects of the leader.
 	filesID, fsID uint32
 	freshMm       bool

@@ -66,6 +66,9 @@ func (c *checker) process(p *Process) error {
 			return fmt.Errorf("%s has interval timer %d, which does not exist", who(), t.Which)
 		}
 	}
+	if err := posixTimers(p, who); err != nil {
+		return err
+	}
 	for _, g := range p.Cgroups {
 		if badPath(g.Path) || badName(g.Controllers, maxPath) {
 			return fmt.Errorf("%s is in a cgroup %.80q", who(), g.Path)
@@ -84,6 +87,28 @@ func (c *checker) process(p *Process) error {
 	}
 	return nil
 }
+
+func posixTimers(p *Process, who func() string) error {
+	tasks := map[uint32]bool{0: true} // none
+	for _, t := range p.Tasks {
+		tasks[t.Tid] = !t.Ended
+	}
+	for i, t := range p.PosixTimers {
+		switch {
+		case t.Id > maxTimerID || i > 0 && t.Id <= p.PosixTimers[i-1].Id:
+			return fmt.Errorf("%s has a timer %d out of order", who(), t.Id)
+		case t.Notify > 2 || (t.Signal == 0 || t.Signal > 64) && t.Notify != 1 || t.Overrun > maxTimerID:
+			return fmt.Errorf("%s has timer %d, which gives a signal that does not exist", who(), t.Id)
+		case !tasks[t.Thread] || !tasks[t.Owner]:
+			return fmt.Errorf("%s has timer %d of a task that is none of its own", who(), t.Id)
+		case t.IntervalNs > maxTime || t.RemainingNs < 0 && !t.Fired || t.RemainingNs > 0 && t.Fired || t.Fired && !t.Armed:
+			return fmt.Errorf("%s has timer %d with a time that can't be", who(), t.Id)
+		}
+	}
+	return nil
+}
+
+const maxTimerID = 1<<31 - 1 // timer_t is an int
 
 // maxTime is the longest time that the kernel has, in ns (KTIME_MAX,
 // include/linux/ktime.h).

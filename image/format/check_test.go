@@ -35,6 +35,17 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Namespaces[0].Kind = 77 }, "kind 77"},
 		{func(s *format.Skeleton) { s.Namespaces[0].Uts.Nodename = strings.Repeat("x", 65) }, "host name"},
 
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[1].Rest.Kind = 4 }, "kind 4"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[1].Rest.RemainingNs = 1 << 63 }, "ns left"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[1].Id = 0 }, "out of order"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[1].Id = 1 << 31 }, "out of order"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[0].Signal = 65 }, "signal"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[0].Notify = 3 }, "signal"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[1].Thread = 9 }, "none of its own"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[1].Owner = 1 }, "none of its own"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[0].RemainingNs = -1 }, "can't be"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[0].IntervalNs = 1 << 63 }, "can't be"},
+
 		{func(s *format.Skeleton) { s.SharedMemories[0].Size = 0 }, "0 bytes"},
 		{func(s *format.Skeleton) { s.Mms[0].Exe = nil }, "program"},
 		{func(s *format.Skeleton) { s.Mms[0].Exe.Path = "relative" }, "absolute path"},

@@ -131,7 +131,13 @@ func Everything() *format.Skeleton {
 	s.Processes[0].Namespaces = []uint32{10, 11}
 	leader := s.Processes[1].Tasks[0]
 	leader.Ended, leader.WaitStatus, leader.Registers = true, 3<<8, nil
-	s.Processes[1].Tasks[1].SystemCallPlusOne = 202 + 1
+	waits := s.Processes[1].Tasks[1]
+	waits.SystemCallPlusOne, waits.RestartCode = 202+1, 514
+	waits.Rest = &format.Rest{Kind: format.RestKind_REST_FUTEX, RemainingNs: 1_500_000_000}
+	s.Processes[1].PosixTimers = []*format.PosixTimer{
+		{Id: 0, Clock: 1, Signal: 34, Value: 7, Armed: true, RemainingNs: 2_000_000_000, IntervalNs: 3_000_000_000, Overrun: 2},
+		{Id: 4, Clock: -6, Signal: 34, Thread: 6, Armed: true, RemainingNs: -1_000_000, Fired: true},
+	}
 	filtered := s.Processes[1].Tasks[2]
 	filtered.SeccompMode, filtered.SeccompFilters, filtered.SeccompFilter = 2, 2, 42
 	s.Processes[2].State, s.Processes[2].StopSignal = format.ProcessState_STOPPED, 19

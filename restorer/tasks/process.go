@@ -63,31 +63,47 @@ func runAll(p place.Process, calls []tracee.Call, about func(i int) string) erro
 	return nil
 }
 
-// Limits sets resource limits that differ from what the process inherited.
+// Limits sets resource limits that differ from what the process inherited. That
+// of queued signals is only raised here: what is queued may be more than it allows
+// (LimitPending).
 func Limits(p place.Process, limits []*format.Limit) error {
-	addr, _ := p.Scratch()
 	for _, l := range limits {
-		var have unix.Rlimit
-		// Another user's limits can't be read without CAP_SYS_RESOURCE; then
-		// they are set whatever they are.
-		if err := unix.Prlimit(p.PID(), int(l.Resource), nil, &have); err == nil && have.Cur == l.Current && have.Max == l.Maximum {
-			continue
+		if l.Resource == unix.RLIMIT_SIGPENDING {
+			var have unix.Rlimit
+			_ = unix.Prlimit(p.PID(), int(l.Resource), nil, &have)
+			most := max(l.Maximum, have.Max)
+			l = &format.Limit{Resource: l.Resource, Current: most, Maximum: most}
 		}
-		var b [16]byte
-		le.PutUint64(b[:], l.Current)
-		le.PutUint64(b[8:], l.Maximum)
-		if err := p.Write(addr, b[:]); err != nil {
+		if err := limit(p, l); err != nil {
 			return err
-		}
-		if _, err := p.Call(unix.SYS_PRLIMIT64, 0, uint64(l.Resource), addr, 0); err != nil {
-			hint := ""
-			if errors.Is(err, unix.EPERM) {
-				hint = fmt.Sprintf(" (the hard limit here is %d: raising it needs CAP_SYS_RESOURCE, or start the restart with a higher one)", have.Max)
-			}
-			return fmt.Errorf("set limit %s to %d (hard %d)%s: %w", limitName(l.Resource), l.Current, l.Maximum, hint, err)
 		}
 	}
 	return nil
+}
+
+func limit(p place.Process, l *format.Limit) error {
+	var have unix.Rlimit
+	// Another user's limits can't be read without CAP_SYS_RESOURCE; then they are
+	// set whatever they are.
+	if err := unix.Prlimit(p.PID(), int(l.Resource), nil, &have); err == nil && have.Cur == l.Current && have.Max == l.Maximum {
+		return nil
+	}
+	var b [16]byte
+	le.PutUint64(b[:], l.Current)
+	le.PutUint64(b[8:], l.Maximum)
+	addr, _ := p.Scratch()
+	if err := p.Write(addr, b[:]); err != nil {
+		return err
+	}
+	_, err := p.Call(unix.SYS_PRLIMIT64, 0, uint64(l.Resource), addr, 0)
+	if err == nil {
+		return nil
+	}
+	hint := ""
+	if errors.Is(err, unix.EPERM) {
+		hint = fmt.Sprintf(" (the hard limit here is %d: raising it needs CAP_SYS_RESOURCE, or start the restart with a higher one)", have.Max)
+	}
+	return fmt.Errorf("set limit %s to %d (hard %d)%s: %w", limitName(l.Resource), l.Current, l.Maximum, hint, err)
 }
 
 func limitName(r uint32) string {

@@ -38,26 +38,41 @@ const siginfoSize = 128
 // in a stub, so they wait. The call runs in the thread itself: to others the
 // kernel forbids to send what looks like its own or a user's signal
 // (do_rt_tgsigqueueinfo, kernel/signal.c).
-func Pending(p place.Process, pid, tid uint32, infos [][]byte) error {
-	return queue(p, infos, func(sig, addr uint64) error {
+func Pending(p place.Process, pid, tid uint32, infos [][]byte, timers *PosixTimers) error {
+	return queue(p, infos, timers, func(sig, addr uint64) error {
 		_, err := p.Call(unix.SYS_RT_TGSIGQUEUEINFO, uint64(pid), uint64(tid), sig, addr)
 		return err
 	})
 }
 
 // SharedPending does so for the process's. p is the leader.
-func SharedPending(p place.Process, pid uint32, infos [][]byte) error {
-	return queue(p, infos, func(sig, addr uint64) error {
+func SharedPending(p place.Process, pid uint32, infos [][]byte, timers *PosixTimers) error {
+	return queue(p, infos, timers, func(sig, addr uint64) error {
 		_, err := p.Call(unix.SYS_RT_SIGQUEUEINFO, uint64(pid), sig, addr)
 		return err
 	})
 }
 
-func queue(p place.Process, infos [][]byte, send func(sig, addr uint64) error) error {
+// sysPrivate is where the kernel notes in a timer's signal which setting of the
+// timer it belongs to (si_sys_private).
+const sysPrivate = 32
+
+func queue(p place.Process, infos [][]byte, timers *PosixTimers, send func(sig, addr uint64) error) error {
 	addr, _ := p.Scratch()
 	for _, info := range infos {
 		if len(info) != siginfoSize {
 			return fmt.Errorf("the statefile has a signal of %d bytes instead of %d", len(info), siginfoSize)
+		}
+		// A timer's own signal the kernel has to queue: only then it goes on
+		// with the timer when the signal is taken.
+		if fired, err := timers.Fire(info); err != nil {
+			return fmt.Errorf("a timer that has expired: %w", err)
+		} else if fired {
+			continue
+		}
+		info = append([]byte{}, info...)
+		if _, ok := format.TimerOf(info); ok {
+			clear(info[sysPrivate:][:4]) // would have the kernel look for its timer
 		}
 		if err := p.Write(addr, info); err != nil {
 			return err
@@ -65,6 +80,17 @@ func queue(p place.Process, infos [][]byte, send func(sig, addr uint64) error) e
 		sig := uint64(le.Uint32(info))
 		if err := send(sig, addr); err != nil {
 			return fmt.Errorf("queue signal %d again: %w", sig, err)
+		}
+	}
+	return nil
+}
+
+// LimitPending sets the limit of queued signals, which may be lower than what is
+// queued already.
+func LimitPending(p place.Process, limits []*format.Limit) error {
+	for _, l := range limits {
+		if l.Resource == unix.RLIMIT_SIGPENDING {
+			return limit(p, l)
 		}
 	}
 	return nil
