@@ -51,7 +51,11 @@ func settledTimerfd(f *file) (*format.Timerfd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseTimerfd(info)
+	t, err := parseTimerfd(info)
+	if err == nil && t.ValueNs == 0 {
+		t.ValueNs = t.IntervalNs // so short an interval that it has fired once more
+	}
+	return t, err
 }
 
 // parseTimerfd parses the lines "clockid: 1", "ticks: 0", "settime flags: 01",

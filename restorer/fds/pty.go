@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,12 +58,28 @@ func (r *Restart) pty(f *file) (int, error) {
 	return fd, setTerminal(fd, &format.Terminal{Path: fmt.Sprintf("%s/%d", m.Directory, m.Index), Termios: m.Termios, Winsize: m.Winsize})
 }
 
-// numberedPty makes the pseudo terminal with the number that it had. The kernel
-// gives the lowest that is free, so those below it are taken meanwhile.
-func (r *Restart) numberedPty(m *format.PtyMaster) (int, error) {
+// errTaken says that somebody else has the number of a pseudo terminal.
+var errTaken = errors.New("another pseudo terminal has the number")
+
+// numberedPty makes the pseudo terminal with the number that it had. Where the
+// host's devpts is the container's, too, another restart may have the number for
+// a moment, as a lower one.
+func (r *Restart) numberedPty(m *format.PtyMaster) (fd int, err error) {
 	if err := r.isPtmx(m.Path); err != nil {
 		return -1, err
 	}
+	for range 200 {
+		if fd, err = r.tryPty(m); !errors.Is(err, errTaken) {
+			return fd, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return -1, fmt.Errorf("number %d of %s is taken by a pseudo terminal that the container did not have: give the container a devpts of its own, or end whoever has it", m.Index, m.Directory)
+}
+
+// tryPty takes the lowest numbers that are free, which is how the kernel gives
+// them, up to the wanted one.
+func (r *Restart) tryPty(m *format.PtyMaster) (int, error) {
 	var below []int
 	defer func() {
 		for _, fd := range below {
@@ -85,7 +102,7 @@ func (r *Restart) numberedPty(m *format.PtyMaster) (int, error) {
 			below = append(below, fd)
 			continue
 		case err == nil:
-			err = fmt.Errorf("number %d of %s is taken by a pseudo terminal that the container did not have: give the container a devpts of its own, or end whoever has it", m.Index, m.Directory)
+			err = errTaken
 		}
 		unix.Close(fd)
 		return -1, err
