@@ -58,6 +58,27 @@ for document in README.md CONTRIBUTING.md docs/*.md image/*/*.md; do
 	done
 done
 
+say "coverage"
+# Every row of docs/coverage.md has three cells, and what is restored or refused
+# has a test that is there: a target, or a Go test.
+while IFS='|' read -r _ what is test rest; do
+	if [ -z "${what// /}" ] || [ -z "${is// /}" ] || [ -z "${test// /}" ] || [ -n "$rest" ]; then
+		fail "docs/coverage.md has a row that is not three cells with something in each: $what"
+	fi
+	found=
+	for name in $(grep -oE '(refused/)?[a-z][a-z0-9]*(_[a-z0-9]+)*|Test[A-Z][A-Za-z0-9]*' <<<"$test"); do
+		case $name in
+		Test*) grep -rq "^func $name(" --include='*_test.go' . || fail "docs/coverage.md names $name, which is no test" ;&
+		*) [ ! -e "test/targets/c/$name.c" ] && [[ $name != Test* ]] || found=1 ;;
+		esac
+	done
+	case $is in
+	*restored* | *refused*)
+		[[ $is == *"not restored"* ]] || [ -n "$found" ] || fail "docs/coverage.md names no test of: $what"
+		;;
+	esac
+done < <(grep '^| ' docs/coverage.md | grep -v '^| what | is |')
+
 say "sizes"
 # Each command is below 10 MB, and README.md says how big, within 0.3 MB.
 for command in lxc-checkpoint lxc-restart lxc-statefile; do

@@ -19,7 +19,7 @@ func TestContainer(t *testing.T) {
 	need.Check(t, need.LXC)
 	eachSource(t, "c", func(t *testing.T, name, source, program string, _ int) {
 		if strings.Contains(text(source), "\n// not under LXC: ") {
-			t.Skip(strings.TrimSpace(between(text(source), "\n// not under LXC: ", "\n")))
+			tally.skip(t, name, strings.TrimSpace(between(text(source), "\n// not under LXC: ", "\n")))
 		}
 		c := startContainer(t, name, program)
 		for round := range 10 {
@@ -96,7 +96,7 @@ func startContainer(t *testing.T, name, program string) *container {
 	if _, err := c.await("ready", 20*time.Second); err != nil {
 		if result, e := c.await("result", 0); e == nil {
 			if reason, ok := strings.CutPrefix(result, "skip: "); ok {
-				t.Skip(reason)
+				tally.skip(t, name, reason)
 			}
 			t.Fatalf("before the checkpoint: %s", result)
 		}

@@ -49,7 +49,7 @@ func start(t *testing.T, name, source, program string, number int) *run {
 	if _, err := tree.AwaitFile("ready", 20*time.Second); err != nil {
 		if result, e := tree.AwaitFile("result", 0); e == nil {
 			if reason, ok := strings.CutPrefix(result, "skip: "); ok {
-				t.Skip(reason)
+				tally.skip(t, name, reason)
 			}
 			t.Fatalf("before the checkpoint: %s", result)
 		}

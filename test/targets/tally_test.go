@@ -2,6 +2,7 @@ package targets
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -11,11 +12,20 @@ import (
 // counts is how the targets fared.
 type counts struct {
 	sync.Mutex
-	passed, failed map[string]int      // by kind of test
-	skipped        map[string][]string // by target: the kinds
+	passed, failed map[string]int    // by kind of test
+	skipped        map[string]string // by target: why
 }
 
-var tally = &counts{passed: map[string]int{}, failed: map[string]int{}, skipped: map[string][]string{}}
+var tally = &counts{passed: map[string]int{}, failed: map[string]int{}, skipped: map[string]string{}}
+
+// skip skips the test of a target for a reason that the tally names.
+func (c *counts) skip(t *testing.T, target, why string) {
+	t.Helper()
+	c.Lock()
+	c.skipped[target] = why
+	c.Unlock()
+	t.Skip(why)
+}
 
 func (c *counts) add(t *testing.T, kind, target string) {
 	c.Lock()
@@ -23,9 +33,7 @@ func (c *counts) add(t *testing.T, kind, target string) {
 	switch {
 	case t.Failed():
 		c.failed[kind]++
-	case t.Skipped():
-		c.skipped[target] = append(c.skipped[target], kind)
-	default:
+	case !t.Skipped():
 		c.passed[kind]++
 	}
 }
@@ -40,13 +48,18 @@ func (c *counts) print() {
 		n := c.passed[k.kind] + c.failed[k.kind]
 		words = append(words, fmt.Sprintf("%d of %d %s", c.passed[k.kind], n, k.what))
 	}
-	if len(c.skipped) > 0 {
-		names := make([]string, 0, len(c.skipped))
-		for name := range c.skipped {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		words = append(words, "skipped: "+strings.Join(names, " "))
+	skips := make([]string, 0, len(c.skipped))
+	for name, why := range c.skipped {
+		skips = append(skips, fmt.Sprintf("%s (%s)", name, why))
 	}
-	fmt.Println("summary: targets:", strings.Join(words, "; "))
+	slices.Sort(skips)
+	if len(skips) > 0 {
+		words = append(words, fmt.Sprintf("%d skipped: %s", len(skips), strings.Join(skips, ", ")))
+	}
+	fmt.Printf("summary: targets: %d programs to be restarted, %d to be refused: %s\n", count("c"), count("c/refused"), strings.Join(words, "; "))
+}
+
+func count(dir string) int {
+	sources, _ := filepath.Glob(filepath.Join(dir, "*.c"))
+	return len(sources)
 }
