@@ -1,4 +1,4 @@
-// refused: process 2 \(pkey\), memory [0-9a-f]+-[0-9a-f]+: protection key: keys of pkey_alloc
+// refused: process 2 \(pkey\), mapping [0-9a-f-]*: protection key: keys of pkey_alloc
 #include "../target.h"
 
 static void target(void)
