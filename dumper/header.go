@@ -36,9 +36,10 @@ func header(tool string, at clocks.Times) (*format.Header, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, fmt.Errorf("ask this CPU for the size of its registers: %w", err)
 	}
-	if h.VdsoDigest, err = vdso.Digest(); err != nil {
+	if h.Vdso, err = vdso.Code(); err != nil {
 		return nil, err
 	}
+	h.VdsoDigest = vdso.Digest(h.Vdso)
 	h.BootId, err = clocks.BootID()
 	return h, err
 }

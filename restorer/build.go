@@ -271,13 +271,17 @@ func (r *restart) endZombies() error {
 
 // mapMemory gives every address space its mappings, still empty.
 func (r *restart) mapMemory() error {
+	vdso, err := memory.NewVdso(r.plan.Skeleton.Header, r.root.Family)
+	if err != nil {
+		return err
+	}
 	done := map[uint32]bool{}
 	for _, p := range r.plan.Skeleton.Processes {
 		if p.State == format.ProcessState_ZOMBIE || done[p.Mm] {
 			continue
 		}
 		done[p.Mm] = true
-		if err := r.backing.Map(r.leaders[p.Pid], r.plan.Skeleton.Mm(p.Mm), r.root.Vdso()); err != nil {
+		if err := r.backing.Map(r.leaders[p.Pid], r.plan.Skeleton.Mm(p.Mm), vdso); err != nil {
 			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
 		}
 	}

@@ -15,12 +15,12 @@ func checkHost(s *format.Skeleton) error {
 	if have := uint32(os.Getpagesize()); s.Header.PageSize != have {
 		return fmt.Errorf("the image has pages of %d bytes and this kernel pages of %d: restart it on a kernel of the same page size", s.Header.PageSize, have)
 	}
-	digest, err := vdso.Digest()
+	own, err := vdso.Code()
 	if err != nil {
 		return err
 	}
-	if digest != s.Header.VdsoDigest {
-		return fmt.Errorf("the kernel of the checkpoint, %s, had another vdso than this one, and the programs keep addresses in it: restart on a kernel of the same build", s.Header.KernelRelease)
+	if vdso.Digest(own) != s.Header.VdsoDigest && len(s.Header.Vdso) == 0 {
+		return fmt.Errorf("the kernel of the checkpoint, %s, had another vdso than this one, the programs keep addresses in it, and the statefile does not have it: restart on a kernel of the same build", s.Header.KernelRelease)
 	}
 	return tasks.CheckCPU(s.Header.XsaveMask, s.Header.XsaveSize)
 }

@@ -79,6 +79,9 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	if !callable { // it is refused anyway
 		return f, nil
 	}
+	if err := k.leaveVdso(ctx, t, status); err != nil {
+		return nil, err
+	}
 	facts := k.o.Facts[t.TID()]
 	var block *view.RestartBlock
 	if facts != nil {

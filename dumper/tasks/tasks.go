@@ -186,6 +186,7 @@ type looking struct {
 	filesID, fsID uint32
 	freshMm       bool
 	freshSighand  bool
+	vdso          *procfs.VMA // nil: not looked for yet
 }
 
 // begin reads what a zombie has too.

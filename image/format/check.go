@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
+
+	"github.com/zeebo/xxh3"
 )
 
 // Limits on what an image may hold. A reader refuses more.
@@ -13,6 +15,7 @@ const (
 	maxPID        = 1 << 22   // PID_MAX_LIMIT, include/linux/threads.h
 	maxDescriptor = 1 << 30   // more than sysctl fs.nr_open allows
 	maxPath       = 4096      // PATH_MAX
+	maxVdso       = 1 << 20   // some pages, of up to 64 KiB
 	maxFile       = 1<<63 - 1 // the largest loff_t
 )
 
@@ -29,6 +32,9 @@ func (s *Skeleton) Check() error {
 	}
 	if p := s.Header.PageSize; p < 4096 || p > 64<<10 || bits.OnesCount32(p) != 1 {
 		return fmt.Errorf("a page size of %d bytes", p)
+	}
+	if n := len(s.Header.Vdso); n > maxVdso || n%int(s.Header.PageSize) != 0 || n > 0 && xxh3.Hash(s.Header.Vdso) != s.Header.VdsoDigest {
+		return fmt.Errorf("a vdso of %d bytes, which are not pages or not those that it is said to have", n)
 	}
 	if n := s.Container.LastPid; n > maxPID {
 		return fmt.Errorf("%d is no process's number", n)

@@ -653,7 +653,12 @@ type Header struct {
 	VdsoDigest uint64 `protobuf:"fixed64,12,opt,name=vdso_digest,json=vdsoDigest,proto3" json:"vdso_digest,omitempty"`
 	// /proc/sys/kernel/random/boot_id of the host: whether its clocks still are
 	// those of the checkpoint.
-	BootId        string `protobuf:"bytes,60,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	BootId string `protobuf:"bytes,60,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	// Those bytes, as they were mapped (64-bit programs'): on a kernel with
+	// another vdso they come back as ordinary memory, their functions replaced by
+	// jumps into that kernel's. A writer MAY leave them out; the image then needs
+	// a kernel with the same vdso.
+	Vdso          []byte `protobuf:"bytes,20,opt,name=vdso,proto3" json:"vdso,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -777,6 +782,13 @@ func (x *Header) GetBootId() string {
 		return x.BootId
 	}
 	return ""
+}
+
+func (x *Header) GetVdso() []byte {
+	if x != nil {
+		return x.Vdso
+	}
+	return nil
 }
 
 // Container says what was checkpointed.
@@ -6296,7 +6308,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03endB\x06\n" +
-	"\x04body\"\x9d\x03\n" +
+	"\x04body\"\xb1\x03\n" +
 	"\x06Header\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\"\n" +
 	"\farchitecture\x18\x02 \x01(\tR\farchitecture\x12%\n" +
@@ -6315,7 +6327,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\bimage_id\x18\v \x01(\x06R\aimageId\x12\x1f\n" +
 	"\vvdso_digest\x18\f \x01(\x06R\n" +
 	"vdsoDigest\x12\x17\n" +
-	"\aboot_id\x18< \x01(\tR\x06bootId\"\xbd\x02\n" +
+	"\aboot_id\x18< \x01(\tR\x06bootId\x12\x12\n" +
+	"\x04vdso\x18\x14 \x01(\fR\x04vdso\"\xbd\x02\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\alxcpath\x18\x02 \x01(\tR\alxcpath\x12\x16\n" +

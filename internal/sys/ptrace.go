@@ -72,6 +72,12 @@ func PtraceSyscall(tid int, sig unix.Signal) error {
 	return err
 }
 
+// PtraceSinglestep is PTRACE_SINGLESTEP with a signal to deliver, or 0.
+func PtraceSinglestep(tid int, sig unix.Signal) error {
+	_, err := call6(unix.SYS_PTRACE, unix.PTRACE_SINGLESTEP, uintptr(tid), 0, uintptr(sig), 0, 0)
+	return err
+}
+
 // PtraceDetach is PTRACE_DETACH with a signal to deliver, or 0.
 func PtraceDetach(tid int, sig unix.Signal) error {
 	_, err := call6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(tid), 0, uintptr(sig), 0, 0)

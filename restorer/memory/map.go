@@ -11,15 +11,13 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/restorer/place"
-	"lxc-checkpoint/restorer/stub"
 	"lxc-checkpoint/tracee"
 )
 
 func addressOf(m []byte) uint64 { return uint64(uintptr(unsafe.Pointer(&m[0]))) }
 
 // Map makes an address space's mappings, empty, in a process that has it.
-// vdso are the kernel's own mappings as they lie in the process now.
-func (b *Backing) Map(p place.Process, mm *format.Mm, vdso []stub.Mapping) error {
+func (b *Backing) Map(p place.Process, mm *format.Mm, vdso *Vdso) error {
 	b.leader[mm.Id] = p.PID()
 	var calls []tracee.Call
 	var about []*format.Vma
@@ -27,7 +25,11 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso []stub.Mapping) error
 		if b.segment(v) != nil {
 			continue // see attach
 		}
-		if c, ok := b.mapping(v); ok {
+		c, ok := b.mapping(v)
+		if !ok {
+			c, ok = vdso.mapping(v)
+		}
+		if ok {
 			calls = append(calls, c)
 			about = append(about, v)
 		}
@@ -46,7 +48,7 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso []stub.Mapping) error
 	if err := smallPages(p, mm); err != nil {
 		return err
 	}
-	if err := placeVdso(p, mm, vdso); err != nil {
+	if err := vdso.place(p, mm); err != nil {
 		return err
 	}
 	// A removed program is one only when its bytes are there: see Finish.
@@ -128,47 +130,4 @@ func (b *Backing) mapping(v *format.Vma) (tracee.Call, bool) {
 		flags |= unix.MAP_HUGETLB | uint64(bits.TrailingZeros32(v.HugePageSize))<<unix.MAP_HUGE_SHIFT
 	}
 	return tracee.Call{Nr: unix.SYS_MMAP, Args: [6]uint64{v.Start, v.End - v.Start, uint64(v.Prot), flags, fd, offset}}, true
-}
-
-// placeVdso moves the kernel's own mappings to where the program expects them.
-// Only a kernel whose vdso has the same mappings of the same sizes can do that.
-func placeVdso(p place.Process, mm *format.Mm, have []stub.Mapping) error {
-	var calls []tracee.Call
-	left := append([]stub.Mapping(nil), have...)
-	for _, v := range mm.Vmas {
-		kind := vdsoName(v.Kind)
-		if kind == "" {
-			continue
-		}
-		size := v.End - v.Start
-		if len(left) == 0 || left[0].Name != kind || left[0].Size != size {
-			return fmt.Errorf("the image's %s of %d bytes is not what this kernel provides: restart on a kernel of the same build as the checkpoint's", kind, size)
-		}
-		calls = append(calls, stub.Mremap(left[0].Start, size, v.Start))
-		left = left[1:]
-	}
-	for _, m := range left {
-		calls = append(calls, tracee.Call{Nr: unix.SYS_MUNMAP, Args: [6]uint64{m.Start, m.Size}})
-	}
-	if err := p.Run(calls); err != nil {
-		return err
-	}
-	for _, c := range calls {
-		if err := c.Err(); err != nil {
-			return fmt.Errorf("move the vdso: %w", err)
-		}
-	}
-	return nil
-}
-
-func vdsoName(k format.VmaKind) string {
-	switch k {
-	case format.VmaKind_VMA_VDSO:
-		return "[vdso]"
-	case format.VmaKind_VMA_VVAR:
-		return "[vvar]"
-	case format.VmaKind_VMA_VVAR_VCLOCK:
-		return "[vvar_vclock]"
-	}
-	return ""
 }

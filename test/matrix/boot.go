@@ -12,8 +12,9 @@ import (
 )
 
 // boot boots a kernel, waits until it powers off, and returns what it wrote to
-// its console. It writes that to log as well as it comes.
-func boot(ctx context.Context, a *arch, image, initramfs string, limit time.Duration, log io.Writer) (string, error) {
+// its console. It writes that to log as well as it comes. more are further
+// options of QEMU.
+func boot(ctx context.Context, a *arch, image, initramfs string, limit time.Duration, log io.Writer, more ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	args := append([]string{
@@ -21,7 +22,7 @@ func boot(ctx context.Context, a *arch, image, initramfs string, limit time.Dura
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-kernel", image, "-initrd", initramfs,
 		"-append", "quiet panic=-1 console=" + a.console,
-	}, a.machine...)
+	}, append(more, a.machine...)...)
 	var console bytes.Buffer
 	c := exec.CommandContext(ctx, a.qemu, args...)
 	c.Stdout = io.MultiWriter(&console, log)

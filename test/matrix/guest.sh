@@ -30,8 +30,17 @@ echo 8 >/proc/sys/vm/nr_hugepages
 echo "matrix: kernel $(uname -r)"
 cd /work/test
 export HOME=/ LXC_CHECKPOINT_BIN=/work/bin LXC_CHECKPOINT_TARGETS=/work/targets LXC_CHECKPOINT_SLOW=10
+if [ -e /work/travel ]; then
+	export LXC_CHECKPOINT_TRAVEL=/tmp/travel
+	mkdir $LXC_CHECKPOINT_TRAVEL
+	[ -s /work/travel ] && tar -xz -C $LXC_CHECKPOINT_TRAVEL -f /work/travel
+fi
 set -f
 # shellcheck disable=SC2046
 ./targets.test $(cat ../arguments)
 echo "matrix: exit $?"
+if [ -e /work/travel ] && [ ! -s /work/travel ]; then
+	stty raw </dev/ttyS1
+	tar -cz -C $LXC_CHECKPOINT_TRAVEL . >/dev/ttyS1
+fi
 poweroff -f

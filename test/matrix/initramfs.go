@@ -14,9 +14,9 @@ var guest []byte
 
 // writeInitramfs writes a guest's whole file system, as its kernel unpacks it
 // into memory: init is guest.sh, Debian's files are in /debian, what was
-// built and the tests' arguments in /work. It is not compressed: an emulated
+// built, the tests' arguments, and what comes from another kernel, in /work. It is not compressed: an emulated
 // CPU takes longer to unpack it than QEMU to load it.
-func writeInitramfs(name string, from files, work string, arguments []string) (err error) {
+func writeInitramfs(name string, from files, work string, arguments []string, travel *[]byte) (err error) {
 	file, err := os.Create(name)
 	if err != nil {
 		return err
@@ -34,6 +34,9 @@ func writeInitramfs(name string, from files, work string, arguments []string) (e
 	a.device("dev/console", 5, 1)
 	a.file("init", 0o755, guest)
 	a.file("work/arguments", 0o644, []byte(strings.Join(arguments, "\n")))
+	if travel != nil {
+		a.file("work/travel", 0o644, *travel)
+	}
 	for to, tree := range map[string]fs.FS{"debian": from.inside(), "work": os.DirFS(work)} {
 		if err := addTree(a, to, tree); err != nil {
 			return err

@@ -22,13 +22,15 @@ type arch struct {
 	qemu    string
 	machine []string // QEMU's options for it
 	console string
+	// The machine has another serial line, by which files come out of a guest.
+	secondSerial bool
 }
 
 var (
-	amd64 = &arch{"amd64", "x86_64-linux-gnu-gcc", "qemu-system-x86_64", []string{"-cpu", "max"}, "ttyS0"}
+	amd64 = &arch{"amd64", "x86_64-linux-gnu-gcc", "qemu-system-x86_64", []string{"-cpu", "max"}, "ttyS0", true}
 	// The kernel signs every return address: by the book that takes QEMU most
 	// of the time, by a method of its own little.
-	arm64 = &arch{"arm64", "aarch64-linux-gnu-gcc", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "max,pauth-impdef=on"}, "ttyAMA0"}
+	arm64 = &arch{"arm64", "aarch64-linux-gnu-gcc", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "max,pauth-impdef=on"}, "ttyAMA0", false}
 )
 
 var kernels = []*kernel{

@@ -5,7 +5,8 @@
 //	go run ./test/matrix [-run REGEXP] [-limit DURATION] [-v] [KERNEL...]
 //
 // The kernels are 6.1, 6.12, arm64-6.1 and arm64-6.12; without a name all of
-// them have their turn. What is downloaded stays below the user's cache
+// them have their turn. Then images that were made on one of them are restarted
+// on the others of the same CPU (-run TestTravel: only that). What is downloaded stays below the user's cache
 // directory, nothing else stays anywhere.
 package main
 
@@ -67,12 +68,9 @@ func (m *matrix) run(ctx context.Context, chosen []*kernel) (err error) {
 	}
 	defer os.RemoveAll(m.dir)
 	failed := 0
-	for _, k := range chosen {
-		if err := k.missing(); err != nil && !need.InCI() {
-			fmt.Printf("SKIP %s: %v\n", k.name, err)
-			continue
-		}
-		r := m.try(ctx, k)
+	tries := m.tries(chosen)
+	for _, try := range tries {
+		r := try(ctx)
 		if ctx.Err() != nil {
 			return errors.New("interrupted")
 		}
@@ -82,29 +80,66 @@ func (m *matrix) run(ctx context.Context, chosen []*kernel) (err error) {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d kernels failed", failed, len(chosen))
+		return fmt.Errorf("%d of %d failed", failed, len(tries))
 	}
 	return nil
+}
+
+// tries are each kernel by itself, then what goes from one to another.
+func (m *matrix) tries(chosen []*kernel) (tries []func(context.Context) *result) {
+	var present []*kernel
+	for _, k := range chosen {
+		if err := k.missing(); err != nil && !need.InCI() {
+			fmt.Printf("SKIP %s: %v\n", k.name, err)
+			continue
+		}
+		present = append(present, k)
+		if m.pattern != travelTest {
+			tries = append(tries, func(ctx context.Context) *result { return m.try(ctx, k) })
+		}
+	}
+	if m.pattern != "" && m.pattern != travelTest {
+		return tries
+	}
+	for _, from := range present {
+		for _, to := range present {
+			if from != to && from.arch == to.arch && from.arch.secondSerial {
+				tries = append(tries, func(ctx context.Context) *result { return m.travel(ctx, from, to) })
+			}
+		}
+	}
+	return tries
 }
 
 // try runs the tests on one kernel.
 func (m *matrix) try(ctx context.Context, k *kernel) *result {
 	r := &result{kernel: k.name}
-	image, initramfs, err := m.prepare(ctx, k)
-	if err != nil {
-		r.problem = err
-		return r
-	}
-	defer os.Remove(initramfs)
-	begin := time.Now()
-	r.console, r.problem = boot(ctx, k.arch, image, initramfs, m.limit, m.log)
-	r.took = time.Since(begin)
-	r.read()
+	m.boot(ctx, r, k, &payload{pattern: m.pattern, skip: travelTest})
 	return r
 }
 
+// payload is what a guest gets besides what is built.
+type payload struct {
+	pattern, skip string  // of tests
+	travel        *[]byte // what TestTravel has left; nil: it does not run
+}
+
+// boot boots a kernel with tests to run, and notes the result.
+func (m *matrix) boot(ctx context.Context, r *result, k *kernel, p *payload, more ...string) {
+	image, initramfs, err := m.prepare(ctx, k, p)
+	if err != nil {
+		r.problem = err
+		return
+	}
+	defer os.Remove(initramfs)
+	begin := time.Now()
+	r.console, r.problem = boot(ctx, k.arch, image, initramfs, m.limit, m.log, more...)
+	r.took += time.Since(begin)
+	r.read()
+}
+
 // prepare returns a kernel's image and the file system that it unpacks.
-func (m *matrix) prepare(ctx context.Context, k *kernel) (image, initramfs string, err error) {
+func (m *matrix) prepare(ctx context.Context, k *kernel, p *payload) (image, initramfs string, err error) {
 	if err := k.missing(); err != nil {
 		return "", "", fmt.Errorf("%w (in CI nothing may be missing)", err)
 	}
@@ -120,9 +155,9 @@ func (m *matrix) prepare(ctx context.Context, k *kernel) (image, initramfs strin
 		m.built[k.arch] = true
 	}
 	// The tests end before the guest does, and then say where they stood.
-	arguments := []string{"-test.v=test2json", "-test.timeout=" + (m.limit * 9 / 10).String(), "-test.run=" + m.pattern}
+	arguments := []string{"-test.v=test2json", "-test.timeout=" + (m.limit * 9 / 10).String(), "-test.run=" + p.pattern, "-test.skip=" + p.skip}
 	initramfs = filepath.Join(m.dir, k.name+".cpio")
-	if err := writeInitramfs(initramfs, files, work, arguments); err != nil {
+	if err := writeInitramfs(initramfs, files, work, arguments, p.travel); err != nil {
 		return "", "", fmt.Errorf("make its initramfs: %w", err)
 	}
 	return files.image(), initramfs, nil

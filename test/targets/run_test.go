@@ -31,11 +31,17 @@ type run struct {
 // the machine lacks what it is about skips the test.
 func start(t *testing.T, name, source, program string, number int) *run {
 	t.Helper()
-	r := &run{t: t, name: name, source: source, dir: t.TempDir(), next: number}
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
+	return startIn(t, dir, name, source, program, number)
+}
+
+// startIn is start in a given directory.
+func startIn(t *testing.T, dir, name, source, program string, number int) *run {
+	t.Helper()
+	r := &run{t: t, name: name, source: source, dir: t.TempDir(), next: number}
 	t.Cleanup(func() {
 		if err := harness.Remove(r.tree, r.cgroups...); err != nil {
 			t.Error(err)

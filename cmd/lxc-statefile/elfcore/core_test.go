@@ -84,10 +84,11 @@ func asleep(t *testing.T, pid int) bool {
 func snapshot(t *testing.T, pid int) []byte {
 	t.Helper()
 	s := vectors.Smallest()
-	var err error
-	if s.Header.VdsoDigest, err = vdso.Digest(); err != nil {
+	code, err := vdso.Code()
+	if err != nil {
 		t.Fatal(err)
 	}
+	s.Header.VdsoDigest = vdso.Digest(code)
 	s.Header.Architecture = runtime.GOARCH
 	p := s.Processes[0]
 	p.Pid, s.Container.RootPid, p.CommandLine = uint32(pid), uint32(pid), "threads"

@@ -1,17 +1,20 @@
 package elfcore
 
 import (
-	"github.com/zeebo/xxh3"
-
 	"lxc-checkpoint/image/format"
 	own "lxc-checkpoint/internal/vdso"
 )
 
-// vdso returns the code of the kernel's vdso, which no statefile has, if this
-// host's kernel has the same as that of the checkpoint; otherwise nil.
+// vdso returns the code of the vdso that the processes had: the statefile's, or
+// that of this host's kernel if it is the same; otherwise nil.
 func vdso(h *format.Header, size uint64) []byte {
-	code, err := own.Code()
-	if err != nil || uint64(len(code)) != size || xxh3.Hash(code) != h.VdsoDigest {
+	code := h.Vdso
+	if len(code) == 0 {
+		if c, err := own.Code(); err == nil && own.Digest(c) == h.VdsoDigest {
+			code = c
+		}
+	}
+	if uint64(len(code)) != size {
 		return nil
 	}
 	return code

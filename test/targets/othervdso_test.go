@@ -1,0 +1,114 @@
+package targets
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/image/writer"
+	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/test/harness"
+)
+
+// TestOtherVdso: programs go on calling the vdso that they know on a kernel
+// with another one, also after a second restart on yet another. What the kernel
+// of the checkpoint had is changed in the statefile: its build id.
+func TestOtherVdso(t *testing.T) {
+	need.Check(t, need.Root, need.Freezer)
+	for i, name := range []string{"mem_vdso", "mem_vdso_clocks", "signal_handler", "sleep_time", "proc_wide"} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, name, "c/"+name+".c", programs(t)+"/c/"+name, i)
+			for _, round := range []string{"first", "second"} {
+				file := r.statefile(round)
+				harness.Silent(t, "lxc-checkpoint", "--cgroup="+r.tree.Cgroup.Dir, "-S", file, "-k")
+				if err := r.tree.Pids(0, 5*time.Second); err != nil {
+					t.Fatal(err)
+				}
+				changed := rewrite(t, file, func(s *format.Skeleton) {
+					if len(s.Header.Vdso) == 0 {
+						t.Skip("this kernel has no vdso")
+					}
+					s.Header.Vdso[len(s.Header.Vdso)-1] ^= 0xff // behind the end of the ELF file
+					s.Header.VdsoDigest = xxh3.Hash(s.Header.Vdso)
+				})
+				r.tree.Move(r.cgroup())
+				harness.Silent(t, "lxc-restart", "--native", "--cgroup="+r.tree.Cgroup.Dir, "-n", r.name, "-S", changed)
+				elsewhere(t, r.tree.Cgroup.Processes())
+			}
+			r.judge()
+		})
+	}
+}
+
+// elsewhere sees that the kernel's vdso is not where the programs know one.
+func elsewhere(t *testing.T, pids []int) {
+	t.Helper()
+	for _, pid := range pids {
+		auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps, err := procfs.ReadMaps(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := slices.IndexFunc(maps, func(v procfs.VMA) bool { return v.Path == "[vdso]" })
+		if is < 0 || bytes.Contains(auxv, binary.LittleEndian.AppendUint64(nil, maps[is].Start)) {
+			t.Errorf("process %d has no vdso besides the one that it knows", pid)
+		}
+	}
+}
+
+// rewrite writes a statefile once more, changed, and returns its name.
+func rewrite(t *testing.T, name string, change func(*format.Skeleton)) string {
+	t.Helper()
+	from, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	img, err := reader.New(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	s, err := img.Skeleton()
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(s)
+	to, err := os.OpenFile(name+".changed", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	w := writer.New(to, writer.Options{ImageID: s.Header.ImageId})
+	if err := w.Skeleton(s); err != nil {
+		t.Fatal(err)
+	}
+	var one sync.Mutex
+	err = img.Contents(context.Background(), runtime.NumCPU(), func(owner uint32, offset uint64, data []byte) error {
+		one.Lock()
+		defer one.Unlock()
+		return w.Pages(owner, offset, 0, data)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return to.Name()
+}
