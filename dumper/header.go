@@ -10,6 +10,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/clocks"
+	"lxc-checkpoint/internal/cpufeature"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/internal/vdso"
 )
@@ -33,8 +34,15 @@ func header(tool string, at clocks.Times) (*format.Header, error) {
 	var err, err1, err2 error
 	h.XsaveMask, err1 = sys.XsaveMask()
 	h.XsaveSize, err2 = sys.XsaveSize()
-	if err := errors.Join(err1, err2); err != nil {
+	components, err3 := sys.XsaveComponents()
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, fmt.Errorf("ask this CPU for the size of its registers: %w", err)
+	}
+	for _, c := range components {
+		h.XsaveComponents = append(h.XsaveComponents, &format.XsaveComponent{Number: c.Number, Offset: c.Offset, Size: c.Size})
+	}
+	if h.CpuFeatures, err = cpufeature.Usable(); err != nil {
+		return nil, err
 	}
 	if h.Vdso, err = vdso.Code(); err != nil {
 		return nil, err

@@ -17,7 +17,6 @@ import (
 	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/restorer/stub"
 	"lxc-checkpoint/restorer/tasks"
-	"lxc-checkpoint/tracee"
 )
 
 // pour moves the bytes from the image to their owners and checks the image to
@@ -308,7 +307,7 @@ func (r *restart) letGo() error {
 				}
 				continue
 			}
-			if err := load(r.tasks[k.Tid], k, rested[k.Tid]); err != nil {
+			if err := r.load(r.tasks[k.Tid], k, rested[k.Tid]); err != nil {
 				return fmt.Errorf("registers of task %d (%s): %w", k.Tid, k.Name, err)
 			}
 		}
@@ -369,7 +368,7 @@ func (r *restart) rest(k *format.Task) (ok bool, err error) {
 		return false, nil
 	}
 	t := r.tasks[k.Tid]
-	if err := loadRegisters(t, k); err != nil {
+	if err := r.loadRegisters(t, k); err != nil {
 		return false, err
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Timeout)
@@ -377,17 +376,17 @@ func (r *restart) rest(k *format.Task) (ok bool, err error) {
 	return tasks.Rest(ctx, t, t.Thread, k.Rest)
 }
 
-func loadRegisters(t *stub.Task, k *format.Task) error {
-	var sets []tracee.RegisterSet
-	for _, s := range k.Registers {
-		sets = append(sets, tracee.RegisterSet{NoteType: s.NoteType, Data: s.Data})
+func (r *restart) loadRegisters(t *stub.Task, k *format.Task) error {
+	sets, err := tasks.Registers(r.plan.Skeleton.Header, k)
+	if err != nil {
+		return err
 	}
 	return t.Thread.Load(sets)
 }
 
-func load(t *stub.Task, k *format.Task, rested bool) error {
+func (r *restart) load(t *stub.Task, k *format.Task, rested bool) error {
 	if !rested {
-		if err := loadRegisters(t, k); err != nil {
+		if err := r.loadRegisters(t, k); err != nil {
 			return err
 		}
 	}

@@ -22,5 +22,5 @@ func checkHost(s *format.Skeleton) error {
 	if vdso.Digest(own) != s.Header.VdsoDigest && len(s.Header.Vdso) == 0 {
 		return fmt.Errorf("the kernel of the checkpoint, %s, had another vdso than this one, the programs keep addresses in it, and the statefile does not have it: restart on a kernel of the same build", s.Header.KernelRelease)
 	}
-	return tasks.CheckCPU(s.Header.XsaveMask, s.Header.XsaveSize)
+	return tasks.CheckCPU(s)
 }

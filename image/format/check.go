@@ -15,6 +15,7 @@ const (
 	maxPID        = 1 << 22   // PID_MAX_LIMIT, include/linux/threads.h
 	maxDescriptor = 1 << 30   // more than sysctl fs.nr_open allows
 	maxPath       = 4096      // PATH_MAX
+	maxXsave      = 1 << 20   // of a register area; AMX needs 11 KiB
 	maxVdso       = 1 << 20   // some pages, of up to 64 KiB
 	maxFile       = 1<<63 - 1 // the largest loff_t
 )
@@ -35,6 +36,11 @@ func (s *Skeleton) Check() error {
 	}
 	if n := len(s.Header.Vdso); n > maxVdso || n%int(s.Header.PageSize) != 0 || n > 0 && xxh3.Hash(s.Header.Vdso) != s.Header.VdsoDigest {
 		return fmt.Errorf("a vdso of %d bytes, which are not pages or not those that it is said to have", n)
+	}
+	for _, x := range s.Header.XsaveComponents {
+		if x.Number > 63 || x.Offset > maxXsave || x.Size > maxXsave {
+			return fmt.Errorf("register component %d of %d bytes at %d, where none can be", x.Number, x.Size, x.Offset)
+		}
 	}
 	if n := s.Container.LastPid; n > maxPID {
 		return fmt.Errorf("%d is no process's number", n)

@@ -30,6 +30,7 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Header.PageSize = 5000 }, "5000"},
 		{func(s *format.Skeleton) { s.Header.PageSize = 0 }, "page size"},
 		{func(s *format.Skeleton) { s.Header.Vdso = make([]byte, vectors.Page) }, "vdso"},
+		{func(s *format.Skeleton) { s.Header.XsaveComponents = []*format.XsaveComponent{{Number: 64}} }, "component 64"},
 		{func(s *format.Skeleton) { s.Header.Vdso = make([]byte, 5) }, "vdso of 5 bytes"},
 		{func(s *format.Skeleton) { s.Namespaces[0].Id = 0 }, "no id"},
 		{func(s *format.Skeleton) { s.Namespaces[0].Id = 11 }, "id 11"},

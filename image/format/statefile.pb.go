@@ -658,7 +658,13 @@ type Header struct {
 	// another vdso they come back as ordinary memory, their functions replaced by
 	// jumps into that kernel's. A writer MAY leave them out; the image then needs
 	// a kernel with the same vdso.
-	Vdso          []byte `protobuf:"bytes,20,opt,name=vdso,proto3" json:"vdso,omitempty"`
+	Vdso []byte `protobuf:"bytes,20,opt,name=vdso,proto3" json:"vdso,omitempty"`
+	// Where the components of an extended register area lie (amd64), by number:
+	// CPU models differ in that.
+	XsaveComponents []*XsaveComponent `protobuf:"bytes,21,rep,name=xsave_components,json=xsaveComponents,proto3" json:"xsave_components,omitempty"`
+	// What programs may have found that the CPU can do: instructions and
+	// registers, by the kernel's names for them. A restart needs all of them.
+	CpuFeatures   []string `protobuf:"bytes,22,rep,name=cpu_features,json=cpuFeatures,proto3" json:"cpu_features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -791,6 +797,82 @@ func (x *Header) GetVdso() []byte {
 	return nil
 }
 
+func (x *Header) GetXsaveComponents() []*XsaveComponent {
+	if x != nil {
+		return x.XsaveComponents
+	}
+	return nil
+}
+
+func (x *Header) GetCpuFeatures() []string {
+	if x != nil {
+		return x.CpuFeatures
+	}
+	return nil
+}
+
+// XsaveComponent is a state component of the standard form of an xsave area
+// (Intel SDM volume 1, 13.1; CPUID leaf 0xd).
+type XsaveComponent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"` // its bit in xsave_mask
+	Offset        uint32                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"` // bytes
+	Size          uint32                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`     // bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *XsaveComponent) Reset() {
+	*x = XsaveComponent{}
+	mi := &file_statefile_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *XsaveComponent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*XsaveComponent) ProtoMessage() {}
+
+func (x *XsaveComponent) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use XsaveComponent.ProtoReflect.Descriptor instead.
+func (*XsaveComponent) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *XsaveComponent) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *XsaveComponent) GetOffset() uint32 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *XsaveComponent) GetSize() uint32 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // Container says what was checkpointed.
 type Container struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -819,7 +901,7 @@ type Container struct {
 
 func (x *Container) Reset() {
 	*x = Container{}
-	mi := &file_statefile_proto_msgTypes[2]
+	mi := &file_statefile_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +913,7 @@ func (x *Container) String() string {
 func (*Container) ProtoMessage() {}
 
 func (x *Container) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[2]
+	mi := &file_statefile_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +926,7 @@ func (x *Container) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Container.ProtoReflect.Descriptor instead.
 func (*Container) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{2}
+	return file_statefile_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Container) GetName() string {
@@ -938,7 +1020,7 @@ type Namespace struct {
 
 func (x *Namespace) Reset() {
 	*x = Namespace{}
-	mi := &file_statefile_proto_msgTypes[3]
+	mi := &file_statefile_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1032,7 @@ func (x *Namespace) String() string {
 func (*Namespace) ProtoMessage() {}
 
 func (x *Namespace) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[3]
+	mi := &file_statefile_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1045,7 @@ func (x *Namespace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Namespace.ProtoReflect.Descriptor instead.
 func (*Namespace) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{3}
+	return file_statefile_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Namespace) GetId() uint32 {
@@ -1041,7 +1123,7 @@ type Ipc struct {
 
 func (x *Ipc) Reset() {
 	*x = Ipc{}
-	mi := &file_statefile_proto_msgTypes[4]
+	mi := &file_statefile_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1135,7 @@ func (x *Ipc) String() string {
 func (*Ipc) ProtoMessage() {}
 
 func (x *Ipc) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[4]
+	mi := &file_statefile_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1148,7 @@ func (x *Ipc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ipc.ProtoReflect.Descriptor instead.
 func (*Ipc) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{4}
+	return file_statefile_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Ipc) GetSemaphores() []*SysvSemaphores {
@@ -1095,7 +1177,7 @@ type SysvSemaphores struct {
 
 func (x *SysvSemaphores) Reset() {
 	*x = SysvSemaphores{}
-	mi := &file_statefile_proto_msgTypes[5]
+	mi := &file_statefile_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1189,7 @@ func (x *SysvSemaphores) String() string {
 func (*SysvSemaphores) ProtoMessage() {}
 
 func (x *SysvSemaphores) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[5]
+	mi := &file_statefile_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1202,7 @@ func (x *SysvSemaphores) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvSemaphores.ProtoReflect.Descriptor instead.
 func (*SysvSemaphores) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{5}
+	return file_statefile_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SysvSemaphores) GetPermissions() *SysvPermissions {
@@ -1149,7 +1231,7 @@ type SysvQueue struct {
 
 func (x *SysvQueue) Reset() {
 	*x = SysvQueue{}
-	mi := &file_statefile_proto_msgTypes[6]
+	mi := &file_statefile_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1243,7 @@ func (x *SysvQueue) String() string {
 func (*SysvQueue) ProtoMessage() {}
 
 func (x *SysvQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[6]
+	mi := &file_statefile_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1256,7 @@ func (x *SysvQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvQueue.ProtoReflect.Descriptor instead.
 func (*SysvQueue) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{6}
+	return file_statefile_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SysvQueue) GetPermissions() *SysvPermissions {
@@ -1208,7 +1290,7 @@ type SysvMessage struct {
 
 func (x *SysvMessage) Reset() {
 	*x = SysvMessage{}
-	mi := &file_statefile_proto_msgTypes[7]
+	mi := &file_statefile_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1302,7 @@ func (x *SysvMessage) String() string {
 func (*SysvMessage) ProtoMessage() {}
 
 func (x *SysvMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[7]
+	mi := &file_statefile_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1315,7 @@ func (x *SysvMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvMessage.ProtoReflect.Descriptor instead.
 func (*SysvMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{7}
+	return file_statefile_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SysvMessage) GetType() int64 {
@@ -1263,7 +1345,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_statefile_proto_msgTypes[8]
+	mi := &file_statefile_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1275,7 +1357,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[8]
+	mi := &file_statefile_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1288,7 +1370,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{8}
+	return file_statefile_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Link) GetName() string {
@@ -1315,7 +1397,7 @@ type Uts struct {
 
 func (x *Uts) Reset() {
 	*x = Uts{}
-	mi := &file_statefile_proto_msgTypes[9]
+	mi := &file_statefile_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1409,7 @@ func (x *Uts) String() string {
 func (*Uts) ProtoMessage() {}
 
 func (x *Uts) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[9]
+	mi := &file_statefile_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1422,7 @@ func (x *Uts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Uts.ProtoReflect.Descriptor instead.
 func (*Uts) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{9}
+	return file_statefile_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Uts) GetNodename() string {
@@ -1367,7 +1449,7 @@ type TimeOffsets struct {
 
 func (x *TimeOffsets) Reset() {
 	*x = TimeOffsets{}
-	mi := &file_statefile_proto_msgTypes[10]
+	mi := &file_statefile_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1379,7 +1461,7 @@ func (x *TimeOffsets) String() string {
 func (*TimeOffsets) ProtoMessage() {}
 
 func (x *TimeOffsets) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[10]
+	mi := &file_statefile_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1392,7 +1474,7 @@ func (x *TimeOffsets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeOffsets.ProtoReflect.Descriptor instead.
 func (*TimeOffsets) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{10}
+	return file_statefile_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TimeOffsets) GetMonotonicNs() int64 {
@@ -1428,7 +1510,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_statefile_proto_msgTypes[11]
+	mi := &file_statefile_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1522,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[11]
+	mi := &file_statefile_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1535,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{11}
+	return file_statefile_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Mount) GetMountId() uint32 {
@@ -1545,7 +1627,7 @@ type FileIdentity struct {
 
 func (x *FileIdentity) Reset() {
 	*x = FileIdentity{}
-	mi := &file_statefile_proto_msgTypes[12]
+	mi := &file_statefile_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1639,7 @@ func (x *FileIdentity) String() string {
 func (*FileIdentity) ProtoMessage() {}
 
 func (x *FileIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[12]
+	mi := &file_statefile_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1652,7 @@ func (x *FileIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileIdentity.ProtoReflect.Descriptor instead.
 func (*FileIdentity) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{12}
+	return file_statefile_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FileIdentity) GetPath() string {
@@ -1664,7 +1746,7 @@ type Mm struct {
 
 func (x *Mm) Reset() {
 	*x = Mm{}
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1758,7 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1771,7 @@ func (x *Mm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mm.ProtoReflect.Descriptor instead.
 func (*Mm) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{13}
+	return file_statefile_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Mm) GetId() uint32 {
@@ -1849,7 +1931,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +1943,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +1956,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{14}
+	return file_statefile_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Extent) GetStart() uint64 {
@@ -1925,7 +2007,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2019,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2032,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{15}
+	return file_statefile_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Vma) GetStart() uint64 {
@@ -2107,7 +2189,7 @@ type SharedMemory struct {
 
 func (x *SharedMemory) Reset() {
 	*x = SharedMemory{}
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2201,7 @@ func (x *SharedMemory) String() string {
 func (*SharedMemory) ProtoMessage() {}
 
 func (x *SharedMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2214,7 @@ func (x *SharedMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedMemory.ProtoReflect.Descriptor instead.
 func (*SharedMemory) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{16}
+	return file_statefile_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SharedMemory) GetId() uint32 {
@@ -2224,7 +2306,7 @@ type Memfd struct {
 
 func (x *Memfd) Reset() {
 	*x = Memfd{}
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2318,7 @@ func (x *Memfd) String() string {
 func (*Memfd) ProtoMessage() {}
 
 func (x *Memfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2331,7 @@ func (x *Memfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memfd.ProtoReflect.Descriptor instead.
 func (*Memfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{17}
+	return file_statefile_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Memfd) GetName() []byte {
@@ -2288,7 +2370,7 @@ type DeletedFile struct {
 
 func (x *DeletedFile) Reset() {
 	*x = DeletedFile{}
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2382,7 @@ func (x *DeletedFile) String() string {
 func (*DeletedFile) ProtoMessage() {}
 
 func (x *DeletedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2395,7 @@ func (x *DeletedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedFile.ProtoReflect.Descriptor instead.
 func (*DeletedFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{18}
+	return file_statefile_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeletedFile) GetPath() string {
@@ -2352,7 +2434,7 @@ type Inode struct {
 
 func (x *Inode) Reset() {
 	*x = Inode{}
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2446,7 @@ func (x *Inode) String() string {
 func (*Inode) ProtoMessage() {}
 
 func (x *Inode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +2459,7 @@ func (x *Inode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inode.ProtoReflect.Descriptor instead.
 func (*Inode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{19}
+	return file_statefile_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Inode) GetMode() uint32 {
@@ -2432,7 +2514,7 @@ type Xattr struct {
 
 func (x *Xattr) Reset() {
 	*x = Xattr{}
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2444,7 +2526,7 @@ func (x *Xattr) String() string {
 func (*Xattr) ProtoMessage() {}
 
 func (x *Xattr) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2457,7 +2539,7 @@ func (x *Xattr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Xattr.ProtoReflect.Descriptor instead.
 func (*Xattr) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{20}
+	return file_statefile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Xattr) GetName() string {
@@ -2486,7 +2568,7 @@ type SysvSegment struct {
 
 func (x *SysvSegment) Reset() {
 	*x = SysvSegment{}
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2498,7 +2580,7 @@ func (x *SysvSegment) String() string {
 func (*SysvSegment) ProtoMessage() {}
 
 func (x *SysvSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2511,7 +2593,7 @@ func (x *SysvSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvSegment.ProtoReflect.Descriptor instead.
 func (*SysvSegment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{21}
+	return file_statefile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SysvSegment) GetPermissions() *SysvPermissions {
@@ -2553,7 +2635,7 @@ type SysvPermissions struct {
 
 func (x *SysvPermissions) Reset() {
 	*x = SysvPermissions{}
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2647,7 @@ func (x *SysvPermissions) String() string {
 func (*SysvPermissions) ProtoMessage() {}
 
 func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2660,7 @@ func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvPermissions.ProtoReflect.Descriptor instead.
 func (*SysvPermissions) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{22}
+	return file_statefile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SysvPermissions) GetId() uint32 {
@@ -2643,7 +2725,7 @@ type Files struct {
 
 func (x *Files) Reset() {
 	*x = Files{}
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2655,7 +2737,7 @@ func (x *Files) String() string {
 func (*Files) ProtoMessage() {}
 
 func (x *Files) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2668,7 +2750,7 @@ func (x *Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Files.ProtoReflect.Descriptor instead.
 func (*Files) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{23}
+	return file_statefile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Files) GetId() uint32 {
@@ -2703,7 +2785,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2715,7 +2797,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2728,7 +2810,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{24}
+	return file_statefile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Descriptor) GetNumber() uint32 {
@@ -2772,7 +2854,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2784,7 +2866,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2797,7 +2879,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{25}
+	return file_statefile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FileLock) GetKind() LockKind {
@@ -2858,7 +2940,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2870,7 +2952,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2883,7 +2965,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{26}
+	return file_statefile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Fs) GetId() uint32 {
@@ -2939,7 +3021,7 @@ type Sighand struct {
 
 func (x *Sighand) Reset() {
 	*x = Sighand{}
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2951,7 +3033,7 @@ func (x *Sighand) String() string {
 func (*Sighand) ProtoMessage() {}
 
 func (x *Sighand) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2964,7 +3046,7 @@ func (x *Sighand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighand.ProtoReflect.Descriptor instead.
 func (*Sighand) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{27}
+	return file_statefile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Sighand) GetId() uint32 {
@@ -2994,7 +3076,7 @@ type SignalAction struct {
 
 func (x *SignalAction) Reset() {
 	*x = SignalAction{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3006,7 +3088,7 @@ func (x *SignalAction) String() string {
 func (*SignalAction) ProtoMessage() {}
 
 func (x *SignalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3019,7 +3101,7 @@ func (x *SignalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalAction.ProtoReflect.Descriptor instead.
 func (*SignalAction) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SignalAction) GetSignal() uint32 {
@@ -3095,7 +3177,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +3189,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +3202,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *OpenFile) GetId() uint32 {
@@ -3448,7 +3530,7 @@ type MemoryFile struct {
 
 func (x *MemoryFile) Reset() {
 	*x = MemoryFile{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +3542,7 @@ func (x *MemoryFile) String() string {
 func (*MemoryFile) ProtoMessage() {}
 
 func (x *MemoryFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +3555,7 @@ func (x *MemoryFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
 func (*MemoryFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MemoryFile) GetSharedMemory() uint32 {
@@ -3496,7 +3578,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3508,7 +3590,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3521,7 +3603,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Terminal) GetPath() string {
@@ -3569,7 +3651,7 @@ type PtyMaster struct {
 
 func (x *PtyMaster) Reset() {
 	*x = PtyMaster{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3581,7 +3663,7 @@ func (x *PtyMaster) String() string {
 func (*PtyMaster) ProtoMessage() {}
 
 func (x *PtyMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3594,7 +3676,7 @@ func (x *PtyMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PtyMaster.ProtoReflect.Descriptor instead.
 func (*PtyMaster) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PtyMaster) GetPath() string {
@@ -3707,7 +3789,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3719,7 +3801,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3732,7 +3814,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -3763,7 +3845,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3775,7 +3857,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3788,7 +3870,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -3829,7 +3911,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3841,7 +3923,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3854,7 +3936,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -3888,7 +3970,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3900,7 +3982,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3913,7 +3995,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -3967,7 +4049,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3979,7 +4061,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3992,7 +4074,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -4012,7 +4094,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4024,7 +4106,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4037,7 +4119,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -4058,7 +4140,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4070,7 +4152,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4083,7 +4165,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -4118,7 +4200,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4130,7 +4212,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4143,7 +4225,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -4169,7 +4251,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4181,7 +4263,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4194,7 +4276,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -4218,7 +4300,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4230,7 +4312,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4243,7 +4325,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -4292,7 +4374,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4304,7 +4386,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4317,7 +4399,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -4357,7 +4439,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4369,7 +4451,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4382,7 +4464,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -4455,7 +4537,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4467,7 +4549,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4480,7 +4562,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -4578,7 +4660,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4590,7 +4672,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4603,7 +4685,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -4777,7 +4859,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4789,7 +4871,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4802,7 +4884,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -4830,7 +4912,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4842,7 +4924,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4855,7 +4937,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -4883,7 +4965,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4895,7 +4977,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4908,7 +4990,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -4943,7 +5025,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4955,7 +5037,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4968,7 +5050,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -5017,7 +5099,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5029,7 +5111,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5042,7 +5124,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -5176,7 +5258,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5188,7 +5270,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5201,7 +5283,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -5394,7 +5476,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5406,7 +5488,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5419,7 +5501,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -5466,7 +5548,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5478,7 +5560,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5491,7 +5573,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -5535,7 +5617,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5547,7 +5629,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5560,7 +5642,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -5588,7 +5670,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5600,7 +5682,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5613,7 +5695,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -5650,7 +5732,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5662,7 +5744,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5675,7 +5757,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -5738,7 +5820,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5750,7 +5832,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5763,7 +5845,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -5899,7 +5981,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5911,7 +5993,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5924,7 +6006,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -5979,7 +6061,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5991,7 +6073,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6004,7 +6086,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -6025,7 +6107,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6037,7 +6119,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6050,7 +6132,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -6081,7 +6163,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6093,7 +6175,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6106,7 +6188,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -6158,7 +6240,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6170,7 +6252,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6183,7 +6265,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -6229,7 +6311,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6241,7 +6323,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6254,7 +6336,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -6308,7 +6390,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03endB\x06\n" +
-	"\x04body\"\xb1\x03\n" +
+	"\x04body\"\xa5\x04\n" +
 	"\x06Header\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\"\n" +
 	"\farchitecture\x18\x02 \x01(\tR\farchitecture\x12%\n" +
@@ -6328,7 +6410,13 @@ const file_statefile_proto_rawDesc = "" +
 	"\vvdso_digest\x18\f \x01(\x06R\n" +
 	"vdsoDigest\x12\x17\n" +
 	"\aboot_id\x18< \x01(\tR\x06bootId\x12\x12\n" +
-	"\x04vdso\x18\x14 \x01(\fR\x04vdso\"\xbd\x02\n" +
+	"\x04vdso\x18\x14 \x01(\fR\x04vdso\x12O\n" +
+	"\x10xsave_components\x18\x15 \x03(\v2$.lxccheckpoint.format.XsaveComponentR\x0fxsaveComponents\x12!\n" +
+	"\fcpu_features\x18\x16 \x03(\tR\vcpuFeatures\"T\n" +
+	"\x0eXsaveComponent\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\rR\x06offset\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\rR\x04size\"\xbd\x02\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\alxcpath\x18\x02 \x01(\tR\alxcpath\x12\x16\n" +
@@ -6875,7 +6963,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -6884,157 +6972,159 @@ var file_statefile_proto_goTypes = []any{
 	(RestKind)(0),               // 4: lxccheckpoint.format.RestKind
 	(*Record)(nil),              // 5: lxccheckpoint.format.Record
 	(*Header)(nil),              // 6: lxccheckpoint.format.Header
-	(*Container)(nil),           // 7: lxccheckpoint.format.Container
-	(*Namespace)(nil),           // 8: lxccheckpoint.format.Namespace
-	(*Ipc)(nil),                 // 9: lxccheckpoint.format.Ipc
-	(*SysvSemaphores)(nil),      // 10: lxccheckpoint.format.SysvSemaphores
-	(*SysvQueue)(nil),           // 11: lxccheckpoint.format.SysvQueue
-	(*SysvMessage)(nil),         // 12: lxccheckpoint.format.SysvMessage
-	(*Link)(nil),                // 13: lxccheckpoint.format.Link
-	(*Uts)(nil),                 // 14: lxccheckpoint.format.Uts
-	(*TimeOffsets)(nil),         // 15: lxccheckpoint.format.TimeOffsets
-	(*Mount)(nil),               // 16: lxccheckpoint.format.Mount
-	(*FileIdentity)(nil),        // 17: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 18: lxccheckpoint.format.Mm
-	(*Extent)(nil),              // 19: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 20: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 21: lxccheckpoint.format.SharedMemory
-	(*Memfd)(nil),               // 22: lxccheckpoint.format.Memfd
-	(*DeletedFile)(nil),         // 23: lxccheckpoint.format.DeletedFile
-	(*Inode)(nil),               // 24: lxccheckpoint.format.Inode
-	(*Xattr)(nil),               // 25: lxccheckpoint.format.Xattr
-	(*SysvSegment)(nil),         // 26: lxccheckpoint.format.SysvSegment
-	(*SysvPermissions)(nil),     // 27: lxccheckpoint.format.SysvPermissions
-	(*Files)(nil),               // 28: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 29: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 30: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 31: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 32: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 33: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 34: lxccheckpoint.format.OpenFile
-	(*MemoryFile)(nil),          // 35: lxccheckpoint.format.MemoryFile
-	(*Terminal)(nil),            // 36: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 37: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 38: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 39: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 40: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 41: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 42: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 43: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 44: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 45: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 46: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 47: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 48: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 49: lxccheckpoint.format.TcpListener
-	(*UnixSocket)(nil),          // 50: lxccheckpoint.format.UnixSocket
-	(*Process)(nil),             // 51: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 52: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 53: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 54: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 55: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 56: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 57: lxccheckpoint.format.Task
-	(*Rest)(nil),                // 58: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 59: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 60: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 61: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 62: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 63: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 64: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 65: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 66: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 67: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 68: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 69: lxccheckpoint.format.ContentSum
+	(*XsaveComponent)(nil),      // 7: lxccheckpoint.format.XsaveComponent
+	(*Container)(nil),           // 8: lxccheckpoint.format.Container
+	(*Namespace)(nil),           // 9: lxccheckpoint.format.Namespace
+	(*Ipc)(nil),                 // 10: lxccheckpoint.format.Ipc
+	(*SysvSemaphores)(nil),      // 11: lxccheckpoint.format.SysvSemaphores
+	(*SysvQueue)(nil),           // 12: lxccheckpoint.format.SysvQueue
+	(*SysvMessage)(nil),         // 13: lxccheckpoint.format.SysvMessage
+	(*Link)(nil),                // 14: lxccheckpoint.format.Link
+	(*Uts)(nil),                 // 15: lxccheckpoint.format.Uts
+	(*TimeOffsets)(nil),         // 16: lxccheckpoint.format.TimeOffsets
+	(*Mount)(nil),               // 17: lxccheckpoint.format.Mount
+	(*FileIdentity)(nil),        // 18: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 19: lxccheckpoint.format.Mm
+	(*Extent)(nil),              // 20: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 21: lxccheckpoint.format.Vma
+	(*SharedMemory)(nil),        // 22: lxccheckpoint.format.SharedMemory
+	(*Memfd)(nil),               // 23: lxccheckpoint.format.Memfd
+	(*DeletedFile)(nil),         // 24: lxccheckpoint.format.DeletedFile
+	(*Inode)(nil),               // 25: lxccheckpoint.format.Inode
+	(*Xattr)(nil),               // 26: lxccheckpoint.format.Xattr
+	(*SysvSegment)(nil),         // 27: lxccheckpoint.format.SysvSegment
+	(*SysvPermissions)(nil),     // 28: lxccheckpoint.format.SysvPermissions
+	(*Files)(nil),               // 29: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 30: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 31: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 32: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 33: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 34: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 35: lxccheckpoint.format.OpenFile
+	(*MemoryFile)(nil),          // 36: lxccheckpoint.format.MemoryFile
+	(*Terminal)(nil),            // 37: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 38: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 39: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 40: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 41: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 42: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 43: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 44: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 45: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 46: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 47: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 48: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 49: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 50: lxccheckpoint.format.TcpListener
+	(*UnixSocket)(nil),          // 51: lxccheckpoint.format.UnixSocket
+	(*Process)(nil),             // 52: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 53: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 54: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 55: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 56: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 57: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 58: lxccheckpoint.format.Task
+	(*Rest)(nil),                // 59: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 60: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 61: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 62: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 63: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 64: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 65: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 66: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 67: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 68: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 69: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 70: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	6,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
-	7,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
-	8,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	18, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	21, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	28, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	31, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	32, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	34, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	39, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	51, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	59, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	65, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	67, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	68, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	0,  // 15: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	14, // 16: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	16, // 17: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	15, // 18: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	13, // 19: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	9,  // 20: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	10, // 21: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	11, // 22: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	27, // 23: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	27, // 24: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	12, // 25: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	17, // 26: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	20, // 27: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	19, // 28: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	1,  // 29: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	17, // 30: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	22, // 31: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	23, // 32: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	26, // 33: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	24, // 34: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	24, // 35: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	25, // 36: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	27, // 37: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	29, // 38: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	30, // 39: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,  // 40: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	33, // 41: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	30, // 42: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	17, // 43: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	17, // 44: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	17, // 45: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	36, // 46: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	38, // 47: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	38, // 48: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	40, // 49: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	46, // 50: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	49, // 51: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	50, // 52: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	41, // 53: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	42, // 54: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	43, // 55: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	45, // 56: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	37, // 57: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	35, // 58: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	17, // 59: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	44, // 60: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	17, // 61: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	47, // 62: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	48, // 63: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	48, // 64: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	3,  // 65: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	57, // 66: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	54, // 67: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	55, // 68: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	52, // 69: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	53, // 70: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	56, // 71: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	60, // 72: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	61, // 73: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	63, // 74: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	62, // 75: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	64, // 76: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	58, // 77: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	4,  // 78: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	66, // 79: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	69, // 80: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	81, // [81:81] is the sub-list for method output_type
-	81, // [81:81] is the sub-list for method input_type
-	81, // [81:81] is the sub-list for extension type_name
-	81, // [81:81] is the sub-list for extension extendee
-	0,  // [0:81] is the sub-list for field type_name
+	8,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
+	9,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
+	19, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	22, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	29, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	32, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	33, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	35, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	40, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	52, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	60, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	66, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	68, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	69, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	7,  // 15: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
+	0,  // 16: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
+	15, // 17: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	17, // 18: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	16, // 19: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	14, // 20: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	10, // 21: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	11, // 22: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	12, // 23: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	28, // 24: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	28, // 25: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	13, // 26: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	18, // 27: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	21, // 28: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	20, // 29: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	1,  // 30: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	18, // 31: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	23, // 32: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	24, // 33: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	27, // 34: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	25, // 35: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	25, // 36: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	26, // 37: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	28, // 38: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	30, // 39: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	31, // 40: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,  // 41: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	34, // 42: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	31, // 43: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	18, // 44: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	18, // 45: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	18, // 46: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	37, // 47: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	39, // 48: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	39, // 49: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	41, // 50: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	47, // 51: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	50, // 52: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	51, // 53: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	42, // 54: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	43, // 55: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	44, // 56: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	46, // 57: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	38, // 58: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	36, // 59: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	18, // 60: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	45, // 61: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	18, // 62: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	48, // 63: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	49, // 64: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	49, // 65: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	3,  // 66: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	58, // 67: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	55, // 68: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	56, // 69: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	53, // 70: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	54, // 71: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	57, // 72: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	61, // 73: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	62, // 74: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	64, // 75: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	63, // 76: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	65, // 77: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	59, // 78: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	4,  // 79: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	67, // 80: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	70, // 81: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	82, // [82:82] is the sub-list for method output_type
+	82, // [82:82] is the sub-list for method input_type
+	82, // [82:82] is the sub-list for extension type_name
+	82, // [82:82] is the sub-list for extension extendee
+	0,  // [0:82] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -7059,12 +7149,12 @@ func file_statefile_proto_init() {
 		(*Record_Pages)(nil),
 		(*Record_End)(nil),
 	}
-	file_statefile_proto_msgTypes[16].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[17].OneofWrappers = []any{
 		(*SharedMemory_Memfd)(nil),
 		(*SharedMemory_Deleted)(nil),
 		(*SharedMemory_Sysv)(nil),
 	}
-	file_statefile_proto_msgTypes[29].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[30].OneofWrappers = []any{
 		(*OpenFile_Regular)(nil),
 		(*OpenFile_Directory)(nil),
 		(*OpenFile_Device)(nil),
@@ -7088,7 +7178,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   65,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
