@@ -232,7 +232,7 @@ func (l *looking) lookAtMounts() error {
 // lookAtDescriptors looks at the descriptor tables, which also know the names
 // of the container's terminals.
 func (l *looking) lookAtDescriptors() error {
-	env := fds.Env{First: l.first().Alive(), IDs: l.ids, Tasks: l.numbers(), Objects: l.objects, Log: l.o.Log}
+	env := fds.Env{First: l.first().Alive(), IDs: l.ids, Tasks: l.numbers(), Objects: l.objects, Ask: l.askSocket, Log: l.o.Log}
 	result, refused, err := fds.Look(l.ctx, env, l.tables)
 	if err != nil {
 		return err

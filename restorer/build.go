@@ -11,6 +11,7 @@ import (
 	"lxc-checkpoint/restorer/fds"
 	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/namespaces"
+	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/restorer/stage"
 	"lxc-checkpoint/restorer/stub"
 	"lxc-checkpoint/restorer/tasks"
@@ -125,7 +126,7 @@ func (r *restart) tearDown() error {
 }
 
 // makeTree makes processes with their parents, sessions and groups, then
-// threads; and ends those that have ended.
+// threads.
 func (r *restart) makeTree() error {
 	for _, s := range r.plan.Steps {
 		if err := r.step(s); err != nil {
@@ -145,7 +146,7 @@ func (r *restart) makeTree() error {
 			return err
 		}
 	}
-	return r.endZombies()
+	return nil
 }
 
 func (r *restart) step(s Step) error {
@@ -294,6 +295,9 @@ func (r *restart) makeFiles() error {
 	if err := r.files.Make(r.ctx); err != nil {
 		return err
 	}
+	if err := r.files.Join(r.ctx, people{r}); err != nil {
+		return err
+	}
 	owners := r.tableOwners()
 	for _, do := range []func(*stub.Task, *format.Files) error{
 		func(t *stub.Task, f *format.Files) error { return r.files.Plant(t, f) },
@@ -310,6 +314,33 @@ func (r *restart) makeFiles() error {
 		}
 	}
 	return nil
+}
+
+// people are the processes as sockets ask for them.
+type people struct{ *restart }
+
+// Leader is the process with a number.
+func (r people) Leader(pid uint32) place.Process {
+	if t := r.leaders[pid]; t != nil {
+		return t
+	}
+	return nil
+}
+
+// With makes a process with a number for a while.
+func (r people) With(pid uint32, fn func(place.Process) error) error {
+	if r.tasks[pid] != nil {
+		return fmt.Errorf("it is the number of a thread now: %w", unix.EEXIST)
+	}
+	t, err := r.root.Fork(0, int(unix.SIGCHLD), int(pid))
+	if err != nil {
+		return err
+	}
+	err = fn(t)
+	if e := t.End(r.root, int(pid)); e != nil && err == nil {
+		err = e
+	}
+	return err
 }
 
 // tableOwners finds for each descriptor table one task that has it.

@@ -84,6 +84,8 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 		{"make the processes", r.makeTree},
 		{"make the mappings", r.mapMemory},
 		{"make the descriptors", r.makeFiles},
+		// Until here they may be needed: sockets know them as their peers.
+		{"end the processes that had ended", r.endZombies},
 	} {
 		if err := step.do(); err != nil {
 			return nil, fmt.Errorf("%s: %w", step.what, err)

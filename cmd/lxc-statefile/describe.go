@@ -137,9 +137,33 @@ func pipe(p *format.Pipe) string {
 }
 
 func unixSocket(u *format.UnixSocket) string {
+	words := []string{unixAddress(u)}
+	switch {
+	case u.PeerClosed:
+		words = append(words, "its peer is closed")
+	case u.Peer != 0:
+		words = append(words, fmt.Sprintf("connected to open file %d", u.Peer))
+	}
+	if n := len(u.Waiting); n > 0 {
+		words = append(words, fmt.Sprintf("waiting to be accepted: %d", n))
+	}
+	if len(u.Queue) > 0 {
+		bytes := 0
+		for _, m := range u.Queue {
+			bytes += len(m.Data)
+		}
+		words = append(words, fmt.Sprintf("%d bytes unread", bytes))
+	}
+	return strings.Join(words, ", ")
+}
+
+func unixAddress(u *format.UnixSocket) string {
 	verb := "bound to"
-	if u.Listening {
+	switch {
+	case u.Listening:
 		verb = "listens at"
+	case u.Accepted:
+		verb = "accepted at"
 	}
 	switch {
 	case len(u.Address) == 0:

@@ -24,6 +24,11 @@ type file struct {
 	holders []holder
 	copied  int    // our copy plus one; 0: none
 	badLock string // of the locks on it, one that can't be taken
+	// It was found in the queue of a socket: Table is ours, number that of the
+	// copy that came with it, which stays open for comparison. where says whose
+	// queue.
+	flying bool
+	where  string
 }
 
 // holder is a descriptor of the file.
@@ -38,8 +43,12 @@ func (f *file) access() uint32 { return f.OpenFile.Flags & unix.O_ACCMODE }
 
 // refuse says that the file can't be taken.
 func (f *file) refuse(kind, reason, remedy string) error {
+	object := fmt.Sprintf("descriptor %d", f.number)
+	if f.flying {
+		object = f.where
+	}
 	return &refusal.Refusal{
-		PID: f.NSPID, Command: f.Command, Object: fmt.Sprintf("descriptor %d", f.number),
+		PID: f.NSPID, Command: f.Command, Object: object,
 		Kind: kind, Reason: reason, Remedy: remedy,
 	}
 }

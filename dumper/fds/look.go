@@ -31,6 +31,9 @@ type Env struct {
 	// Objects are the inodes without a path. Nil: a look of its own finds them.
 	Objects *view.Objects
 	Log     *slog.Logger // nil: none
+	// Ask makes a call of getsockopt(2) in a task of the container, which sees
+	// numbers as the container does. Nil: nobody can be asked.
+	Ask func(task, fd, level, name, size int) ([]byte, error)
 }
 
 // Table is a descriptor table to look at.
@@ -90,7 +93,8 @@ func Look(ctx context.Context, env Env, tables []Table) (*Result, refusal.List, 
 	w.nameSlaves()
 	// When all tables are known: an epoll's targets may be in any of them.
 	var refused refusal.List
-	for _, f := range w.files {
+	for i := 0; i < len(w.files); i++ { // to look at a socket's queue can bring more
+		f := w.files[i]
 		err := w.look(f)
 		var r *refusal.Refusal
 		switch {
@@ -99,9 +103,12 @@ func Look(ctx context.Context, env Env, tables []Table) (*Result, refusal.List, 
 		case err != nil:
 			return nil, nil, f.wrap(err)
 		}
-		f.closeCopy()
+		if !f.flying {
+			f.closeCopy()
+		}
 		res.OpenFiles = append(res.OpenFiles, f.OpenFile)
 	}
+	refused = append(refused, w.connectUnix()...)
 	pipes, more, err := w.lookAtPipes()
 	if err != nil {
 		return nil, nil, err
@@ -123,6 +130,10 @@ type walk struct {
 	order     []*pipe
 	diag      int // netlink socket in the container's network namespace, -1 until needed
 	fresh     map[[3]int]int
+
+	unixes      []*unixSocket
+	unixByInode map[uint32]*unixSocket
+	limit       uint32 // see queueLimit
 }
 
 // place is a descriptor in a table.
@@ -142,7 +153,7 @@ func newWalk(env Env) (*walk, error) {
 	}
 	w := &walk{
 		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
-		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{},
+		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{}, unixByInode: map[uint32]*unixSocket{},
 	}
 	var err error
 	if w.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", env.First), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
@@ -167,6 +178,9 @@ func (w *walk) close() {
 	}
 	for _, fd := range w.fresh {
 		unix.Close(fd)
+	}
+	for _, f := range w.files {
+		f.closeCopy()
 	}
 }
 
@@ -206,21 +220,10 @@ func (w *walk) table(t Table) (*format.Files, error) {
 // descriptor finds the open file behind a descriptor: one that is known, or a
 // new one. info is what /proc tells of this descriptor.
 func (w *walk) descriptor(t Table, n int) (f *file, info *procfs.FDInfo, err error) {
-	path := fmt.Sprintf("/proc/%d/fd/%d", t.PID, n)
-	f = &file{Table: t, number: n}
-	if f.link, err = os.Readlink(path); err != nil {
-		return nil, nil, err
-	}
-	if err := unix.Stat(path, &f.stat); err != nil {
-		return nil, nil, err
-	}
-	if f.info, err = procfs.ReadFDInfo(t.PID, n); err != nil {
+	if f, err = w.see(t, n); err != nil {
 		return nil, nil, err
 	}
 	info = f.info
-	if f.object, err = w.Objects.Of(t.PID, path, f.link, &f.stat); err != nil {
-		return nil, nil, err
-	}
 	known, err := w.identify(f)
 	if err != nil {
 		return nil, nil, err
@@ -230,13 +233,35 @@ func (w *walk) descriptor(t Table, n int) (f *file, info *procfs.FDInfo, err err
 		return known, info, nil
 	}
 	f.holders = []holder{{t, n}}
+	w.add(f)
+	return f, info, nil
+}
+
+// see reads what /proc tells of a descriptor.
+func (w *walk) see(t Table, n int) (f *file, err error) {
+	path := fmt.Sprintf("/proc/%d/fd/%d", t.PID, n)
+	f = &file{Table: t, number: n}
+	if f.link, err = os.Readlink(path); err != nil {
+		return nil, err
+	}
+	if err := unix.Stat(path, &f.stat); err != nil {
+		return nil, err
+	}
+	if f.info, err = procfs.ReadFDInfo(t.PID, n); err != nil {
+		return nil, err
+	}
+	f.object, err = w.Objects.Of(t.PID, path, f.link, &f.stat)
+	return f, err
+}
+
+// add notes a file that was not known.
+func (w *walk) add(f *file) {
 	f.OpenFile = &format.OpenFile{
 		Id:       w.IDs.Next(),
 		Flags:    uint32(f.info.Flags) &^ unix.O_CLOEXEC,
 		Position: f.info.Position,
 	}
 	w.files = append(w.files, f)
-	return f, info, nil
 }
 
 // look fills the message of one open file.

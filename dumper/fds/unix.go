@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,43 +15,62 @@ import (
 	"lxc-checkpoint/internal/sys"
 )
 
-// lookUnix saves a UNIX socket that listens, or is only bound, or neither.
+// unixSocket is a UNIX socket that was looked at; whom it is connected with is
+// found out when all are known.
+type unixSocket struct {
+	*format.UnixSocket
+	file    *file
+	diag    *sys.UnixDiag
+	peer    []byte // address of its peer
+	pending int    // bytes that it sent and that are unread
+}
+
+// lookUnix saves a UNIX socket, and what lies in its queue.
 func (w *walk) lookUnix(f *file, fd, typ int, listening bool) error {
-	if _, err := unix.Getpeername(fd); err == nil {
-		return f.refuse("connected UNIX socket", "connections between sockets are not checkpointed yet", "have the program close it, or end it, before the checkpoint")
-	} else if !errors.Is(err, unix.ENOTCONN) {
-		return err
-	}
-	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	if _, err := unix.Poll(poll, 0); err != nil {
-		return err
-	}
-	// A stream socket that is not connected reports POLLHUP, and with it POLLIN.
-	if poll[0].Revents&unix.POLLIN != 0 && poll[0].Revents&unix.POLLHUP == 0 {
-		what := "unread messages in it"
-		if listening {
-			what = "connections that wait to be accepted"
-		}
-		return f.refuse("UNIX socket", "there are "+what+", which are not checkpointed yet", "let the program go on until it has read them")
-	}
 	s := &format.UnixSocket{Type: uint32(typ), Listening: listening}
 	f.Kind = &format.OpenFile_UnixSocket{UnixSocket: s}
+	u := &unixSocket{UnixSocket: s, file: f}
 	var err error
 	if s.Address, err = sys.UnixAddress(fd); err != nil {
 		return err
 	}
-	d, err := w.unixDiag(f.stat.Ino)
+	u.diag, err = w.unixDiag(f.stat.Ino)
+	if errors.Is(err, unix.ENOENT) {
+		return f.refuse("UNIX socket", "it was made outside the container's network namespace", "start the container so that nothing outside is connected to it (lxc-start -d), or end the process")
+	}
 	if err != nil {
 		return fmt.Errorf("ask the kernel about the UNIX socket (sock_diag; needs CONFIG_UNIX_DIAG): %w", err)
 	}
+	s.Shutdown = uint32(u.diag.Shutdown)
+	w.unixes = append(w.unixes, u)
+	w.unixByInode[uint32(f.stat.Ino)] = u
 	if listening {
-		s.Backlog = d.SendQueue // of a listening socket: its limit (net/unix/diag.c)
+		s.Backlog = u.diag.SendQueue // of a listening socket: its limit (net/unix/diag.c)
 	}
 	if len(s.Address) > 0 && s.Address[0] != 0 {
-		w.findSocketFile(f, s, d)
+		w.findSocketFile(f, s, u.diag)
 	}
-	s.Options, err = w.options(fd, [3]int{unix.AF_UNIX, typ, 0}, socketOptions, unixOptions)
-	return err
+	if s.Options, err = w.options(fd, [3]int{unix.AF_UNIX, typ, 0}, socketOptions, unixOptions); err != nil {
+		return err
+	}
+	if s.PeerCredentials, err = w.peerCredentials(f, fd); err != nil {
+		return err
+	}
+	if u.peer, err = sys.UnixPeerAddress(fd); err != nil && !errors.Is(err, unix.ENOTCONN) {
+		return err
+	}
+	if typ == unix.SOCK_DGRAM {
+		if s.QueueLimit, err = w.queueLimit(); err != nil {
+			return err
+		}
+	}
+	if listening {
+		return nil
+	}
+	if u.pending, err = unix.IoctlGetInt(fd, unix.TIOCOUTQ); err != nil {
+		return err
+	}
+	return w.lookAtUnixQueue(f, fd, u)
 }
 
 // findSocketFile finds the file that the socket was bound to: the address may
@@ -96,9 +117,36 @@ func (w *walk) unixDiag(ino uint64) (*sys.UnixDiag, error) {
 	return sys.UnixDiagGet(w.diag, uint32(ino))
 }
 
+// queueLimit is how many datagrams a new UNIX socket of the container holds.
+func (w *walk) queueLimit() (uint32, error) {
+	if w.limit > 0 {
+		return w.limit, nil
+	}
+	err := inNetworkOf(w.First, func() error {
+		// /proc/sys/net is that of the thread that looks.
+		b, err := os.ReadFile("/proc/sys/net/unix/max_dgram_qlen")
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32)
+		w.limit = uint32(n)
+		return err
+	})
+	return w.limit, err
+}
+
 // netlinkIn opens a sock_diag socket in the network namespace of a process.
 func netlinkIn(pid int) (fd int, err error) {
-	err = elsewhere.Run(func() error {
+	err = inNetworkOf(pid, func() error {
+		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+		return err
+	})
+	return fd, err
+}
+
+// inNetworkOf runs f in the network namespace of a process.
+func inNetworkOf(pid int, f func() error) error {
+	return elsewhere.Run(func() error {
 		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -107,8 +155,6 @@ func netlinkIn(pid int) (fd int, err error) {
 		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("enter the container's network namespace: %w", err)
 		}
-		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
-		return err
+		return f()
 	})
-	return fd, err
 }

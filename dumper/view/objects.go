@@ -69,11 +69,22 @@ func (o *Objects) Of(pid int, link, name string, st *unix.Stat_t) (*Object, erro
 		return found, nil
 	}
 	found := &Object{PID: pid, Path: link}
-	if err := o.look(found, name, st); err != nil {
-		return nil, fmt.Errorf("look at %s: %w", name, err)
+	if pid == os.Getpid() { // it came out of a socket's queue, and our descriptor will be closed
+		f, err := os.OpenFile(link, unix.O_PATH, 0)
+		if err != nil {
+			return nil, err
+		}
+		found.file, found.Path = f, "/proc/self/fd/"+strconv.Itoa(int(f.Fd()))
 	}
-	if found.Message == nil && found.Obstacle == nil {
-		return nil, nil
+	err := o.look(found, name, st)
+	if err != nil {
+		err = fmt.Errorf("look at %s: %w", name, err)
+	}
+	if err != nil || found.Message == nil && found.Obstacle == nil {
+		if found.file != nil {
+			found.file.Close()
+		}
+		return nil, err
 	}
 	o.remember(key, found)
 	return found, nil

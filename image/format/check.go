@@ -46,7 +46,7 @@ func (s *Skeleton) Check() error {
 		return fmt.Errorf("%d is no process's number", n)
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.epolls, c.seccomp, c.processes, c.groups, c.tree, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.processes, c.groups, c.tree, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -72,7 +72,9 @@ const (
 type checker struct {
 	*Skeleton
 	kinds map[uint32]kind // of each id
-	tids  map[uint32]bool // numbers of tasks; nil: not gathered yet
+
+	unixes map[uint32]*UnixSocket // by open file, see unixOf
+	tids   map[uint32]bool        // numbers of tasks; nil: not gathered yet
 }
 
 func claim[T any](c *checker, k kind, list []*T, id func(*T) uint32) error {

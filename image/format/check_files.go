@@ -109,11 +109,7 @@ func (c *checker) openFile(o *OpenFile) error {
 		}
 		return options(l.GetOptions(), who)
 	case *OpenFile_UnixSocket:
-		u := k.UnixSocket
-		if len(u.GetAddress()) > 108 || u.GetPath() != "" && badPath(u.GetPath()) {
-			return fmt.Errorf("%s has a socket address of %d bytes, path %.80q", who(), len(u.GetAddress()), u.GetPath())
-		}
-		return options(u.GetOptions(), who)
+		return c.unixSocket(k.UnixSocket, who)
 	}
 	return nil
 }

@@ -48,6 +48,22 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[1].Owner = 1 }, "none of its own"},
 		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[0].RemainingNs = -1 }, "can't be"},
 		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[0].IntervalNs = 1 << 63 }, "can't be"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).Peer = 65 }, "60 is connected to open file 65"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).Peer = 30 }, "60 is connected to open file 30"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).Peer = 60 }, "60 is connected to open file 60"},
+		{func(s *format.Skeleton) { unixSocket(s, 61).Peer = 0 }, "60 and 61"},
+		{func(s *format.Skeleton) { unixSocket(s, 61).Accepted = true }, "61 and 60"},
+		{func(s *format.Skeleton) { unixSocket(s, 65).Accepted = true }, "was accepted"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).Shutdown = 4 }, "state"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).Waiting = []uint32{61} }, "state"},
+		{func(s *format.Skeleton) { unixSocket(s, 63).Waiting = []uint32{61} }, "could wait"},
+		{func(s *format.Skeleton) { unixSocket(s, 63).Address = nil }, "waits to be accepted"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).Queue[0].Rights = []uint32{40} }, "open file 40"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).Queue[0].Sender = 61 }, "no datagram socket"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).Queue[0].Data = nil }, "0 bytes"},
+		{func(s *format.Skeleton) { unixSocket(s, 65).Queue[0].SenderAddress = make([]byte, 109) }, "109 bytes"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).PeerCredentials.Pid = 1 << 30 }, "process number"},
+		{func(s *format.Skeleton) { unixSocket(s, 60).PeerAddress = make([]byte, 109) }, "109 bytes"},
 
 		{func(s *format.Skeleton) { s.SharedMemories[0].Size = 0 }, "0 bytes"},
 		{func(s *format.Skeleton) { s.Mms[0].Exe = nil }, "program"},
@@ -251,4 +267,13 @@ func FuzzRecords(f *testing.F) {
 			}
 		}
 	})
+}
+
+func unixSocket(s *format.Skeleton, id uint32) *format.UnixSocket {
+	for _, o := range s.OpenFiles {
+		if o.Id == id {
+			return o.GetUnixSocket()
+		}
+	}
+	return nil
 }

@@ -4516,7 +4516,9 @@ func (x *TcpListener) GetMultipath() bool {
 	return false
 }
 
-// UnixSocket is one that listens or is only bound (or neither bound nor connected).
+// UnixSocket is a socket of AF_UNIX (struct unix_sock). What is connected with
+// it is another open file of the image; a socket that is in no table lies in the
+// queue of one that is.
 type UnixSocket struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Type  uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"` // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
@@ -4524,13 +4526,32 @@ type UnixSocket struct {
 	Address []byte `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	// Absolute path of the socket's file from the mount namespace's root; empty
 	// if the socket has none any more.
-	Path          string          `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
-	Mode          uint32          `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"` // permission bits of that file
-	Uid           uint32          `protobuf:"varint,5,opt,name=uid,proto3" json:"uid,omitempty"`   // owner of that file
-	Gid           uint32          `protobuf:"varint,6,opt,name=gid,proto3" json:"gid,omitempty"`
-	Listening     bool            `protobuf:"varint,7,opt,name=listening,proto3" json:"listening,omitempty"`
-	Backlog       uint32          `protobuf:"varint,8,opt,name=backlog,proto3" json:"backlog,omitempty"`
-	Options       []*SocketOption `protobuf:"bytes,9,rep,name=options,proto3" json:"options,omitempty"`
+	Path      string          `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	Mode      uint32          `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"` // permission bits of that file
+	Uid       uint32          `protobuf:"varint,5,opt,name=uid,proto3" json:"uid,omitempty"`   // owner of that file
+	Gid       uint32          `protobuf:"varint,6,opt,name=gid,proto3" json:"gid,omitempty"`
+	Listening bool            `protobuf:"varint,7,opt,name=listening,proto3" json:"listening,omitempty"`
+	Backlog   uint32          `protobuf:"varint,8,opt,name=backlog,proto3" json:"backlog,omitempty"`
+	Options   []*SocketOption `protobuf:"bytes,9,rep,name=options,proto3" json:"options,omitempty"`
+	// The open file that it is connected to. Of streams and sequenced packets each
+	// has the other, and one that waits to be accepted has the listener; of
+	// datagrams the one that connected has the other. 0: not connected.
+	Peer uint32 `protobuf:"varint,10,opt,name=peer,proto3" json:"peer,omitempty"`
+	// It was connected to a socket that is closed since.
+	PeerClosed  bool   `protobuf:"varint,11,opt,name=peer_closed,json=peerClosed,proto3" json:"peer_closed,omitempty"`
+	PeerAddress []byte `protobuf:"bytes,12,opt,name=peer_address,json=peerAddress,proto3" json:"peer_address,omitempty"` // of that closed socket
+	// It comes from accept(2): the address is its listener's, shared with it.
+	Accepted bool   `protobuf:"varint,13,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Shutdown uint32 `protobuf:"varint,14,opt,name=shutdown,proto3" json:"shutdown,omitempty"` // sk_shutdown: 1 nothing is received any more, 2 sent
+	// ECONNRESET is to be told: the peer was closed with unread bytes (sk_err).
+	ResetByPeer bool `protobuf:"varint,15,opt,name=reset_by_peer,json=resetByPeer,proto3" json:"reset_by_peer,omitempty"`
+	// SO_PEERCRED. Of a listener: who called listen(2).
+	PeerCredentials *PeerCredentials `protobuf:"bytes,16,opt,name=peer_credentials,json=peerCredentials,proto3" json:"peer_credentials,omitempty"`
+	Queue           []*UnixMessage   `protobuf:"bytes,17,rep,name=queue,proto3" json:"queue,omitempty"`             // unread, in order
+	Waiting         []uint32         `protobuf:"varint,18,rep,packed,name=waiting,proto3" json:"waiting,omitempty"` // of a listener: who waits to be accepted, in order
+	// SOCK_DGRAM: sysctl net.unix.max_dgram_qlen, which a new socket takes over as
+	// the number of messages it holds.
+	QueueLimit    uint32 `protobuf:"varint,19,opt,name=queue_limit,json=queueLimit,proto3" json:"queue_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4628,6 +4649,223 @@ func (x *UnixSocket) GetOptions() []*SocketOption {
 	return nil
 }
 
+func (x *UnixSocket) GetPeer() uint32 {
+	if x != nil {
+		return x.Peer
+	}
+	return 0
+}
+
+func (x *UnixSocket) GetPeerClosed() bool {
+	if x != nil {
+		return x.PeerClosed
+	}
+	return false
+}
+
+func (x *UnixSocket) GetPeerAddress() []byte {
+	if x != nil {
+		return x.PeerAddress
+	}
+	return nil
+}
+
+func (x *UnixSocket) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *UnixSocket) GetShutdown() uint32 {
+	if x != nil {
+		return x.Shutdown
+	}
+	return 0
+}
+
+func (x *UnixSocket) GetResetByPeer() bool {
+	if x != nil {
+		return x.ResetByPeer
+	}
+	return false
+}
+
+func (x *UnixSocket) GetPeerCredentials() *PeerCredentials {
+	if x != nil {
+		return x.PeerCredentials
+	}
+	return nil
+}
+
+func (x *UnixSocket) GetQueue() []*UnixMessage {
+	if x != nil {
+		return x.Queue
+	}
+	return nil
+}
+
+func (x *UnixSocket) GetWaiting() []uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *UnixSocket) GetQueueLimit() uint32 {
+	if x != nil {
+		return x.QueueLimit
+	}
+	return 0
+}
+
+// PeerCredentials is struct ucred, with the groups of SO_PEERGROUPS.
+type PeerCredentials struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"` // it may have ended; 0: none of the container's pid namespace
+	Uid           uint32                 `protobuf:"varint,2,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           uint32                 `protobuf:"varint,3,opt,name=gid,proto3" json:"gid,omitempty"`
+	Groups        []uint32               `protobuf:"varint,4,rep,packed,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerCredentials) Reset() {
+	*x = PeerCredentials{}
+	mi := &file_statefile_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerCredentials) ProtoMessage() {}
+
+func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
+func (*PeerCredentials) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *PeerCredentials) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *PeerCredentials) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *PeerCredentials) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *PeerCredentials) GetGroups() []uint32 {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+// UnixMessage is a datagram or packet; of a stream, bytes that have the same
+// credentials and, if they have any, the same descriptors.
+type UnixMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	Sender        uint32                 `protobuf:"varint,2,opt,name=sender,proto3" json:"sender,omitempty"`                                   // SOCK_DGRAM: open file it was sent from; 0: one that is closed
+	SenderAddress []byte                 `protobuf:"bytes,3,opt,name=sender_address,json=senderAddress,proto3" json:"sender_address,omitempty"` // SOCK_DGRAM: address of that, if it has one
+	Credentials   *PeerCredentials       `protobuf:"bytes,4,opt,name=credentials,proto3" json:"credentials,omitempty"`                          // SCM_CREDENTIALS, without groups
+	Rights        []uint32               `protobuf:"varint,5,rep,packed,name=rights,proto3" json:"rights,omitempty"`                            // SCM_RIGHTS: open files
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnixMessage) Reset() {
+	*x = UnixMessage{}
+	mi := &file_statefile_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnixMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnixMessage) ProtoMessage() {}
+
+func (x *UnixMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
+func (*UnixMessage) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *UnixMessage) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *UnixMessage) GetSender() uint32 {
+	if x != nil {
+		return x.Sender
+	}
+	return 0
+}
+
+func (x *UnixMessage) GetSenderAddress() []byte {
+	if x != nil {
+		return x.SenderAddress
+	}
+	return nil
+}
+
+func (x *UnixMessage) GetCredentials() *PeerCredentials {
+	if x != nil {
+		return x.Credentials
+	}
+	return nil
+}
+
+func (x *UnixMessage) GetRights() []uint32 {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
 // Process is a thread group.
 type Process struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -4660,7 +4898,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4672,7 +4910,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4685,7 +4923,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -4859,7 +5097,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4871,7 +5109,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4884,7 +5122,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -4912,7 +5150,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4924,7 +5162,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4937,7 +5175,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -4965,7 +5203,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4977,7 +5215,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4990,7 +5228,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -5025,7 +5263,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5037,7 +5275,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5050,7 +5288,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -5099,7 +5337,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5111,7 +5349,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5124,7 +5362,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -5258,7 +5496,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5270,7 +5508,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5283,7 +5521,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -5476,7 +5714,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5488,7 +5726,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5501,7 +5739,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -5548,7 +5786,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5560,7 +5798,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5573,7 +5811,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -5617,7 +5855,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5629,7 +5867,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5642,7 +5880,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -5670,7 +5908,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5682,7 +5920,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5695,7 +5933,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -5732,7 +5970,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5744,7 +5982,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5757,7 +5995,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -5820,7 +6058,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5832,7 +6070,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5845,7 +6083,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -5981,7 +6219,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5993,7 +6231,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6006,7 +6244,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -6061,7 +6299,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6073,7 +6311,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6086,7 +6324,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -6107,7 +6345,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6119,7 +6357,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6132,7 +6370,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -6163,7 +6401,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6175,7 +6413,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6188,7 +6426,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -6240,7 +6478,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6252,7 +6490,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6265,7 +6503,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -6311,7 +6549,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6323,7 +6561,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6336,7 +6574,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -6725,7 +6963,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bscope_id\x18\x04 \x01(\rR\ascopeId\x12\x18\n" +
 	"\abacklog\x18\x05 \x01(\rR\abacklog\x12<\n" +
 	"\aoptions\x18\x06 \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x12\x1c\n" +
-	"\tmultipath\x18\a \x01(\bR\tmultipath\"\xfc\x01\n" +
+	"\tmultipath\x18\a \x01(\bR\tmultipath\"\xf6\x04\n" +
 	"\n" +
 	"UnixSocket\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x18\n" +
@@ -6736,7 +6974,31 @@ const file_statefile_proto_rawDesc = "" +
 	"\x03gid\x18\x06 \x01(\rR\x03gid\x12\x1c\n" +
 	"\tlistening\x18\a \x01(\bR\tlistening\x12\x18\n" +
 	"\abacklog\x18\b \x01(\rR\abacklog\x12<\n" +
-	"\aoptions\x18\t \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"\x8a\a\n" +
+	"\aoptions\x18\t \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x12\x12\n" +
+	"\x04peer\x18\n" +
+	" \x01(\rR\x04peer\x12\x1f\n" +
+	"\vpeer_closed\x18\v \x01(\bR\n" +
+	"peerClosed\x12!\n" +
+	"\fpeer_address\x18\f \x01(\fR\vpeerAddress\x12\x1a\n" +
+	"\baccepted\x18\r \x01(\bR\baccepted\x12\x1a\n" +
+	"\bshutdown\x18\x0e \x01(\rR\bshutdown\x12\"\n" +
+	"\rreset_by_peer\x18\x0f \x01(\bR\vresetByPeer\x12P\n" +
+	"\x10peer_credentials\x18\x10 \x01(\v2%.lxccheckpoint.format.PeerCredentialsR\x0fpeerCredentials\x127\n" +
+	"\x05queue\x18\x11 \x03(\v2!.lxccheckpoint.format.UnixMessageR\x05queue\x12\x18\n" +
+	"\awaiting\x18\x12 \x03(\rR\awaiting\x12\x1f\n" +
+	"\vqueue_limit\x18\x13 \x01(\rR\n" +
+	"queueLimit\"_\n" +
+	"\x0fPeerCredentials\x12\x10\n" +
+	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x10\n" +
+	"\x03uid\x18\x02 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x03 \x01(\rR\x03gid\x12\x16\n" +
+	"\x06groups\x18\x04 \x03(\rR\x06groups\"\xc1\x01\n" +
+	"\vUnixMessage\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x16\n" +
+	"\x06sender\x18\x02 \x01(\rR\x06sender\x12%\n" +
+	"\x0esender_address\x18\x03 \x01(\fR\rsenderAddress\x12G\n" +
+	"\vcredentials\x18\x04 \x01(\v2%.lxccheckpoint.format.PeerCredentialsR\vcredentials\x12\x16\n" +
+	"\x06rights\x18\x05 \x03(\rR\x06rights\"\x8a\a\n" +
 	"\aProcess\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\rR\x06parent\x12\x14\n" +
@@ -6963,7 +7225,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -7017,25 +7279,27 @@ var file_statefile_proto_goTypes = []any{
 	(*SocketOption)(nil),        // 49: lxccheckpoint.format.SocketOption
 	(*TcpListener)(nil),         // 50: lxccheckpoint.format.TcpListener
 	(*UnixSocket)(nil),          // 51: lxccheckpoint.format.UnixSocket
-	(*Process)(nil),             // 52: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 53: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 54: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 55: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 56: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 57: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 58: lxccheckpoint.format.Task
-	(*Rest)(nil),                // 59: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 60: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 61: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 62: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 63: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 64: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 65: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 66: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 67: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 68: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 69: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 70: lxccheckpoint.format.ContentSum
+	(*PeerCredentials)(nil),     // 52: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 53: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 54: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 55: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 56: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 57: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 58: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 59: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 60: lxccheckpoint.format.Task
+	(*Rest)(nil),                // 61: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 62: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 63: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 64: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 65: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 66: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 67: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 68: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 69: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 70: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 71: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 72: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	6,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -7048,11 +7312,11 @@ var file_statefile_proto_depIdxs = []int32{
 	33, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
 	35, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	40, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	52, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	60, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	66, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	68, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	69, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	54, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	62, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	68, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	70, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	71, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	7,  // 15: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
 	0,  // 16: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
 	15, // 17: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
@@ -7104,27 +7368,30 @@ var file_statefile_proto_depIdxs = []int32{
 	48, // 63: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
 	49, // 64: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
 	49, // 65: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	3,  // 66: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	58, // 67: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	55, // 68: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	56, // 69: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	53, // 70: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	54, // 71: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	57, // 72: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	61, // 73: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	62, // 74: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	64, // 75: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	63, // 76: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	65, // 77: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	59, // 78: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	4,  // 79: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	67, // 80: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	70, // 81: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	82, // [82:82] is the sub-list for method output_type
-	82, // [82:82] is the sub-list for method input_type
-	82, // [82:82] is the sub-list for extension type_name
-	82, // [82:82] is the sub-list for extension extendee
-	0,  // [0:82] is the sub-list for field type_name
+	52, // 66: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	53, // 67: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	52, // 68: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	3,  // 69: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	60, // 70: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	57, // 71: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	58, // 72: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	55, // 73: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	56, // 74: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	59, // 75: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	63, // 76: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	64, // 77: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	66, // 78: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	65, // 79: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	67, // 80: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	61, // 81: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	4,  // 82: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	69, // 83: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	72, // 84: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	85, // [85:85] is the sub-list for method output_type
+	85, // [85:85] is the sub-list for method input_type
+	85, // [85:85] is the sub-list for extension type_name
+	85, // [85:85] is the sub-list for extension extendee
+	0,  // [0:85] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -7178,7 +7445,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   66,
+			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

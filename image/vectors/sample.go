@@ -101,6 +101,7 @@ func Everything() *format.Skeleton {
 		{Number: 3, OpenFile: 32, CloseOnExec: true}, {Number: 4, OpenFile: 33}, {Number: 5, OpenFile: 34},
 		{Number: 6, OpenFile: 35}, {Number: 7, OpenFile: 36}, {Number: 9, OpenFile: 37},
 		{Number: 10, OpenFile: 38},
+		{Number: 20, OpenFile: 60}, {Number: 21, OpenFile: 61}, {Number: 22, OpenFile: 63}, {Number: 23, OpenFile: 64}, {Number: 24, OpenFile: 65},
 	}
 	s.Files[0].Locks = []*format.FileLock{{Kind: format.LockKind_LOCK_RECORD, Exclusive: true, Start: 10, Length: 5, Pid: 5, Number: 3}}
 	s.OpenFiles = []*format.OpenFile{
@@ -119,6 +120,7 @@ func Everything() *format.Skeleton {
 	}
 	s.OpenFiles = append(s.OpenFiles, &format.OpenFile{Id: 38, Flags: 2, Kind: &format.OpenFile_Memory{Memory: &format.MemoryFile{SharedMemory: 22}}})
 	s.Fs[0].CwdMemory = 24
+	s.OpenFiles = append(s.OpenFiles, unixSockets()...)
 	s.Pipes = []*format.Pipe{{Id: 40, Capacity: 65536, Data: []byte("unread")}}
 	s.SeccompFilters = []*format.SeccompFilter{
 		{Id: 41, Instructions: allow},
@@ -143,4 +145,25 @@ func Everything() *format.Skeleton {
 	s.Processes[2].State, s.Processes[2].StopSignal = format.ProcessState_STOPPED, 19
 	s.Layout.Contents = append(s.Layout.Contents, &format.Content{Owner: 20, Estimate: 4 * Page})
 	return s
+}
+
+// unixSockets are a pair with unread bytes and a descriptor in flight, a
+// listener with a connection that waits, and a datagram of a sender that is gone.
+func unixSockets() []*format.OpenFile {
+	socket := func(id uint32, u *format.UnixSocket) *format.OpenFile {
+		return &format.OpenFile{Id: id, Flags: 2, Kind: &format.OpenFile_UnixSocket{UnixSocket: u}}
+	}
+	const stream, datagram = 1, 2
+	return []*format.OpenFile{
+		socket(60, &format.UnixSocket{Type: stream, Peer: 61, PeerCredentials: &format.PeerCredentials{Pid: 5, Groups: []uint32{10}}, Queue: []*format.UnixMessage{
+			{Data: []byte("unread"), Credentials: &format.PeerCredentials{Pid: 9, Uid: 1000, Gid: 1000}, Rights: []uint32{62}},
+		}}),
+		socket(61, &format.UnixSocket{Type: stream, Peer: 60, Shutdown: 1, PeerCredentials: &format.PeerCredentials{Pid: 5}}),
+		{Id: 62, Flags: 2, Kind: &format.OpenFile_Eventfd{Eventfd: &format.Eventfd{Count: 1}}},
+		socket(63, &format.UnixSocket{Type: stream, Address: []byte("\x00name"), Listening: true, Backlog: 5, Waiting: []uint32{64}}),
+		socket(64, &format.UnixSocket{Type: stream, Peer: 63}),
+		socket(65, &format.UnixSocket{Type: datagram, Address: []byte("/run/log"), Path: "/run/log", Mode: 0o666, QueueLimit: 512, Queue: []*format.UnixMessage{
+			{Data: []byte("dying"), SenderAddress: []byte("/run/gone")},
+		}}),
+	}
 }

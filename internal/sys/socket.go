@@ -24,10 +24,15 @@ func IntBytes(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint3
 
 // UnixAddress is getsockname(2) of a UNIX socket: the bytes of sun_path without
 // the NUL byte that ends a path; empty if it is not bound (unix(7)).
-func UnixAddress(fd int) ([]byte, error) {
+func UnixAddress(fd int) ([]byte, error) { return unixAddress(unix.SYS_GETSOCKNAME, fd) }
+
+// UnixPeerAddress is getpeername(2), in the same form.
+func UnixPeerAddress(fd int) ([]byte, error) { return unixAddress(unix.SYS_GETPEERNAME, fd) }
+
+func unixAddress(nr uintptr, fd int) ([]byte, error) {
 	var a unix.RawSockaddrUnix
 	n := uint32(unix.SizeofSockaddrUnix)
-	if _, err := call6(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&n)), 0, 0, 0); err != nil {
+	if _, err := call6(nr, uintptr(fd), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&n)), 0, 0, 0); err != nil {
 		return nil, err
 	}
 	b := unsafe.Slice((*byte)(unsafe.Pointer(&a.Path)), len(a.Path))
@@ -53,6 +58,12 @@ type UnixDiag struct {
 	ReceiveQueue, SendQueue uint32
 	// Low half of the inode number of the file it was bound to; 0 for none.
 	FileInode uint32
+	// It has a peer, whose inode number is 0 if no process has it any more, or
+	// not yet.
+	HasPeer  bool
+	Peer     uint32
+	Waiting  []uint32 // of a listening socket: inode numbers of those that wait to be accepted
+	Shutdown uint8    // 1: nothing is received any more, 2: sent
 }
 
 // UnixDiagGet asks for the socket with an inode number, over a socket of
@@ -62,8 +73,10 @@ func UnixDiagGet(fd int, ino uint32) (*UnixDiag, error) {
 		byFamily                = 20
 		headerSize, requestSize = 16, 24
 		messageSize             = 16
-		showVFS, showQueues     = 2, 16
-		attrVFS, attrQueues     = 1, 4
+		show                    = 2 | 4 | 8 | 16 // VFS, PEER, ICONS, RQLEN
+		attrVFS, attrPeer       = 1, 2
+		attrWaiting, attrQueues = 3, 4
+		attrShutdown            = 6
 	)
 	ne := binary.NativeEndian
 	req := make([]byte, headerSize+requestSize)
@@ -74,12 +87,12 @@ func UnixDiagGet(fd int, ino uint32) (*UnixDiag, error) {
 	b[0] = unix.AF_UNIX
 	ne.PutUint32(b[4:], ^uint32(0)) // any state
 	ne.PutUint32(b[8:], ino)
-	ne.PutUint32(b[12:], showVFS|showQueues)
+	ne.PutUint32(b[12:], show)
 	ne.PutUint64(b[16:], ^uint64(0)) // whatever its cookie
 	if err := unix.Sendto(fd, req, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, err
 	}
-	buf := make([]byte, 4096)
+	buf := make([]byte, 8192)
 	n, _, err := unix.Recvfrom(fd, buf, 0)
 	if err != nil {
 		return nil, err
@@ -102,6 +115,14 @@ func UnixDiagGet(fd int, ino uint32) (*UnixDiag, error) {
 			d.FileInode = ne.Uint32(v)
 		case typ == attrQueues && len(v) >= 8:
 			d.ReceiveQueue, d.SendQueue = ne.Uint32(v), ne.Uint32(v[4:])
+		case typ == attrPeer && len(v) >= 4:
+			d.HasPeer, d.Peer = true, ne.Uint32(v)
+		case typ == attrWaiting:
+			for ; len(v) >= 4; v = v[4:] {
+				d.Waiting = append(d.Waiting, ne.Uint32(v))
+			}
+		case typ == attrShutdown && len(v) >= 1:
+			d.Shutdown = v[0]
 		}
 		attrs = attrs[min(len(attrs), (size+3)&^3):]
 	}

@@ -15,8 +15,9 @@ type kind struct {
 	name string // for messages
 
 	// socket says which socket it is, for those that are one: the container's
-	// first process creates it, and make finds it in file.fd.
-	socket func(f *file) (family, typ, protocol int, err error)
+	// first process creates it, and make finds it in file.fd. Family 0: it comes
+	// into being otherwise.
+	socket func(r *Restart, f *file) (family, typ, protocol int, err error)
 
 	// make makes the open file, as a descriptor of ours, close-on-exec.
 	make func(ctx context.Context, r *Restart, f *file) (fd int, err error)
@@ -53,7 +54,7 @@ func init() { // the functions refer to the table
 		"pidfd":        {name: "a pidfd", make: makePidfd},
 		"pty_master":   {name: "the master of a pseudo terminal", make: makePtyMaster, arm: armPtyMaster},
 		"tcp_listener": {name: "a listening TCP socket", socket: tcpSocket, make: makeTCPListener},
-		"unix_socket":  {name: "a UNIX socket", socket: unixSocket, make: makeUnix, wire: wireUnix},
+		"unix_socket":  {name: "a UNIX socket", socket: unixSocket, make: makeUnix},
 	}
 }
 

@@ -26,7 +26,13 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 	res, refused, err := dumper.Look(context.Background(), dumper.Env{First: h.pid, IDs: ids, Tasks: map[int]uint32{h.pid: 1}}, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
 	must(t, err)
 	table := res.Files[0]
-	used := map[uint32]bool{}
+	used := map[uint32]bool{} // those in flight are in no table
+	for _, o := range res.OpenFiles {
+		used[o.Id] = true
+	}
+	for _, d := range table.Descriptors {
+		used[d.OpenFile] = false
+	}
 	table.Descriptors = slices.DeleteFunc(table.Descriptors, func(d *format.Descriptor) bool {
 		own := slices.Contains(h.Reserved(), int(d.Number))
 		used[d.OpenFile] = used[d.OpenFile] || !own
@@ -45,6 +51,9 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 	// Ids in the order of the table: the helper's own have taken some.
 	number := map[uint32]uint32{}
 	rename := func(id *uint32) {
+		if *id == 0 {
+			return
+		}
 		if number[*id] == 0 {
 			number[*id] = uint32(len(number) + 1)
 		}
@@ -66,6 +75,18 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		}
 		for _, e := range o.GetEpoll().GetTargets() {
 			rename(&e.OpenFile)
+		}
+		if u := o.GetUnixSocket(); u != nil {
+			rename(&u.Peer)
+			for i := range u.Waiting {
+				rename(&u.Waiting[i])
+			}
+			for _, m := range u.Queue {
+				rename(&m.Sender)
+				for i := range m.Rights {
+					rename(&m.Rights[i])
+				}
+			}
 		}
 	}
 	for _, p := range s.Pipes {
@@ -130,7 +151,9 @@ func TestLookMakeLook(t *testing.T) {
 			}}},
 		},
 	}
+	s.OpenFiles = append(s.OpenFiles, unixSamples(s)...)
 	s.Files = []*format.Files{at(append(slices.Clone(s.OpenFiles), s.OpenFiles[0])...)}
+	s.OpenFiles = append(s.OpenFiles, eventfd(135, 9)) // in flight only
 	s.Files[0].Descriptors[4].CloseOnExec = true
 	seen := map[string]bool{}
 	for _, o := range s.OpenFiles {

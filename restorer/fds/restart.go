@@ -57,6 +57,9 @@ type file struct {
 	wired bool // what has to be done once is done
 
 	populated bool // an epoll that has targets which can be ready
+
+	spot    *spot // of a UNIX socket's file
+	partner int   // of a UNIX socket: stands for the peer that is closed; 0: none
 }
 
 // New prepares to make the open files of s. root is the container's first
@@ -157,6 +160,8 @@ func (r *Restart) CloseFiles() {
 func (r *Restart) Close() error {
 	for _, f := range r.files {
 		closeFD(&f.fd)
+		_ = f.spot.remove()
+		f.spot = nil
 	}
 	for _, p := range r.pipes {
 		p.close()

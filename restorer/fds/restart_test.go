@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/restorer/place"
 )
 
 // build makes the open files of an image and sets up its tables, the first in
@@ -48,6 +49,9 @@ func tryBuild(t testing.TB, s *format.Skeleton, helpers ...*helper) (*Restart, e
 	if err := r.Make(ctx); err != nil {
 		return r, err
 	}
+	if err := r.Join(ctx, town{helpers[0]}); err != nil {
+		return r, err
+	}
 	for i, f := range s.Files {
 		if err := r.Plant(helpers[i], f); err != nil {
 			return r, err
@@ -80,6 +84,18 @@ func (m memory) close() {
 		unix.Close(fd)
 	}
 }
+
+// town has one inhabitant.
+type town struct{ *helper }
+
+func (h town) Leader(pid uint32) place.Process {
+	if pid == 1 {
+		return h.helper
+	}
+	return nil
+}
+
+func (h town) With(uint32, func(place.Process) error) error { return unix.EEXIST }
 
 // ourDescriptors lists the descriptors of this process.
 func ourDescriptors(t testing.TB) (names []string) {

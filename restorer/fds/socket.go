@@ -32,9 +32,12 @@ func (r *Restart) makeSockets(ctx context.Context) error {
 		if f.kind.socket == nil {
 			continue
 		}
-		family, typ, protocol, err := f.kind.socket(f)
+		family, typ, protocol, err := f.kind.socket(r, f)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name(f), err)
+		}
+		if family == 0 {
+			continue
 		}
 		files = append(files, f)
 		calls = append(calls, tracee.Call{Nr: unix.SYS_SOCKET, Args: [6]uint64{uint64(family), uint64(typ) | unix.SOCK_CLOEXEC, uint64(protocol)}})

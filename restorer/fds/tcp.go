@@ -14,7 +14,7 @@ import (
 )
 
 // tcpSocket says which socket a TCP listener is.
-func tcpSocket(f *file) (family, typ, protocol int, err error) {
+func tcpSocket(_ *Restart, f *file) (family, typ, protocol int, err error) {
 	m := f.GetTcpListener()
 	size := map[uint32]int{unix.AF_INET: 4, unix.AF_INET6: 16}[m.Family]
 	if size == 0 || len(m.Address) != size || m.Port == 0 || m.Port > 0xffff {

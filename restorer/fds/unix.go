@@ -8,13 +8,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
-	"lxc-checkpoint/restorer/place"
 )
 
-// unixSocket says which socket a UNIX socket is.
-func unixSocket(f *file) (family, typ, protocol int, err error) {
+// unixSocket says which socket a UNIX socket is. Family 0: it is not created by
+// socket(2), but is an end of a pair, or is accepted.
+func unixSocket(r *Restart, f *file) (family, typ, protocol int, err error) {
 	m := f.GetUnixSocket()
 	switch m.Type {
 	case unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_SEQPACKET:
@@ -22,37 +21,64 @@ func unixSocket(f *file) (family, typ, protocol int, err error) {
 		return 0, 0, 0, fmt.Errorf("the image has a UNIX socket of type %d, which makes no sense", m.Type)
 	}
 	const longest = 108 // sizeof(sun_path), unix(7)
-	if len(m.Address) > longest {
-		return 0, 0, 0, fmt.Errorf("the image has a UNIX socket with an address of %d bytes, and %d is the most", len(m.Address), longest)
+	if len(m.Address) > longest || len(m.PeerAddress) > longest {
+		return 0, 0, 0, fmt.Errorf("the image has a UNIX socket with an address of %d bytes, and %d is the most", max(len(m.Address), len(m.PeerAddress)), longest)
+	}
+	if m.Accepted || r.isPair(f) {
+		return 0, 0, 0, nil
 	}
 	return unix.AF_UNIX, int(m.Type), 0, nil
 }
 
-// makeUnix sets the options and binds the socket. It listens in wireUnix.
-func makeUnix(_ context.Context, r *Restart, f *file) (int, error) {
+// isPair says whether a socket was made by socketpair(2).
+func (r *Restart) isPair(f *file) bool {
 	m := f.GetUnixSocket()
-	if err := setOptions(f.fd, m.Options); err != nil {
-		return f.fd, err
+	switch {
+	case m.PeerClosed:
+		return !m.Accepted && len(m.PeerAddress) == 0
+	case m.Peer == 0:
+		return false
 	}
-	var err error
+	p := r.byID[m.Peer].GetUnixSocket()
+	if p == nil || p.Peer != f.Id || p.Listening {
+		return false
+	}
+	if m.Type == unix.SOCK_DGRAM {
+		// Only of a pair the kernel knows who has made it.
+		return m.PeerCredentials != nil || len(m.Address) == 0 || len(p.Address) == 0
+	}
+	return !m.Accepted && !p.Accepted
+}
+
+// makeUnix binds the socket. All else needs others, or the process that is to be
+// seen as its peer, and is done by Join.
+func makeUnix(_ context.Context, r *Restart, f *file) (int, error) {
+	if f.fd < 0 {
+		return -1, nil
+	}
+	return f.fd, r.bindUnix(f)
+}
+
+func (r *Restart) bindUnix(f *file) (err error) {
+	m := f.GetUnixSocket()
 	switch {
 	case len(m.Address) == 0:
 	case m.Address[0] == 0:
-		err = bindAbstract(f.fd, m)
+		err = bindAbstract(f.fd, m.Address)
 	case m.Path != "":
 		err = r.bindPath(f.fd, m)
 	default:
-		err = r.bindRemoved(f.fd, m)
+		f.spot, err = r.bindHidden(f.fd, m.Address)
 	}
 	if err != nil {
-		return f.fd, fmt.Errorf("bind it to %s: %w", unixName(m), err)
+		return fmt.Errorf("bind it to %s: %w", unixName(m.Address), err)
 	}
-	return f.fd, setFlags(f.fd, f.Flags)
+	return nil
 }
 
-// unixName is the address as ss(8) shows it.
-func unixName(m *format.UnixSocket) string {
-	s := string(m.Address)
+// unixName is an address as ss(8) shows it.
+func unixName(address []byte) string {
+	s := string(address)
 	if strings.HasPrefix(s, "\x00") {
 		s = "@" + s[1:]
 	}
@@ -61,26 +87,10 @@ func unixName(m *format.UnixSocket) string {
 
 // bindAbstract binds the socket to a name that is no file. Such names belong to
 // the socket's network namespace.
-func bindAbstract(fd int, m *format.UnixSocket) error {
-	err := sys.BindUnix(fd, m.Address)
+func bindAbstract(fd int, address []byte) error {
+	err := sys.BindUnix(fd, address)
 	if errors.Is(err, unix.EADDRINUSE) {
 		return fmt.Errorf("another socket of the container's network namespace has that name: end its process (ss -xlp shows it): %w", err)
 	}
 	return err
-}
-
-// wireUnix listens. The process that calls listen(2) is the one that clients
-// see as their peer (SO_PEERCRED, unix(7)), so it is the first that has the
-// socket: normally the parent of the others.
-func wireUnix(_ *Restart, p place.Process, t *table, f *file) error {
-	m := f.GetUnixSocket()
-	number, ok := t.number[f.Id]
-	if !m.Listening || f.wired || !ok {
-		return nil
-	}
-	if _, err := p.Call(unix.SYS_LISTEN, uint64(number), uint64(m.Backlog)); err != nil {
-		return fmt.Errorf("listen on %s: %w", unixName(m), err)
-	}
-	f.wired = true
-	return nil
 }

@@ -85,31 +85,74 @@ func removeSocket(dir int, base, name string) error {
 	return nil
 }
 
-// bindRemoved binds a socket whose file has been removed: to its address, from
-// wherever that can be, and removes the file again. What is there now is put
-// aside meanwhile.
-func (r *Restart) bindRemoved(fd int, m *format.UnixSocket) error {
-	address := string(m.Address)
+// spot is where a socket's file can be found for a while, whatever root and
+// working directory a process has.
+type spot struct {
+	dir    int // O_PATH descriptor of ours
+	base   string
+	hidden bool // the file is to go
+}
+
+// remove ends the spot, and removes the file that is to go.
+func (s *spot) remove() error {
+	if s == nil {
+		return nil
+	}
+	var err error
+	if s.hidden {
+		err = unix.Unlinkat(s.dir, s.base, 0)
+	}
+	unix.Close(s.dir)
+	return err
+}
+
+// spotOf finds where the file of a socket is.
+func (r *Restart) spotOf(f *file) (*spot, error) {
+	if f.spot == nil {
+		dir, base, err := r.lookupDir(f.GetUnixSocket().GetPath())
+		if err != nil {
+			return nil, err
+		}
+		f.spot = &spot{dir: dir, base: base}
+	}
+	return f.spot, nil
+}
+
+// bindHidden binds a socket whose file has been removed: to its address, from
+// wherever that can be, and gives the file a name that nobody knows, under
+// which others can be connected until that goes, too. What has the address now is
+// put aside meanwhile.
+func (r *Restart) bindHidden(fd int, name []byte) (*spot, error) {
+	address := string(name)
+	s := &spot{dir: -1, base: ".lxc-restart-" + rand.Text(), hidden: true}
 	err := r.fromSomewhere(r.views(address, ""), func() (err error) {
-		aside := address + "." + rand.Text()
+		dir := path.Dir(address)
+		aside := path.Join(dir, ".lxc-restart-"+rand.Text())
 		switch err := unix.Rename(address, aside); {
 		case err == nil:
 			defer func() { err = errors.Join(err, unix.Rename(aside, address)) }()
-		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
+		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.EROFS):
 			return fmt.Errorf("put aside what has that name now: %w", err)
 		}
-		switch err := sys.BindUnix(fd, m.Address); {
+		switch err := sys.BindUnix(fd, name); {
 		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EROFS), errors.Is(err, unix.ENOTDIR):
 			return errElsewhere
 		case err != nil:
 			return err
 		}
-		return unix.Unlink(address)
+		if s.dir, err = unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+			return errors.Join(err, unix.Unlink(address))
+		}
+		return unix.Rename(address, path.Join(dir, s.base))
 	})
 	if errors.Is(err, errElsewhere) {
-		return fmt.Errorf("the directory %s does not exist any more, or cannot be written to: make it", path.Dir(address))
+		err = fmt.Errorf("the directory %s does not exist any more, or cannot be written to: make it", path.Dir(address))
 	}
-	return err
+	if err != nil {
+		closeFD(&s.dir)
+		return nil, err
+	}
+	return s, nil
 }
 
 // views lists from where an address may lead to its file, likely ones first. file

@@ -100,3 +100,66 @@ static inline void greeted(int fd)
 	check(recv(fd, b, 5, MSG_WAITALL) == 5 && memcmp(b, "hello", 5) == 0, "no greeting: %s", strerror(errno));
 	close(fd);
 }
+
+// send_with sends bytes with descriptors (SCM_RIGHTS).
+static inline void send_with(int fd, const void *data, size_t size, int n, const int *fds)
+{
+	char control[CMSG_SPACE(10 * sizeof(int))] = {0};
+	struct iovec v = {(void *)data, size};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	*c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(n * sizeof(int))};
+	memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+	must(sendmsg(fd, &m, 0) == (ssize_t)size);
+}
+
+// receive_with receives up to size bytes, and says how many descriptors came.
+static inline ssize_t receive_with(int fd, void *data, size_t size, int *n, int *fds)
+{
+	char control[CMSG_SPACE(10 * sizeof(int))];
+	struct iovec v = {data, size};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT);
+	*n = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); got >= 0 && c; c = CMSG_NXTHDR(&m, c))
+		if (c->cmsg_type == SCM_RIGHTS) {
+			*n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+			memcpy(fds, CMSG_DATA(c), *n * sizeof(int));
+		}
+	return got;
+}
+
+// holds expects exactly this to be the next that is received.
+static inline void holds(int fd, const char *text)
+{
+	char b[1000];
+	ssize_t n = recv(fd, b, sizeof b, MSG_DONTWAIT);
+	check(n == (ssize_t)strlen(text) && memcmp(b, text, n) == 0, "instead of \"%s\" came %zd bytes \"%.*s\" (%s)", text, n, n > 0 ? (int)n : 0, b, strerror(errno));
+}
+
+// peer_is expects who is seen as a socket's peer.
+static inline void peer_is(int fd, pid_t pid, uid_t uid, gid_t gid)
+{
+	struct ucred c;
+	socklen_t size = sizeof c;
+	must(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &size) == 0);
+	check(c.pid == pid && c.uid == uid && c.gid == gid, "its peer is process %d (%d:%d), not %d (%d:%d)", c.pid, c.uid, c.gid, pid, uid, gid);
+}
+
+// become gives the process effective ids and one group.
+static inline void become(uid_t uid, gid_t gid)
+{
+	must(syscall(SYS_setresuid, -1, 0, -1) == 0);
+	must(syscall(SYS_setgroups, 1, &gid) == 0 && syscall(SYS_setresgid, -1, gid, -1) == 0 && syscall(SYS_setresuid, -1, uid, -1) == 0);
+}
+
+// address_is expects the own or the peer's address of a UNIX socket.
+static inline void address_is(int fd, bool peer, const char *name, size_t length)
+{
+	struct sockaddr_un a, want;
+	socklen_t size = sizeof a, wants = length ? named(&want, name, length) : sizeof(sa_family_t);
+	must((peer ? getpeername : getsockname)(fd, (void *)&a, &size) == 0);
+	if (length && name[0])
+		wants++; // a path ends with a NUL byte
+	check(size == wants && (!length || memcmp(a.sun_path, want.sun_path, length) == 0), "the %s address has %u bytes, \"%.*s\"", peer ? "peer's" : "own", size, (int)(size - 2), a.sun_path);
+}

@@ -1,0 +1,119 @@
+package format
+
+import "fmt"
+
+// Types of sockets (socket(2)).
+const (
+	sockStream   = 1
+	sockDatagram = 2
+)
+
+// maxUnixAddress is sizeof(sun_path), unix(7).
+const maxUnixAddress = 108
+
+// unixSocket checks what of a UNIX socket can be checked without the others.
+func (c *checker) unixSocket(u *UnixSocket, who func() string) error {
+	if u == nil {
+		return fmt.Errorf("%s is a UNIX socket of which nothing is said", who())
+	}
+	if len(u.GetAddress()) > maxUnixAddress || len(u.GetPeerAddress()) > maxUnixAddress || u.GetPath() != "" && badPath(u.GetPath()) {
+		return fmt.Errorf("%s has socket addresses of %d and %d bytes, path %.80q", who(), len(u.GetAddress()), len(u.GetPeerAddress()), u.GetPath())
+	}
+	if u.GetShutdown() > 3 || u.GetListening() && (u.Peer != 0 || u.PeerClosed || len(u.Queue) > 0) || len(u.GetWaiting()) > 0 && !u.GetListening() || u.GetPeer() != 0 && u.GetPeerClosed() {
+		return fmt.Errorf("%s is in a state that no socket can be in", who())
+	}
+	if err := peerCredentials(u.GetPeerCredentials(), who); err != nil {
+		return err
+	}
+	for _, m := range u.GetQueue() {
+		if err := c.unixMessage(u, m, who); err != nil {
+			return err
+		}
+	}
+	return options(u.GetOptions(), who)
+}
+
+func peerCredentials(p *PeerCredentials, who func() string) error {
+	const mostGroups = 65536 // NGROUPS_MAX
+	if p.GetPid() > maxPID || len(p.GetGroups()) > mostGroups {
+		return fmt.Errorf("%s has a peer with process number %d and %d groups", who(), p.GetPid(), len(p.GetGroups()))
+	}
+	return nil
+}
+
+func (c *checker) unixMessage(u *UnixSocket, m *UnixMessage, who func() string) error {
+	const mostRights = 253 // SCM_MAX_FD
+	if len(m.SenderAddress) > maxUnixAddress || len(m.Rights) > mostRights || u.Type == sockStream && len(m.Data) == 0 {
+		return fmt.Errorf("%s has an unread message of %d bytes with %d descriptors, from an address of %d bytes", who(), len(m.Data), len(m.Rights), len(m.SenderAddress))
+	}
+	if m.Sender != 0 {
+		if s := c.unixOf(m.Sender); s.GetType() != sockDatagram || u.Type != sockDatagram {
+			return fmt.Errorf("%s has an unread message of open file %d, which is no datagram socket", who(), m.Sender)
+		}
+	}
+	for _, id := range m.Rights {
+		if err := c.want(id, anOpenFile, who); err != nil {
+			return err
+		}
+	}
+	return peerCredentials(m.Credentials, who)
+}
+
+// unixOf finds a UNIX socket by its open file; nil if it is none.
+func (c *checker) unixOf(id uint32) *UnixSocket {
+	if c.unixes == nil {
+		c.unixes = map[uint32]*UnixSocket{}
+		for _, o := range c.OpenFiles {
+			if u := o.GetUnixSocket(); u != nil {
+				c.unixes[o.Id] = u
+			}
+		}
+	}
+	return c.unixes[id]
+}
+
+// connections checks who is connected with whom.
+func (c *checker) connections() error {
+	for _, o := range c.OpenFiles {
+		u := o.GetUnixSocket()
+		if u == nil {
+			continue
+		}
+		for _, id := range u.Waiting {
+			if w := c.unixOf(id); w == nil || w.Peer != o.Id || w.Type != u.Type || w.Accepted {
+				return fmt.Errorf("open file %d listens, and open file %d is not what could wait there", o.Id, id)
+			}
+		}
+		if err := c.connection(o.Id, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) connection(id uint32, u *UnixSocket) error {
+	if u.Peer == 0 {
+		if u.Accepted && (!u.PeerClosed || len(u.Address) == 0) {
+			return fmt.Errorf("open file %d was accepted, and has no peer or no address", id)
+		}
+		return nil
+	}
+	p := c.unixOf(u.Peer)
+	if p == nil || p.Type != u.Type || u.Peer == id {
+		return fmt.Errorf("open file %d is connected to open file %d, which is no such socket", id, u.Peer)
+	}
+	mutual := p.Peer == id
+	switch {
+	case u.Type == sockDatagram:
+		if u.Accepted || !mutual && len(p.Address) == 0 {
+			return fmt.Errorf("open file %d is connected to open file %d, which has no address", id, u.Peer)
+		}
+	case p.Listening:
+		if u.Accepted || len(p.Address) == 0 {
+			return fmt.Errorf("open file %d waits to be accepted by open file %d, which can't be", id, u.Peer)
+		}
+	case !mutual || u.Accepted && (p.Accepted || len(u.Address) == 0):
+		return fmt.Errorf("open files %d and %d can't be connected with each other", id, u.Peer)
+	}
+	return nil
+}
