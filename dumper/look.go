@@ -91,6 +91,10 @@ func (l *looking) lookAtTasks() error {
 		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, At: l.at, SeccompProfile: l.container.SeccompProfile, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
 			l.facts[o.ID], err = memory.Ask(r)
 			return err
+		}, AskSettings: func(o tasks.Object, r *tracee.Remote) error {
+			s, err := memory.AskSettings(r)
+			l.facts[o.ID] = memory.Facts{Settings: s}
+			return err
 		}})
 		if err != nil {
 			return err
@@ -117,7 +121,9 @@ func (l *looking) lookAtTasks() error {
 		l.skeleton.SeccompFilters = append(l.skeleton.SeccompFilters, f.SeccompFilters...)
 		for _, o := range f.Objects {
 			if known := l.told[o.PID]; known != nil && o.Kind == tasks.Mm {
-				l.facts[o.ID] = memory.Facts{Brk: known.Brk, Dumpable: known.Dumpable, LockFuture: known.LockFuture}
+				l.facts[o.ID] = memory.Facts{
+					Brk: known.Brk, Dumpable: known.Dumpable, LockFuture: known.LockFuture, Settings: l.facts[o.ID].Settings,
+				}
 			}
 			l.note(o, i == 0)
 		}

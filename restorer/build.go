@@ -35,6 +35,7 @@ type restart struct {
 	// Seccomp filters that every task has from the stage: LXC loads those of
 	// its config.
 	filters []tracee.SeccompFilter
+	origin  tasks.Origin
 	gone    bool // the tasks have been let go
 }
 
@@ -71,6 +72,7 @@ func (r *restart) enter() (err error) {
 	if r.filters, err = r.root.Thread.SeccompFilters(); err != nil {
 		return err
 	}
+	r.origin = tasks.OriginOf(r.root)
 	if r.files, err = fds.New(r.plan.Skeleton, r.root, r.log); err != nil {
 		return err
 	}

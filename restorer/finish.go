@@ -118,6 +118,9 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 	if err := tasks.OOMScore(t, p.OomScoreAdj); err != nil {
 		return err
 	}
+	if err := tasks.Autogroup(t, p.AutogroupNice); err != nil {
+		return err
+	}
 	if err := tasks.Limits(t, p.Limits); err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 		return err
 	}
 	for _, k := range p.Tasks {
-		if err := tasks.Thread(r.tasks[k.Tid], k); err != nil {
+		if err := tasks.Thread(r.tasks[k.Tid], k, r.origin); err != nil {
 			return err
 		}
 	}
@@ -296,7 +299,7 @@ func (r *restart) letGo() error {
 			continue
 		}
 		for _, k := range p.Tasks {
-			if err := tasks.Affinity(r.tasks[k.Tid], k); err != nil {
+			if err := tasks.CPUs(r.tasks[k.Tid], k); err != nil {
 				return fmt.Errorf("CPUs of task %d (%s): %w", k.Tid, k.Name, err)
 			}
 			if k.Ended {

@@ -27,6 +27,8 @@ type Teller struct {
 	iter    *link.Iter
 	bit     uint32 // of is_child_subreaper in its byte
 	block   blockOffsets
+	// Where there is none, the record has a 0, which is root's.
+	hasLoginUID bool
 }
 
 // maxProcesses is how many processes Tasks takes: each place in the map costs
@@ -44,7 +46,7 @@ func Open() (t *Teller, err error) {
 		return nil, err
 	}
 	_ = rlimit.RemoveMemlock() // before Linux 5.11; what it forbids shows below
-	t = &Teller{bit: o.subreaperBit, block: o.block}
+	t = &Teller{bit: o.subreaperBit, block: o.block, hasLoginUID: o.loginUID != 0}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -134,10 +136,14 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 	word := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at:]) }
 	half := func(at int) uint32 { return binary.NativeEndian.Uint32(b[at:]) }
 	const (
-		autoDisarm   = 1 << 31 // SS_AUTODISARM, what sigaltstack(2) takes from sas_ss_flags
-		disable      = 2       // SS_DISABLE, which it tells when there is none
-		dumpableMask = 3       // MMF_DUMPABLE_MASK (include/linux/mm_types.h)
-		vmLocked     = 0x2000  // VM_LOCKED, VM_LOCKONFAULT (include/linux/mm.h)
+		autoDisarm = 1 << 31 // SS_AUTODISARM, what sigaltstack(2) takes from sas_ss_flags
+		disable    = 2       // SS_DISABLE, which it tells when there is none
+		// MMF_HAS_MDWE, MMF_HAS_MDWE_NO_INHERIT, MMF_VM_MERGE_ANY, which take bits
+		// 28 to 30 in one order or another since Linux 6.3, and bit 23,
+		// MMF_DISABLE_THP_EXCEPT_ADVISED of Linux 6.18, before that something else.
+		mayBeSet     = 7<<28 | 1<<23
+		dumpableMask = 3      // MMF_DUMPABLE_MASK (include/linux/mm_types.h)
+		vmLocked     = 0x2000 // VM_LOCKED, VM_LOCKONFAULT (include/linux/mm.h)
 		vmOnFault    = 0x80000
 	)
 	f := &view.TaskFacts{
@@ -152,6 +158,10 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		Block:          t.block.parse(b[atBlock:][:blockSize]),
 		Actions:        b[atActions:recordSize],
 		LastPID:        max(half(atNextPID), 1) - 1,
+		Flags:          half(atFlags),
+		MemoryPolicy:   word(atMemoryPolicy) != 0,
+		Keyrings:       word(atKeyrings) != 0 || word(atKeyrings+8) != 0,
+		MemorySettings: word(atMMFlags)&mayBeSet != 0,
 		Brk:            word(atBrk),
 		Dumpable:       uint32(word(atMMFlags) & dumpableMask),
 	}
@@ -160,6 +170,9 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 	}
 	if word(atDefFlags)&vmOnFault != 0 {
 		f.LockFuture |= unix.MCL_ONFAULT
+	}
+	if t.hasLoginUID {
+		f.LoginUIDPlusOne = uint64(half(atLoginUID)) + 1
 	}
 	if f.Stack.Size == 0 {
 		f.Stack.Flags |= disable

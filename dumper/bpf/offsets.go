@@ -14,6 +14,9 @@ type offsets struct {
 	stackFlags                 uint32
 	cred, mm, signal, sighand  uint32
 	securebits                 uint32 // of cred
+	flags, loginUID            uint32 // of task_struct; loginuid 0: this kernel has no audit
+	memoryPolicy               uint32 // of task_struct; 0: this kernel has no NUMA
+	threadKeyring, itsKeyring  uint32 // of cred; 0: this kernel has no keyrings
 	brk, mmFlags, defFlags     uint32 // of mm_struct
 	cpuTimers, realTimer       uint32 // of signal_struct
 	realInterval               uint32 // of signal_struct
@@ -39,6 +42,7 @@ func find() (o offsets, err error) {
 	}{
 		{"task_struct", "pid", &o.pid},
 		{"task_struct", "tgid", &o.tgid},
+		{"task_struct", "flags", &o.flags},
 		{"task_struct", "clear_child_tid", &o.clearChildTID},
 		{"task_struct", "pdeath_signal", &o.deathSignal},
 		{"task_struct", "sas_ss_sp", &o.stackPointer},
@@ -67,6 +71,20 @@ func find() (o offsets, err error) {
 			return o, err
 		}
 		*f.to = uint32(m) / 8
+	}
+	for _, f := range []struct {
+		in   string
+		name string
+		to   *uint32
+	}{
+		{"task_struct", "loginuid", &o.loginUID},
+		{"task_struct", "mempolicy", &o.memoryPolicy},
+		{"cred", "thread_keyring", &o.threadKeyring},
+		{"cred", "process_keyring", &o.itsKeyring},
+	} {
+		if m, err := member(spec, f.in, f.name); err == nil { // else a matter of the kernel's configuration
+			*f.to = uint32(m) / 8
+		}
 	}
 	bit, err := member(spec, "signal_struct", "is_child_subreaper")
 	if err != nil {

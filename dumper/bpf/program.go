@@ -8,31 +8,35 @@ import (
 // The record that the program writes for each task: where its parts lie.
 // Pointers are read into it because the program has nowhere else to put them.
 const (
-	atPID         = 0 // 4 bytes, then tgid, 4 bytes
-	atTGID        = 4
-	atClearTID    = 8
-	atStackSP     = 16
-	atStackSize   = 24
-	atStackFlags  = 32 // 4
-	atDeathSignal = 36 // 4
-	atCred        = 40
-	atMM          = 48
-	atSignal      = 56
-	atSighand     = 64
-	atBrk         = 72
-	atMMFlags     = 80
-	atSecurebits  = 88 // 4
-	atSubreaper   = 92 // 1
-	atArmed       = 93 // 1: state of the real timer
-	atCPUTimers   = 96 // two of cpuTimerSize
-	atNSProxy     = 128
-	atPIDNS       = 136
-	atNextPID     = 144 // 4
-	atInterval    = 152 // of the real timer
-	atDefFlags    = 160
-	atBlock       = 168 // restart_block, blockSize
-	atActions     = atBlock + blockSize
-	recordSize    = atActions + signals*actionSize
+	atPID          = 0 // 4 bytes, then tgid, 4 bytes
+	atTGID         = 4
+	atClearTID     = 8
+	atStackSP      = 16
+	atStackSize    = 24
+	atStackFlags   = 32 // 4
+	atDeathSignal  = 36 // 4
+	atCred         = 40
+	atMM           = 48
+	atSignal       = 56
+	atSighand      = 64
+	atBrk          = 72
+	atMMFlags      = 80
+	atSecurebits   = 88 // 4
+	atSubreaper    = 92 // 1
+	atArmed        = 93 // 1: state of the real timer
+	atCPUTimers    = 96 // two of cpuTimerSize
+	atNSProxy      = 128
+	atPIDNS        = 136
+	atNextPID      = 144 // 4
+	atInterval     = 152 // of the real timer
+	atDefFlags     = 160
+	atBlock        = 168 // restart_block, blockSize
+	atMemoryPolicy = atBlock + blockSize
+	atKeyrings     = atMemoryPolicy + 8 // two pointers
+	atFlags        = atKeyrings + 16    // 4
+	atLoginUID     = atFlags + 4        // 4
+	atActions      = atLoginUID + 4
+	recordSize     = atActions + signals*actionSize
 
 	signals      = 64
 	actionSize   = 32
@@ -106,6 +110,18 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	read(atPIDNS, 8, pointer(atNSProxy), o.pidNamespace)
 	read(atNextPID, 4, pointer(atPIDNS), o.idr+o.idrNext)
 	read(atBlock, blockSize, task, o.block.start)
+	read(atFlags, 4, task, o.flags)
+	// A field that this kernel lacks lies nowhere, and stays 0.
+	if o.loginUID != 0 {
+		read(atLoginUID, 4, task, o.loginUID)
+	}
+	if o.memoryPolicy != 0 {
+		read(atMemoryPolicy, 8, task, o.memoryPolicy)
+	}
+	if o.threadKeyring != 0 && o.itsKeyring != 0 {
+		read(atKeyrings, 8, pointer(atCred), o.threadKeyring)
+		read(atKeyrings+8, 8, pointer(atCred), o.itsKeyring)
+	}
 	read(atActions, signals*actionSize, pointer(atSighand), o.actions)
 
 	return append(p,

@@ -20,6 +20,33 @@ type Facts struct {
 	// LockFuture is what mlockall(2) has ordered for mappings to come: 0,
 	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
 	LockFuture uint32
+	Settings
+}
+
+// Settings are what prctl(2) has set of an address space.
+type Settings struct {
+	DenyWriteExec uint32 // PR_GET_MDWE
+	MergeAny      bool   // PR_GET_MEMORY_MERGE
+	ThpDisable    uint32 // PR_GET_THP_DISABLE: 0, 1, or 1|PR_THP_DISABLE_EXCEPT_ADVISED
+}
+
+// AskSettings has a process make the calls that tell its Settings. Kernels that
+// do not know one (Linux 6.3, 6.4) answer EINVAL: nothing has set it then.
+func AskSettings(r *tracee.Remote) (s Settings, err error) {
+	ask := func(option uint64) uint64 {
+		v, e := r.Call(unix.SYS_PRCTL, option, 0, 0, 0, 0)
+		if e != nil && !errors.Is(e, unix.EINVAL) && err == nil {
+			err = fmt.Errorf("have it call prctl(%d): %w", option, e)
+		}
+		if e != nil {
+			return 0
+		}
+		return v
+	}
+	s.DenyWriteExec = uint32(ask(unix.PR_GET_MDWE))
+	s.MergeAny = ask(unix.PR_GET_MEMORY_MERGE) != 0
+	s.ThpDisable = uint32(ask(unix.PR_GET_THP_DISABLE))
+	return s, err
 }
 
 // Ask has a process make the system calls that tell its Facts. None of them
@@ -35,6 +62,9 @@ func Ask(r *tracee.Remote) (Facts, error) {
 		return f, fmt.Errorf("ask whether it is dumpable: %w", err)
 	}
 	f.Dumpable = uint32(dumpable)
+	if f.Settings, err = AskSettings(r); err != nil {
+		return f, err
+	}
 	if f.LockFuture, err = askLockFuture(r); err != nil {
 		return f, fmt.Errorf("ask whether mappings to come are locked: %w", err)
 	}
@@ -90,7 +120,10 @@ func (l *looker) fields(s *spaceLook) error {
 	if err != nil {
 		return err
 	}
-	mm.Dumpable, mm.ThpDisable, mm.LockFuture = s.Facts.Dumpable, status.THPDisabled, s.Facts.LockFuture
+	const exceptAdvised = 2 // PR_THP_DISABLE_EXCEPT_ADVISED, which status does not show
+	mm.ThpExceptAdvised = s.Facts.ThpDisable&exceptAdvised != 0
+	mm.DenyWriteExec, mm.MergeAny = s.Facts.DenyWriteExec, s.Facts.MergeAny
+	mm.Dumpable, mm.ThpDisable, mm.LockFuture = s.Facts.Dumpable, status.THPDisabled || mm.ThpExceptAdvised, s.Facts.LockFuture
 	if mm.Auxv, err = procfs.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ func (k *looking) shape() error {
 		return err
 	}
 	f.OomScoreAdj = int32(adj)
+	f.AutogroupNice = autogroup(k.p.Alive())
 	k.terminal()
 	return nil
 }

@@ -14,13 +14,10 @@ import (
 const maxCPUs = 1 << 16
 
 // scheduling reads how the task is scheduled.
-func (k *looking) scheduling(tid int, nsTID uint32) (*format.Scheduling, error) {
+func (k *looking) scheduling(tid int) (*format.Scheduling, error) {
 	attr, err := unix.SchedGetAttr(tid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read its scheduling: %w", err)
-	}
-	if attr.Policy == unix.SCHED_DEADLINE {
-		k.refuse(fmt.Sprintf("task %d", nsTID), "deadline scheduling", "SCHED_DEADLINE is not supported", "give it another policy with chrt")
 	}
 	io, err := sys.IOPrioGet(sys.IOPrioWhoProcess, tid)
 	if err != nil {
@@ -28,6 +25,10 @@ func (k *looking) scheduling(tid int, nsTID uint32) (*format.Scheduling, error) 
 	}
 	s := &format.Scheduling{
 		Policy: attr.Policy, Nice: attr.Nice, Priority: attr.Priority, Flags: attr.Flags, IoPriority: io,
+		UtilMin: attr.Util_min, UtilMax: attr.Util_max,
+	}
+	if attr.Policy == unix.SCHED_DEADLINE {
+		s.Runtime, s.Deadline, s.Period = attr.Runtime, attr.Deadline, attr.Period
 	}
 	for size := 128; size <= maxCPUs/8; size *= 2 {
 		mask := make([]byte, size)

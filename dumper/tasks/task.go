@@ -54,7 +54,7 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	}
 	f.Credentials = credentials(status)
 	f.Credentials.LsmLabel = label(t.TID())
-	if f.Scheduling, err = k.scheduling(t.TID(), f.Tid); err != nil {
+	if f.Scheduling, err = k.scheduling(t.TID()); err != nil {
 		return nil, err
 	}
 	if f.RobustList, f.RobustListLength, err = sys.GetRobustList(t.TID()); err != nil {
@@ -99,10 +99,9 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 		return nil, err
 	}
 	if facts == nil {
-		facts, err = k.askTask(ctx, t, leader)
-	} else if leader && facts.IntervalTimers {
-		// What remains of a timer depends on clocks that only the kernel adds up.
-		err = k.asking(ctx, t, func(q *question) { k.found.Timers = q.timers() })
+		facts, err = k.askTask(ctx, t, f, leader)
+	} else {
+		err = k.askRest(ctx, t, f, facts, leader)
 	}
 	if err != nil {
 		return nil, err
@@ -122,6 +121,8 @@ func (k *looking) take(f *format.Task, facts *view.TaskFacts, leader bool) {
 	f.ClearChildTid = facts.ClearChildTID
 	f.ParentDeathSignal = facts.ParentDeathSignal
 	f.Credentials.Securebits = facts.Securebits
+	f.Credentials.LoginUidPlusOne = facts.LoginUIDPlusOne
+	flags(f, facts.Flags)
 	f.AlternateStack = &format.AlternateStack{Pointer: facts.Stack.Pointer, Flags: facts.Stack.Flags, Size: facts.Stack.Size}
 	if !leader {
 		return
@@ -133,13 +134,23 @@ func (k *looking) take(f *format.Task, facts *view.TaskFacts, leader bool) {
 }
 
 // askTask has the task tell its facts.
-func (k *looking) askTask(ctx context.Context, t *tracee.Thread, leader bool) (*view.TaskFacts, error) {
+func (k *looking) askTask(ctx context.Context, t *tracee.Thread, f *format.Task, leader bool) (*view.TaskFacts, error) {
 	facts := &view.TaskFacts{}
-	err := k.asking(ctx, t, func(q *question) {
+	stat, err := procfs.ReadTaskStat(k.p.PID, t.TID())
+	if err != nil {
+		return nil, err
+	}
+	facts.Flags = uint32(stat.Flags)
+	if facts.LoginUIDPlusOne, err = loginUID(t.TID()); err != nil {
+		return nil, err
+	}
+	err = k.asking(ctx, t, func(q *question) {
 		facts.ClearChildTID = q.number(8, unix.SYS_PRCTL, unix.PR_GET_TID_ADDRESS, q.scratch)
 		facts.ParentDeathSignal = uint32(q.number(4, unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, q.scratch))
 		facts.Securebits = uint32(q.call(unix.SYS_PRCTL, unix.PR_GET_SECUREBITS))
 		facts.Stack = q.alternateStack()
+		f.Scheduling.MemoryPolicy, f.Scheduling.MemoryNodes = q.memoryPolicy()
+		k.keyrings(q, f)
 		if !leader {
 			return
 		}
@@ -153,6 +164,31 @@ func (k *looking) askTask(ctx context.Context, t *tracee.Thread, leader bool) (*
 		}
 	})
 	return facts, err
+}
+
+// askRest asks a task for those few things that eBPF has seen that it has, but
+// not what exactly.
+func (k *looking) askRest(ctx context.Context, t *tracee.Thread, f *format.Task, facts *view.TaskFacts, leader bool) error {
+	timers := leader && facts.IntervalTimers
+	settings := leader && facts.MemorySettings && k.freshMm && k.o.AskSettings != nil
+	if !timers && !settings && !facts.MemoryPolicy && !facts.Keyrings {
+		return nil
+	}
+	return k.asking(ctx, t, func(q *question) {
+		if timers {
+			// What remains of one depends on clocks that only the kernel adds up.
+			k.found.Timers = q.timers()
+		}
+		if facts.MemoryPolicy {
+			f.Scheduling.MemoryPolicy, f.Scheduling.MemoryNodes = q.memoryPolicy()
+		}
+		if facts.Keyrings {
+			k.keyrings(q, f)
+		}
+		if settings && q.err == nil {
+			q.err = k.o.AskSettings(k.found.Objects[0], q.r)
+		}
+	})
 }
 
 // asking has the task make the calls that only itself can make.
@@ -196,6 +232,20 @@ type question struct {
 
 // scratchSize is what the answers need, in bytes: the actions of all signals.
 const scratchSize = 64 * view.ActionSize
+
+// try makes a system call that may fail; the error of one that can't be made is
+// kept.
+func (q *question) try(nr uint64, args ...uint64) (uint64, unix.Errno) {
+	if q.err != nil {
+		return 0, 0
+	}
+	v, err := q.r.Call(nr, args...)
+	var e unix.Errno
+	if err != nil && !errors.As(err, &e) {
+		q.err = err
+	}
+	return v, e
+}
 
 // call makes a system call and returns its result.
 func (q *question) call(nr uint64, args ...uint64) uint64 {

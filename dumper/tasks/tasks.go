@@ -45,6 +45,9 @@ type Options struct {
 	// Facts has no task of, with a process that has it and can be made to make
 	// calls.
 	Ask func(Object, *tracee.Remote) error
+	// AskSettings is called as Ask is, for those address spaces that Facts has
+	// MemorySettings of.
+	AskSettings func(Object, *tracee.Remote) error
 	// SeccompProfile says that LXC has loaded a seccomp filter from its config,
 	// before the container's first process ran.
 	SeccompProfile bool

@@ -10,7 +10,12 @@ type TaskFacts struct {
 	Securebits        uint32 // PR_GET_SECUREBITS
 	Stack             AlternateStack
 	// Block is only told by eBPF; nil otherwise.
-	Block *RestartBlock
+	Block           *RestartBlock
+	Flags           uint32 // as /proc/PID/task/TID/stat has them
+	LoginUIDPlusOne uint64 // /proc/PID/loginuid, plus one; 0: this kernel has none
+	// MemoryPolicy says that set_mempolicy(2) has set one, Keyrings that the task
+	// has a keyring of its own or its process's (keyrings(7)): which, it is asked.
+	MemoryPolicy, Keyrings bool
 
 	// These are the process's; every task of it has them.
 	ChildSubreaper bool // PR_GET_CHILD_SUBREAPER
@@ -27,6 +32,9 @@ type TaskFacts struct {
 	// LockFuture is what mlockall(2) has ordered for mappings to come: 0,
 	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
 	LockFuture uint32
+	// MemorySettings says that prctl(2) may have set something of the address
+	// space that only itself can be asked for (memory.Settings).
+	MemorySettings bool
 }
 
 // AlternateStack is what sigaltstack(2) tells, but for SS_ONSTACK.

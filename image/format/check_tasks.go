@@ -69,6 +69,9 @@ func (c *checker) process(p *Process) error {
 	if err := posixTimers(p, who); err != nil {
 		return err
 	}
+	if n := p.AutogroupNice; n < -20 || n > 19 {
+		return fmt.Errorf("the nice value of the session of %s is %d", who(), n)
+	}
 	for _, g := range p.Cgroups {
 		if badPath(g.Path) || badName(g.Controllers, maxPath) {
 			return fmt.Errorf("%s is in a cgroup %.80q", who(), g.Path)
@@ -154,6 +157,12 @@ func (c *checker) task(t *Task) error {
 	}
 	if !general && !t.Ended {
 		return fmt.Errorf("%s has no general registers, or not those of %s", who(), c.Header.Architecture)
+	}
+	if l := t.Credentials.LoginUidPlusOne; l > 1<<32 || badName(t.Credentials.LsmLabel, 1<<16) {
+		return fmt.Errorf("%s has login uid %d, or a security label that no kernel gives", who(), l-1)
+	}
+	if s := t.Scheduling; s.GetUtilMin() > 1024 || s.GetUtilMax() > 1024 || len(s.GetMemoryNodes()) > 128 || t.McePolicy > McePolicy_MCE_EARLY || t.McePolicy < 0 {
+		return fmt.Errorf("%s has bounds of CPU use, nodes of memory or a policy for broken memory that no kernel takes", who())
 	}
 	const maxMask = 8192 // bytes, of 65536 CPUs
 	if n := len(t.Scheduling.GetAffinity()); n > maxMask {

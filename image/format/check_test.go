@@ -124,6 +124,12 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].Credentials = nil }, "credentials"},
 		{func(s *format.Skeleton) { s.Processes[0].Tasks[0].Registers = nil }, "registers"},
 		{func(s *format.Skeleton) { s.Header.Architecture = "arm64" }, "registers"},
+		{func(s *format.Skeleton) { s.Processes[0].AutogroupNice = 20 }, "session of process 1 is 20"},
+		{func(s *format.Skeleton) { s.Processes[0].Tasks[0].McePolicy = 3 }, "broken memory"},
+		{func(s *format.Skeleton) { s.Processes[0].Tasks[0].Credentials.LoginUidPlusOne = 1<<32 + 1 }, "login uid"},
+		{func(s *format.Skeleton) {
+			s.Processes[0].Tasks[0].Scheduling = &format.Scheduling{MemoryNodes: make([]byte, 129)}
+		}, "nodes of memory"},
 		{func(s *format.Skeleton) { s.Processes[0].Tasks[0].Ended = true }, "has ended"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].WaitStatus = 9 }, "wait status 0x9"},
 		{func(s *format.Skeleton) { s.Processes[1].State = format.ProcessState_STOPPED }, "has ended"},

@@ -270,6 +270,56 @@ func (ProcessState) EnumDescriptor() ([]byte, []int) {
 	return file_statefile_proto_rawDescGZIP(), []int{3}
 }
 
+// McePolicy says when a task hears of broken memory (PR_MCE_KILL).
+type McePolicy int32
+
+const (
+	McePolicy_MCE_DEFAULT McePolicy = 0
+	McePolicy_MCE_LATE    McePolicy = 1
+	McePolicy_MCE_EARLY   McePolicy = 2
+)
+
+// Enum value maps for McePolicy.
+var (
+	McePolicy_name = map[int32]string{
+		0: "MCE_DEFAULT",
+		1: "MCE_LATE",
+		2: "MCE_EARLY",
+	}
+	McePolicy_value = map[string]int32{
+		"MCE_DEFAULT": 0,
+		"MCE_LATE":    1,
+		"MCE_EARLY":   2,
+	}
+)
+
+func (x McePolicy) Enum() *McePolicy {
+	p := new(McePolicy)
+	*p = x
+	return p
+}
+
+func (x McePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (McePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_statefile_proto_enumTypes[4].Descriptor()
+}
+
+func (McePolicy) Type() protoreflect.EnumType {
+	return &file_statefile_proto_enumTypes[4]
+}
+
+func (x McePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use McePolicy.Descriptor instead.
+func (McePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{4}
+}
+
 // RestKind says which call it is.
 type RestKind int32
 
@@ -307,11 +357,11 @@ func (x RestKind) String() string {
 }
 
 func (RestKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_statefile_proto_enumTypes[4].Descriptor()
+	return file_statefile_proto_enumTypes[5].Descriptor()
 }
 
 func (RestKind) Type() protoreflect.EnumType {
-	return &file_statefile_proto_enumTypes[4]
+	return &file_statefile_proto_enumTypes[5]
 }
 
 func (x RestKind) Number() protoreflect.EnumNumber {
@@ -320,7 +370,7 @@ func (x RestKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RestKind.Descriptor instead.
 func (RestKind) EnumDescriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{4}
+	return file_statefile_proto_rawDescGZIP(), []int{5}
 }
 
 // Record is what the decompressed stream is a sequence of, each preceded by
@@ -1716,23 +1766,26 @@ type Mm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What PR_SET_MM_MAP sets (prctl(2), struct prctl_mm_map); virtual addresses.
-	StartCode      uint64        `protobuf:"varint,2,opt,name=start_code,json=startCode,proto3" json:"start_code,omitempty"`
-	EndCode        uint64        `protobuf:"varint,3,opt,name=end_code,json=endCode,proto3" json:"end_code,omitempty"`
-	StartData      uint64        `protobuf:"varint,4,opt,name=start_data,json=startData,proto3" json:"start_data,omitempty"`
-	EndData        uint64        `protobuf:"varint,5,opt,name=end_data,json=endData,proto3" json:"end_data,omitempty"`
-	StartBrk       uint64        `protobuf:"varint,6,opt,name=start_brk,json=startBrk,proto3" json:"start_brk,omitempty"`
-	Brk            uint64        `protobuf:"varint,7,opt,name=brk,proto3" json:"brk,omitempty"`
-	StartStack     uint64        `protobuf:"varint,8,opt,name=start_stack,json=startStack,proto3" json:"start_stack,omitempty"`
-	ArgStart       uint64        `protobuf:"varint,9,opt,name=arg_start,json=argStart,proto3" json:"arg_start,omitempty"`
-	ArgEnd         uint64        `protobuf:"varint,10,opt,name=arg_end,json=argEnd,proto3" json:"arg_end,omitempty"`
-	EnvStart       uint64        `protobuf:"varint,11,opt,name=env_start,json=envStart,proto3" json:"env_start,omitempty"`
-	EnvEnd         uint64        `protobuf:"varint,12,opt,name=env_end,json=envEnd,proto3" json:"env_end,omitempty"`
-	Auxv           []byte        `protobuf:"bytes,13,opt,name=auxv,proto3" json:"auxv,omitempty"` // /proc/PID/auxv, raw
-	Exe            *FileIdentity `protobuf:"bytes,14,opt,name=exe,proto3" json:"exe,omitempty"`
-	Vmas           []*Vma        `protobuf:"bytes,15,rep,name=vmas,proto3" json:"vmas,omitempty"`          // by address, not overlapping
-	Dumpable       uint32        `protobuf:"varint,16,opt,name=dumpable,proto3" json:"dumpable,omitempty"` // PR_GET_DUMPABLE: 0, 1 or 2
-	CoredumpFilter uint32        `protobuf:"varint,17,opt,name=coredump_filter,json=coredumpFilter,proto3" json:"coredump_filter,omitempty"`
-	ThpDisable     bool          `protobuf:"varint,18,opt,name=thp_disable,json=thpDisable,proto3" json:"thp_disable,omitempty"` // PR_GET_THP_DISABLE
+	StartCode        uint64        `protobuf:"varint,2,opt,name=start_code,json=startCode,proto3" json:"start_code,omitempty"`
+	EndCode          uint64        `protobuf:"varint,3,opt,name=end_code,json=endCode,proto3" json:"end_code,omitempty"`
+	StartData        uint64        `protobuf:"varint,4,opt,name=start_data,json=startData,proto3" json:"start_data,omitempty"`
+	EndData          uint64        `protobuf:"varint,5,opt,name=end_data,json=endData,proto3" json:"end_data,omitempty"`
+	StartBrk         uint64        `protobuf:"varint,6,opt,name=start_brk,json=startBrk,proto3" json:"start_brk,omitempty"`
+	Brk              uint64        `protobuf:"varint,7,opt,name=brk,proto3" json:"brk,omitempty"`
+	StartStack       uint64        `protobuf:"varint,8,opt,name=start_stack,json=startStack,proto3" json:"start_stack,omitempty"`
+	ArgStart         uint64        `protobuf:"varint,9,opt,name=arg_start,json=argStart,proto3" json:"arg_start,omitempty"`
+	ArgEnd           uint64        `protobuf:"varint,10,opt,name=arg_end,json=argEnd,proto3" json:"arg_end,omitempty"`
+	EnvStart         uint64        `protobuf:"varint,11,opt,name=env_start,json=envStart,proto3" json:"env_start,omitempty"`
+	EnvEnd           uint64        `protobuf:"varint,12,opt,name=env_end,json=envEnd,proto3" json:"env_end,omitempty"`
+	Auxv             []byte        `protobuf:"bytes,13,opt,name=auxv,proto3" json:"auxv,omitempty"` // /proc/PID/auxv, raw
+	Exe              *FileIdentity `protobuf:"bytes,14,opt,name=exe,proto3" json:"exe,omitempty"`
+	Vmas             []*Vma        `protobuf:"bytes,15,rep,name=vmas,proto3" json:"vmas,omitempty"`          // by address, not overlapping
+	Dumpable         uint32        `protobuf:"varint,16,opt,name=dumpable,proto3" json:"dumpable,omitempty"` // PR_GET_DUMPABLE: 0, 1 or 2
+	CoredumpFilter   uint32        `protobuf:"varint,17,opt,name=coredump_filter,json=coredumpFilter,proto3" json:"coredump_filter,omitempty"`
+	ThpDisable       bool          `protobuf:"varint,18,opt,name=thp_disable,json=thpDisable,proto3" json:"thp_disable,omitempty"`                     // PR_GET_THP_DISABLE
+	ThpExceptAdvised bool          `protobuf:"varint,40,opt,name=thp_except_advised,json=thpExceptAdvised,proto3" json:"thp_except_advised,omitempty"` // PR_THP_DISABLE_EXCEPT_ADVISED (Linux 6.18), besides
+	DenyWriteExec    uint32        `protobuf:"varint,41,opt,name=deny_write_exec,json=denyWriteExec,proto3" json:"deny_write_exec,omitempty"`          // PR_GET_MDWE (Linux 6.3)
+	MergeAny         bool          `protobuf:"varint,42,opt,name=merge_any,json=mergeAny,proto3" json:"merge_any,omitempty"`                           // PR_GET_MEMORY_MERGE (Linux 6.4)
 	// Guard regions (MADV_GUARD_INSTALL, Linux 6.13).
 	Guards []*Extent `protobuf:"bytes,19,rep,name=guards,proto3" json:"guards,omitempty"`
 	// What mlockall(2) has ordered for mappings to come (mm->def_flags): 0,
@@ -1896,6 +1949,27 @@ func (x *Mm) GetCoredumpFilter() uint32 {
 func (x *Mm) GetThpDisable() bool {
 	if x != nil {
 		return x.ThpDisable
+	}
+	return false
+}
+
+func (x *Mm) GetThpExceptAdvised() bool {
+	if x != nil {
+		return x.ThpExceptAdvised
+	}
+	return false
+}
+
+func (x *Mm) GetDenyWriteExec() uint32 {
+	if x != nil {
+		return x.DenyWriteExec
+	}
+	return 0
+}
+
+func (x *Mm) GetMergeAny() bool {
+	if x != nil {
+		return x.MergeAny
 	}
 	return false
 }
@@ -4888,10 +4962,12 @@ type Process struct {
 	ChildSubreaper bool                   `protobuf:"varint,17,opt,name=child_subreaper,json=childSubreaper,proto3" json:"child_subreaper,omitempty"`
 	Terminal       *ControllingTerminal   `protobuf:"bytes,18,opt,name=terminal,proto3" json:"terminal,omitempty"` // of a session leader that has one
 	Cgroups        []*CgroupMembership    `protobuf:"bytes,19,rep,name=cgroups,proto3" json:"cgroups,omitempty"`
-	Namespaces     []uint32               `protobuf:"varint,20,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`                        // ids
-	CommandLine    string                 `protobuf:"bytes,21,opt,name=command_line,json=commandLine,proto3" json:"command_line,omitempty"`           // for messages: arguments joined by blanks, at most 256 bytes
-	StopUnreported bool                   `protobuf:"varint,22,opt,name=stop_unreported,json=stopUnreported,proto3" json:"stop_unreported,omitempty"` // STOPPED: the parent has not waited for that stop yet (WUNTRACED)
-	PosixTimers    []*PosixTimer          `protobuf:"bytes,60,rep,name=posix_timers,json=posixTimers,proto3" json:"posix_timers,omitempty"`           // by rising id
+	Namespaces     []uint32               `protobuf:"varint,20,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`              // ids
+	CommandLine    string                 `protobuf:"bytes,21,opt,name=command_line,json=commandLine,proto3" json:"command_line,omitempty"` // for messages: arguments joined by blanks, at most 256 bytes
+	// /proc/PID/autogroup: the nice value of its session as a whole (sched(7)).
+	AutogroupNice  int32         `protobuf:"zigzag32,40,opt,name=autogroup_nice,json=autogroupNice,proto3" json:"autogroup_nice,omitempty"`
+	StopUnreported bool          `protobuf:"varint,22,opt,name=stop_unreported,json=stopUnreported,proto3" json:"stop_unreported,omitempty"` // STOPPED: the parent has not waited for that stop yet (WUNTRACED)
+	PosixTimers    []*PosixTimer `protobuf:"bytes,60,rep,name=posix_timers,json=posixTimers,proto3" json:"posix_timers,omitempty"`           // by rising id
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -5071,6 +5147,13 @@ func (x *Process) GetCommandLine() string {
 		return x.CommandLine
 	}
 	return ""
+}
+
+func (x *Process) GetAutogroupNice() int32 {
+	if x != nil {
+		return x.AutogroupNice
+	}
+	return 0
 }
 
 func (x *Process) GetStopUnreported() bool {
@@ -5479,8 +5562,10 @@ type Task struct {
 	SeccompFilter uint32 `protobuf:"varint,40,opt,name=seccomp_filter,json=seccompFilter,proto3" json:"seccomp_filter,omitempty"`
 	// A process's first thread that has ended while others go on. It has its name,
 	// credentials, scheduling and wait_status; files and fs are those of the next.
-	Ended      bool   `protobuf:"varint,41,opt,name=ended,proto3" json:"ended,omitempty"`
-	WaitStatus uint32 `protobuf:"varint,42,opt,name=wait_status,json=waitStatus,proto3" json:"wait_status,omitempty"` // ended: exit_code of /proc/PID/stat
+	Ended      bool      `protobuf:"varint,41,opt,name=ended,proto3" json:"ended,omitempty"`
+	McePolicy  McePolicy `protobuf:"varint,43,opt,name=mce_policy,json=mcePolicy,proto3,enum=lxccheckpoint.format.McePolicy" json:"mce_policy,omitempty"` // PR_MCE_KILL_GET
+	IoFlusher  bool      `protobuf:"varint,44,opt,name=io_flusher,json=ioFlusher,proto3" json:"io_flusher,omitempty"`                                     // PR_GET_IO_FLUSHER
+	WaitStatus uint32    `protobuf:"varint,42,opt,name=wait_status,json=waitStatus,proto3" json:"wait_status,omitempty"`                                  // ended: exit_code of /proc/PID/stat
 	// How the kernel restarts the interrupted system call (include/linux/errno.h):
 	// 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND. So a signal that is
 	// pending and has a handler makes it return EINTR, where it would have without
@@ -5674,6 +5759,20 @@ func (x *Task) GetSeccompFilter() uint32 {
 func (x *Task) GetEnded() bool {
 	if x != nil {
 		return x.Ended
+	}
+	return false
+}
+
+func (x *Task) GetMcePolicy() McePolicy {
+	if x != nil {
+		return x.McePolicy
+	}
+	return McePolicy_MCE_DEFAULT
+}
+
+func (x *Task) GetIoFlusher() bool {
+	if x != nil {
+		return x.IoFlusher
 	}
 	return false
 }
@@ -6051,9 +6150,11 @@ type Credentials struct {
 	CapAmbient     uint64                 `protobuf:"fixed64,14,opt,name=cap_ambient,json=capAmbient,proto3" json:"cap_ambient,omitempty"`
 	Securebits     uint32                 `protobuf:"varint,15,opt,name=securebits,proto3" json:"securebits,omitempty"`
 	NoNewPrivs     bool                   `protobuf:"varint,16,opt,name=no_new_privs,json=noNewPrivs,proto3" json:"no_new_privs,omitempty"`
-	LsmLabel       string                 `protobuf:"bytes,17,opt,name=lsm_label,json=lsmLabel,proto3" json:"lsm_label,omitempty"` // /proc/PID/attr/current; informative in version 1
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// /proc/PID/attr/current; empty: no security module has one.
+	LsmLabel        string `protobuf:"bytes,17,opt,name=lsm_label,json=lsmLabel,proto3" json:"lsm_label,omitempty"`
+	LoginUidPlusOne uint64 `protobuf:"varint,40,opt,name=login_uid_plus_one,json=loginUidPlusOne,proto3" json:"login_uid_plus_one,omitempty"` // /proc/PID/loginuid; 0: the kernel has none
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Credentials) Reset() {
@@ -6205,14 +6306,31 @@ func (x *Credentials) GetLsmLabel() string {
 	return ""
 }
 
+func (x *Credentials) GetLoginUidPlusOne() uint64 {
+	if x != nil {
+		return x.LoginUidPlusOne
+	}
+	return 0
+}
+
 type Scheduling struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Policy        uint32                 `protobuf:"varint,1,opt,name=policy,proto3" json:"policy,omitempty"` // SCHED_*
-	Nice          int32                  `protobuf:"varint,2,opt,name=nice,proto3" json:"nice,omitempty"`
-	Priority      uint32                 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
-	Flags         uint64                 `protobuf:"varint,4,opt,name=flags,proto3" json:"flags,omitempty"`                             // sched_attr.sched_flags
-	Affinity      []byte                 `protobuf:"bytes,5,opt,name=affinity,proto3" json:"affinity,omitempty"`                        // cpu mask, little endian
-	IoPriority    uint32                 `protobuf:"varint,6,opt,name=io_priority,json=ioPriority,proto3" json:"io_priority,omitempty"` // ioprio_get(2)
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Policy     uint32                 `protobuf:"varint,1,opt,name=policy,proto3" json:"policy,omitempty"` // SCHED_*
+	Nice       int32                  `protobuf:"varint,2,opt,name=nice,proto3" json:"nice,omitempty"`
+	Priority   uint32                 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	Flags      uint64                 `protobuf:"varint,4,opt,name=flags,proto3" json:"flags,omitempty"`                             // sched_attr.sched_flags
+	Affinity   []byte                 `protobuf:"bytes,5,opt,name=affinity,proto3" json:"affinity,omitempty"`                        // cpu mask, little endian
+	IoPriority uint32                 `protobuf:"varint,6,opt,name=io_priority,json=ioPriority,proto3" json:"io_priority,omitempty"` // ioprio_get(2)
+	Runtime    uint64                 `protobuf:"varint,40,opt,name=runtime,proto3" json:"runtime,omitempty"`                        // ns, of SCHED_DEADLINE, as the next two; sched_attr(2)
+	Deadline   uint64                 `protobuf:"varint,41,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Period     uint64                 `protobuf:"varint,42,opt,name=period,proto3" json:"period,omitempty"`
+	// Bounds of what the scheduler thinks that the task uses of a CPU
+	// (sched_attr.sched_util_*, 0 to 1024). Both 0: the kernel has none.
+	UtilMin uint32 `protobuf:"varint,43,opt,name=util_min,json=utilMin,proto3" json:"util_min,omitempty"`
+	UtilMax uint32 `protobuf:"varint,44,opt,name=util_max,json=utilMax,proto3" json:"util_max,omitempty"`
+	// set_mempolicy(2): MPOL_* with its flags, and the mask of nodes, little endian.
+	MemoryPolicy  uint32 `protobuf:"varint,45,opt,name=memory_policy,json=memoryPolicy,proto3" json:"memory_policy,omitempty"`
+	MemoryNodes   []byte `protobuf:"bytes,46,opt,name=memory_nodes,json=memoryNodes,proto3" json:"memory_nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6287,6 +6405,55 @@ func (x *Scheduling) GetIoPriority() uint32 {
 		return x.IoPriority
 	}
 	return 0
+}
+
+func (x *Scheduling) GetRuntime() uint64 {
+	if x != nil {
+		return x.Runtime
+	}
+	return 0
+}
+
+func (x *Scheduling) GetDeadline() uint64 {
+	if x != nil {
+		return x.Deadline
+	}
+	return 0
+}
+
+func (x *Scheduling) GetPeriod() uint64 {
+	if x != nil {
+		return x.Period
+	}
+	return 0
+}
+
+func (x *Scheduling) GetUtilMin() uint32 {
+	if x != nil {
+		return x.UtilMin
+	}
+	return 0
+}
+
+func (x *Scheduling) GetUtilMax() uint32 {
+	if x != nil {
+		return x.UtilMax
+	}
+	return 0
+}
+
+func (x *Scheduling) GetMemoryPolicy() uint32 {
+	if x != nil {
+		return x.MemoryPolicy
+	}
+	return 0
+}
+
+func (x *Scheduling) GetMemoryNodes() []byte {
+	if x != nil {
+		return x.MemoryNodes
+	}
+	return nil
 }
 
 // Layout ends the skeleton: which contents follow.
@@ -6729,7 +6896,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bmtime_ns\x18\x05 \x01(\x03R\amtimeNs\x12\x12\n" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
 	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
-	"\aforeign\x18\b \x01(\bR\aforeign\"\x99\x05\n" +
+	"\aforeign\x18\b \x01(\bR\aforeign\"\x8c\x06\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +
@@ -6753,7 +6920,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\bdumpable\x18\x10 \x01(\rR\bdumpable\x12'\n" +
 	"\x0fcoredump_filter\x18\x11 \x01(\rR\x0ecoredumpFilter\x12\x1f\n" +
 	"\vthp_disable\x18\x12 \x01(\bR\n" +
-	"thpDisable\x124\n" +
+	"thpDisable\x12,\n" +
+	"\x12thp_except_advised\x18( \x01(\bR\x10thpExceptAdvised\x12&\n" +
+	"\x0fdeny_write_exec\x18) \x01(\rR\rdenyWriteExec\x12\x1b\n" +
+	"\tmerge_any\x18* \x01(\bR\bmergeAny\x124\n" +
 	"\x06guards\x18\x13 \x03(\v2\x1c.lxccheckpoint.format.ExtentR\x06guards\x12\x1f\n" +
 	"\vlock_future\x18\x14 \x01(\rR\n" +
 	"lockFuture\x12\x1d\n" +
@@ -6998,7 +7168,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06sender\x18\x02 \x01(\rR\x06sender\x12%\n" +
 	"\x0esender_address\x18\x03 \x01(\fR\rsenderAddress\x12G\n" +
 	"\vcredentials\x18\x04 \x01(\v2%.lxccheckpoint.format.PeerCredentialsR\vcredentials\x12\x16\n" +
-	"\x06rights\x18\x05 \x03(\rR\x06rights\"\x8a\a\n" +
+	"\x06rights\x18\x05 \x03(\rR\x06rights\"\xb1\a\n" +
 	"\aProcess\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\rR\x06parent\x12\x14\n" +
@@ -7026,7 +7196,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\n" +
 	"namespaces\x18\x14 \x03(\rR\n" +
 	"namespaces\x12!\n" +
-	"\fcommand_line\x18\x15 \x01(\tR\vcommandLine\x12'\n" +
+	"\fcommand_line\x18\x15 \x01(\tR\vcommandLine\x12%\n" +
+	"\x0eautogroup_nice\x18( \x01(\x11R\rautogroupNice\x12'\n" +
 	"\x0fstop_unreported\x18\x16 \x01(\bR\x0estopUnreported\x12C\n" +
 	"\fposix_timers\x18< \x03(\v2 .lxccheckpoint.format.PosixTimerR\vposixTimers\"T\n" +
 	"\x13ControllingTerminal\x12\x12\n" +
@@ -7059,7 +7230,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05fired\x18\n" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
-	"\x05owner\x18\f \x01(\rR\x05owner\"\xf1\a\n" +
+	"\x05owner\x18\f \x01(\rR\x05owner\"\xd0\b\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -7087,7 +7258,11 @@ const file_statefile_proto_rawDesc = "" +
 	"\fseccomp_mode\x18\x13 \x01(\rR\vseccompMode\x12'\n" +
 	"\x0fseccomp_filters\x18\x14 \x01(\rR\x0eseccompFilters\x12%\n" +
 	"\x0eseccomp_filter\x18( \x01(\rR\rseccompFilter\x12\x14\n" +
-	"\x05ended\x18) \x01(\bR\x05ended\x12\x1f\n" +
+	"\x05ended\x18) \x01(\bR\x05ended\x12>\n" +
+	"\n" +
+	"mce_policy\x18+ \x01(\x0e2\x1f.lxccheckpoint.format.McePolicyR\tmcePolicy\x12\x1d\n" +
+	"\n" +
+	"io_flusher\x18, \x01(\bR\tioFlusher\x12\x1f\n" +
 	"\vwait_status\x18* \x01(\rR\n" +
 	"waitStatus\x12!\n" +
 	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\x12.\n" +
@@ -7114,7 +7289,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\rR\x04size\x12\x1c\n" +
 	"\tsignature\x18\x03 \x01(\rR\tsignature\x12\x14\n" +
 	"\x05flags\x18\x04 \x01(\rR\x05flags\x12\x17\n" +
-	"\arseq_cs\x18\x05 \x01(\x04R\x06rseqCs\"\xdb\x03\n" +
+	"\arseq_cs\x18\x05 \x01(\x04R\x06rseqCs\"\x88\x04\n" +
 	"\vCredentials\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\rR\x03uid\x12\x12\n" +
 	"\x04euid\x18\x02 \x01(\rR\x04euid\x12\x12\n" +
@@ -7137,7 +7312,8 @@ const file_statefile_proto_rawDesc = "" +
 	"securebits\x12 \n" +
 	"\fno_new_privs\x18\x10 \x01(\bR\n" +
 	"noNewPrivs\x12\x1b\n" +
-	"\tlsm_label\x18\x11 \x01(\tR\blsmLabel\"\xa7\x01\n" +
+	"\tlsm_label\x18\x11 \x01(\tR\blsmLabel\x12+\n" +
+	"\x12login_uid_plus_one\x18( \x01(\x04R\x0floginUidPlusOne\"\xf3\x02\n" +
 	"\n" +
 	"Scheduling\x12\x16\n" +
 	"\x06policy\x18\x01 \x01(\rR\x06policy\x12\x12\n" +
@@ -7146,7 +7322,14 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05flags\x18\x04 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\baffinity\x18\x05 \x01(\fR\baffinity\x12\x1f\n" +
 	"\vio_priority\x18\x06 \x01(\rR\n" +
-	"ioPriority\"C\n" +
+	"ioPriority\x12\x18\n" +
+	"\aruntime\x18( \x01(\x04R\aruntime\x12\x1a\n" +
+	"\bdeadline\x18) \x01(\x04R\bdeadline\x12\x16\n" +
+	"\x06period\x18* \x01(\x04R\x06period\x12\x19\n" +
+	"\butil_min\x18+ \x01(\rR\autilMin\x12\x19\n" +
+	"\butil_max\x18, \x01(\rR\autilMax\x12#\n" +
+	"\rmemory_policy\x18- \x01(\rR\fmemoryPolicy\x12!\n" +
+	"\fmemory_nodes\x18. \x01(\fR\vmemoryNodes\"C\n" +
 	"\x06Layout\x129\n" +
 	"\bcontents\x18\x01 \x03(\v2\x1d.lxccheckpoint.format.ContentR\bcontents\";\n" +
 	"\aContent\x12\x14\n" +
@@ -7203,7 +7386,11 @@ const file_statefile_proto_rawDesc = "" +
 	"\aRUNNING\x10\x01\x12\v\n" +
 	"\aSTOPPED\x10\x02\x12\n" +
 	"\n" +
-	"\x06ZOMBIE\x10\x03*O\n" +
+	"\x06ZOMBIE\x10\x03*9\n" +
+	"\tMcePolicy\x12\x0f\n" +
+	"\vMCE_DEFAULT\x10\x00\x12\f\n" +
+	"\bMCE_LATE\x10\x01\x12\r\n" +
+	"\tMCE_EARLY\x10\x02*O\n" +
 	"\bRestKind\x12\x14\n" +
 	"\x10REST_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -7224,174 +7411,176 @@ func file_statefile_proto_rawDescGZIP() []byte {
 	return file_statefile_proto_rawDescData
 }
 
-var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
 var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
 	(LockKind)(0),               // 2: lxccheckpoint.format.LockKind
 	(ProcessState)(0),           // 3: lxccheckpoint.format.ProcessState
-	(RestKind)(0),               // 4: lxccheckpoint.format.RestKind
-	(*Record)(nil),              // 5: lxccheckpoint.format.Record
-	(*Header)(nil),              // 6: lxccheckpoint.format.Header
-	(*XsaveComponent)(nil),      // 7: lxccheckpoint.format.XsaveComponent
-	(*Container)(nil),           // 8: lxccheckpoint.format.Container
-	(*Namespace)(nil),           // 9: lxccheckpoint.format.Namespace
-	(*Ipc)(nil),                 // 10: lxccheckpoint.format.Ipc
-	(*SysvSemaphores)(nil),      // 11: lxccheckpoint.format.SysvSemaphores
-	(*SysvQueue)(nil),           // 12: lxccheckpoint.format.SysvQueue
-	(*SysvMessage)(nil),         // 13: lxccheckpoint.format.SysvMessage
-	(*Link)(nil),                // 14: lxccheckpoint.format.Link
-	(*Uts)(nil),                 // 15: lxccheckpoint.format.Uts
-	(*TimeOffsets)(nil),         // 16: lxccheckpoint.format.TimeOffsets
-	(*Mount)(nil),               // 17: lxccheckpoint.format.Mount
-	(*FileIdentity)(nil),        // 18: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 19: lxccheckpoint.format.Mm
-	(*Extent)(nil),              // 20: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 21: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 22: lxccheckpoint.format.SharedMemory
-	(*Memfd)(nil),               // 23: lxccheckpoint.format.Memfd
-	(*DeletedFile)(nil),         // 24: lxccheckpoint.format.DeletedFile
-	(*Inode)(nil),               // 25: lxccheckpoint.format.Inode
-	(*Xattr)(nil),               // 26: lxccheckpoint.format.Xattr
-	(*SysvSegment)(nil),         // 27: lxccheckpoint.format.SysvSegment
-	(*SysvPermissions)(nil),     // 28: lxccheckpoint.format.SysvPermissions
-	(*Files)(nil),               // 29: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 30: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 31: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 32: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 33: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 34: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 35: lxccheckpoint.format.OpenFile
-	(*MemoryFile)(nil),          // 36: lxccheckpoint.format.MemoryFile
-	(*Terminal)(nil),            // 37: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 38: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 39: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 40: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 41: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 42: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 43: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 44: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 45: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 46: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 47: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 48: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 49: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 50: lxccheckpoint.format.TcpListener
-	(*UnixSocket)(nil),          // 51: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 52: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 53: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 54: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 55: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 56: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 57: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 58: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 59: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 60: lxccheckpoint.format.Task
-	(*Rest)(nil),                // 61: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 62: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 63: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 64: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 65: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 66: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 67: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 68: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 69: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 70: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 71: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 72: lxccheckpoint.format.ContentSum
+	(McePolicy)(0),              // 4: lxccheckpoint.format.McePolicy
+	(RestKind)(0),               // 5: lxccheckpoint.format.RestKind
+	(*Record)(nil),              // 6: lxccheckpoint.format.Record
+	(*Header)(nil),              // 7: lxccheckpoint.format.Header
+	(*XsaveComponent)(nil),      // 8: lxccheckpoint.format.XsaveComponent
+	(*Container)(nil),           // 9: lxccheckpoint.format.Container
+	(*Namespace)(nil),           // 10: lxccheckpoint.format.Namespace
+	(*Ipc)(nil),                 // 11: lxccheckpoint.format.Ipc
+	(*SysvSemaphores)(nil),      // 12: lxccheckpoint.format.SysvSemaphores
+	(*SysvQueue)(nil),           // 13: lxccheckpoint.format.SysvQueue
+	(*SysvMessage)(nil),         // 14: lxccheckpoint.format.SysvMessage
+	(*Link)(nil),                // 15: lxccheckpoint.format.Link
+	(*Uts)(nil),                 // 16: lxccheckpoint.format.Uts
+	(*TimeOffsets)(nil),         // 17: lxccheckpoint.format.TimeOffsets
+	(*Mount)(nil),               // 18: lxccheckpoint.format.Mount
+	(*FileIdentity)(nil),        // 19: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 20: lxccheckpoint.format.Mm
+	(*Extent)(nil),              // 21: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 22: lxccheckpoint.format.Vma
+	(*SharedMemory)(nil),        // 23: lxccheckpoint.format.SharedMemory
+	(*Memfd)(nil),               // 24: lxccheckpoint.format.Memfd
+	(*DeletedFile)(nil),         // 25: lxccheckpoint.format.DeletedFile
+	(*Inode)(nil),               // 26: lxccheckpoint.format.Inode
+	(*Xattr)(nil),               // 27: lxccheckpoint.format.Xattr
+	(*SysvSegment)(nil),         // 28: lxccheckpoint.format.SysvSegment
+	(*SysvPermissions)(nil),     // 29: lxccheckpoint.format.SysvPermissions
+	(*Files)(nil),               // 30: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 31: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 32: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 33: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 34: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 35: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 36: lxccheckpoint.format.OpenFile
+	(*MemoryFile)(nil),          // 37: lxccheckpoint.format.MemoryFile
+	(*Terminal)(nil),            // 38: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 39: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 40: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 41: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 42: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 43: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 44: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 45: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 46: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 47: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 48: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 49: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 50: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 51: lxccheckpoint.format.TcpListener
+	(*UnixSocket)(nil),          // 52: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 53: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 54: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 55: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 56: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 57: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 58: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 59: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 60: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 61: lxccheckpoint.format.Task
+	(*Rest)(nil),                // 62: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 63: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 64: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 65: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 66: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 67: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 68: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 69: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 70: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 71: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 72: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 73: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
-	6,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
-	8,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
-	9,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	19, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	22, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	29, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	32, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	33, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	35, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	40, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	54, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	62, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	68, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	70, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	71, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	7,  // 15: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
+	7,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
+	9,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
+	10, // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
+	20, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	23, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	30, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	33, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	34, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	36, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	41, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	55, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	63, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	69, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	71, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	72, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	8,  // 15: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
 	0,  // 16: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	15, // 17: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	17, // 18: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	16, // 19: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	14, // 20: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	10, // 21: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	11, // 22: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	12, // 23: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	28, // 24: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	28, // 25: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	13, // 26: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	18, // 27: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	21, // 28: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	20, // 29: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	16, // 17: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	18, // 18: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	17, // 19: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	15, // 20: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	11, // 21: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	12, // 22: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	13, // 23: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	29, // 24: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	29, // 25: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	14, // 26: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	19, // 27: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	22, // 28: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	21, // 29: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
 	1,  // 30: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	18, // 31: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	23, // 32: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	24, // 33: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	27, // 34: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	25, // 35: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	25, // 36: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	26, // 37: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	28, // 38: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	30, // 39: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	31, // 40: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	19, // 31: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	24, // 32: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	25, // 33: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	28, // 34: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	26, // 35: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	26, // 36: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	27, // 37: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	29, // 38: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	31, // 39: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	32, // 40: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
 	2,  // 41: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	34, // 42: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	31, // 43: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	18, // 44: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	18, // 45: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	18, // 46: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	37, // 47: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	39, // 48: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	39, // 49: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	41, // 50: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	47, // 51: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	50, // 52: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	51, // 53: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	42, // 54: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	43, // 55: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	44, // 56: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	46, // 57: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	38, // 58: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	36, // 59: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	18, // 60: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	45, // 61: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	18, // 62: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	48, // 63: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	49, // 64: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	49, // 65: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	52, // 66: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	53, // 67: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	52, // 68: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	35, // 42: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	32, // 43: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	19, // 44: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	19, // 45: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	19, // 46: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	38, // 47: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	40, // 48: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	40, // 49: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	42, // 50: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	48, // 51: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	51, // 52: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	52, // 53: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	43, // 54: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	44, // 55: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	45, // 56: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	47, // 57: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	39, // 58: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	37, // 59: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	19, // 60: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	46, // 61: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	19, // 62: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	49, // 63: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	50, // 64: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	50, // 65: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	53, // 66: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	54, // 67: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	53, // 68: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
 	3,  // 69: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	60, // 70: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	57, // 71: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	58, // 72: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	55, // 73: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	56, // 74: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	59, // 75: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	63, // 76: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	64, // 77: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	66, // 78: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	65, // 79: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	67, // 80: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	61, // 81: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	4,  // 82: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	69, // 83: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	72, // 84: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	85, // [85:85] is the sub-list for method output_type
-	85, // [85:85] is the sub-list for method input_type
-	85, // [85:85] is the sub-list for extension type_name
-	85, // [85:85] is the sub-list for extension extendee
-	0,  // [0:85] is the sub-list for field type_name
+	61, // 70: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	58, // 71: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	59, // 72: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	56, // 73: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	57, // 74: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	60, // 75: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	64, // 76: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	65, // 77: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	67, // 78: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	66, // 79: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	68, // 80: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,  // 81: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	62, // 82: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	5,  // 83: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	70, // 84: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	73, // 85: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	86, // [86:86] is the sub-list for method output_type
+	86, // [86:86] is the sub-list for method input_type
+	86, // [86:86] is the sub-list for extension type_name
+	86, // [86:86] is the sub-list for extension extendee
+	0,  // [0:86] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -7444,7 +7633,7 @@ func file_statefile_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
-			NumEnums:      5,
+			NumEnums:      6,
 			NumMessages:   68,
 			NumExtensions: 0,
 			NumServices:   0,

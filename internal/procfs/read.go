@@ -36,6 +36,20 @@ func ReadStat(pid int) (*TaskStat, error) {
 	return &s, nil
 }
 
+// ReadTaskStat reads /proc/PID/task/TID/stat: other than ReadStat of a tid, it
+// does not have the kernel add up what all threads of the process have used.
+func ReadTaskStat(pid, tid int) (*TaskStat, error) {
+	text, err := ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid))
+	if err != nil {
+		return nil, err
+	}
+	s, err := ParseTaskStat(string(text))
+	if err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
 // ReadCgroupPaths reads /proc/PID/cgroup.
 func ReadCgroupPaths(pid int) ([]CgroupPath, error) {
 	text, err := ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))

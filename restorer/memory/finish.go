@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -22,17 +23,44 @@ const (
 // Finish gives an address space what must come after its bytes: advice, locks,
 // names.
 func (b *Backing) Finish(p place.Process, mm *format.Mm) error {
+	if err := mergeAny(p, mm); err != nil {
+		return err
+	}
 	if err := finishVmas(p, mm); err != nil {
 		return err
 	}
 	if err := b.setProgram(p, mm); err != nil {
 		return err
 	}
+	if mm.DenyWriteExec != 0 {
+		if _, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_MDWE, uint64(mm.DenyWriteExec), 0, 0, 0); err != nil {
+			return fmt.Errorf("deny memory that can be written and executed (PR_SET_MDWE, Linux 6.3): %w", err)
+		}
+	}
 	filter := fmt.Sprintf("%#x", mm.CoredumpFilter)
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/coredump_filter", p.PID()), []byte(filter), 0); err != nil && !os.IsNotExist(err) {
 		return err
 	}
 	return nil
+}
+
+// mergeAny has the kernel merge equal pages of all memory, that to come
+// included, but for the mappings whose pages the program has kept apart since.
+func mergeAny(p place.Process, mm *format.Mm) error {
+	if !mm.MergeAny {
+		return nil
+	}
+	if _, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_MEMORY_MERGE, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("merge equal pages (PR_SET_MEMORY_MERGE, Linux 6.4): %w", err)
+	}
+	var calls []tracee.Call
+	for _, v := range mm.Vmas {
+		if v.Kind != format.VmaKind_VMA_VSYSCALL && !slices.Contains(v.Advice, unix.MADV_MERGEABLE) {
+			calls = append(calls, tracee.Call{Nr: unix.SYS_MADVISE, Args: [6]uint64{v.Start, v.End - v.Start, unix.MADV_UNMERGEABLE}})
+		}
+	}
+	// What can't be merged anyway is no matter.
+	return p.Run(calls)
 }
 
 func finishVmas(p place.Process, mm *format.Mm) error {

@@ -64,7 +64,7 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso *Vdso) error {
 func smallPages(p place.Process, mm *format.Mm) error {
 	var calls []tracee.Call
 	if mm.ThpDisable {
-		calls = append(calls, tracee.Call{Nr: unix.SYS_PRCTL, Args: [6]uint64{unix.PR_SET_THP_DISABLE, 1}})
+		calls = append(calls, tracee.Call{Nr: unix.SYS_PRCTL, Args: [6]uint64{unix.PR_SET_THP_DISABLE, 1, thpFlags(mm)}})
 	}
 	for _, v := range mm.Vmas {
 		if slices.Contains(v.Advice, unix.MADV_NOHUGEPAGE) {
@@ -80,6 +80,15 @@ func smallPages(p place.Process, mm *format.Mm) error {
 		}
 	}
 	return nil
+}
+
+// thpFlags are the flags of PR_SET_THP_DISABLE.
+func thpFlags(mm *format.Mm) uint64 {
+	const exceptAdvised = 2 // PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18
+	if mm.ThpExceptAdvised {
+		return exceptAdvised
+	}
+	return 0
 }
 
 func mapError(v *format.Vma, err error) error {

@@ -35,7 +35,7 @@ func Credentials(p place.Process, c *format.Credentials, have *procfs.Status) er
 // one that is root.
 func isAlready(have *procfs.Status, c *format.Credentials) bool {
 	return have.UIDs == [4]uint32{c.Uid, c.Euid, c.Suid, c.Fsuid} && have.GIDs == [4]uint32{c.Gid, c.Egid, c.Sgid, c.Fsgid} &&
-		slices.Equal(have.Groups, c.Groups) && have.NoNewPrivs == c.NoNewPrivs && c.Securebits == 0 &&
+		slices.Equal(have.Groups, c.Groups) && c.Securebits == 0 &&
 		have.CapInh == c.CapInheritable && have.CapPrm == c.CapPermitted && have.CapEff == c.CapEffective &&
 		have.CapBnd == c.CapBounding && have.CapAmb == c.CapAmbient
 }
@@ -98,11 +98,6 @@ func setCapabilities(p place.Process, c *format.Credentials, permitted uint64) e
 		}
 		if _, err := p.Call(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uint64(i), 0, 0); err != nil {
 			return fmt.Errorf("ambient capability %d: %w", i, err)
-		}
-	}
-	if c.NoNewPrivs {
-		if _, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return fmt.Errorf("no_new_privs: %w", err)
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -126,6 +127,20 @@ func OOMScore(p place.Process, score int32) error {
 		return fmt.Errorf("set oom_score_adj to %d: lowering it needs CAP_SYS_RESOURCE: %w", score, err)
 	}
 	return err
+}
+
+// Autogroup sets the nice value of the process's session as a whole; a kernel
+// without such groups can do without.
+func Autogroup(p place.Process, nice int32) error {
+	path := fmt.Sprintf("/proc/%d/autogroup", p.PID())
+	text, err := os.ReadFile(path)
+	if err != nil || strings.HasSuffix(string(text), fmt.Sprintf(" nice %d\n", nice)) {
+		return nil
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(int(nice))), 0); err != nil {
+		return fmt.Errorf("nice value %d of its session (/proc/PID/autogroup; lowering it needs CAP_SYS_NICE): %w", nice, err)
+	}
+	return nil
 }
 
 // Subreaper says whether the process adopts the orphans below it.

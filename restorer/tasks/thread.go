@@ -17,17 +17,24 @@ import (
 // Thread gives a task all that is the thread's own, but for signals and
 // registers. It comes after the memory: registering an rseq area writes to it.
 // What can be is done in one stop: there may be thousands of threads.
-func Thread(p place.Process, k *format.Task) error {
+func Thread(p place.Process, k *format.Task, from Origin) error {
 	if err := schedule(p, k); err != nil {
 		return fmt.Errorf("scheduling of task %d (%s): %w", k.Tid, k.Name, err)
 	}
 	b := &batch{}
 	b.add("name", unix.SYS_PRCTL, unix.PR_SET_NAME, b.put(p, append([]byte(k.Name), 0)), 0, 0, 0)
 	addresses(b, p, k)
+	if k.IoFlusher {
+		// Before the credentials, which may take the right to.
+		b.add("I/O flusher (needs CAP_SYS_RESOURCE)", unix.SYS_PRCTL, unix.PR_SET_IO_FLUSHER, 1, 0, 0, 0)
+	}
 	if c := k.Credentials; c != nil {
 		have, err := procfs.ReadStatus(p.PID())
 		if err != nil {
 			return err
+		}
+		if err := loginUID(p, from, c); err != nil {
+			return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 		}
 		if !isAlready(have, c) {
 			if err := b.run(p); err != nil {
@@ -38,7 +45,12 @@ func Thread(p place.Process, k *format.Task) error {
 			}
 		}
 	}
-	settings(b, k)
+	// When all that the label might forbid is done, and before no_new_privs,
+	// which forbids to change it.
+	if err := securityLabel(p, from, k.Credentials.GetLsmLabel()); err != nil {
+		return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
+	}
+	settings(b, p, k)
 	if err := b.run(p); err != nil {
 		return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 	}
@@ -58,10 +70,14 @@ func schedule(p place.Process, k *format.Task) error {
 	if err != nil {
 		return err
 	}
-	if have.Policy != want.Policy || have.Flags != want.Flags || have.Nice != want.Nice || have.Priority != want.Priority {
+	differs := have.Policy != want.Policy || have.Flags != want.Flags || have.Nice != want.Nice || have.Priority != want.Priority
+	if differs && want.Policy != unix.SCHED_DEADLINE { // that comes last, see CPUs
 		if err := unix.SchedSetAttr(p.PID(), &want, 0); err != nil {
-			return fmt.Errorf("policy %d, nice %d, priority %d (a higher one needs CAP_SYS_NICE): %w", s.Policy, s.Nice, s.Priority, err)
+			return fmt.Errorf("policy %d, nice %d, priority %d (a higher one needs CAP_SYS_NICE): %w", want.Policy, want.Nice, want.Priority, err)
 		}
+	}
+	if err := clampUtil(p.PID(), s); err != nil {
+		return err
 	}
 	const whoProcess = 1
 	if now, _, e := unix.Syscall(unix.SYS_IOPRIO_GET, whoProcess, uintptr(p.PID()), 0); e == 0 && uint32(now) != s.IoPriority {
@@ -72,15 +88,54 @@ func schedule(p place.Process, k *format.Task) error {
 	return nil
 }
 
-// Affinity restores the CPUs that a task may run on. On a host without any of
-// them it may run on all: refusing a container for that would help nobody.
-func Affinity(p place.Process, k *format.Task) error {
+// clampUtil bounds what the scheduler thinks that the task uses of a CPU. A
+// kernel without that has bounds of 0, and can do without those of the image.
+func clampUtil(tid int, s *format.Scheduling) error {
+	have, err := unix.SchedGetAttr(tid, 0)
+	if err != nil {
+		return err
+	}
+	if s.UtilMax == 0 || have.Util_max == 0 || have.Util_min == s.UtilMin && have.Util_max == s.UtilMax {
+		return nil
+	}
+	const keep = unix.SCHED_FLAG_KEEP_POLICY | unix.SCHED_FLAG_KEEP_PARAMS
+	have.Flags |= keep | unix.SCHED_FLAG_UTIL_CLAMP
+	have.Util_min, have.Util_max = s.UtilMin, s.UtilMax
+	if err := unix.SchedSetAttr(tid, have, 0); err != nil {
+		return fmt.Errorf("bounds of CPU use, %d to %d: %w", s.UtilMin, s.UtilMax, err)
+	}
+	return nil
+}
+
+// CPUs restores the CPUs that a task may run on, and SCHED_DEADLINE, which the
+// kernel gives only to a task that may run on all. On a host without any of the
+// CPUs it may run on all: refusing a container for that would help nobody.
+func CPUs(p place.Process, k *format.Task) error {
 	mask := k.Scheduling.GetAffinity()
 	err := setAffinity(p.PID(), mask)
 	if errors.Is(err, unix.EINVAL) || len(mask) == 0 {
 		err = setAffinity(p.PID(), bytes.Repeat([]byte{0xff}, 1024))
 	}
-	return err
+	if err != nil || k.Scheduling.GetPolicy() != unix.SCHED_DEADLINE {
+		return err
+	}
+	return deadline(p.PID(), k.Scheduling)
+}
+
+func deadline(tid int, s *format.Scheduling) error {
+	err := unix.SchedSetAttr(tid, &unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: s.Policy, Flags: s.Flags, Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
+	}, 0)
+	what := fmt.Sprintf("SCHED_DEADLINE with %d of %d ns", s.Runtime, s.Period)
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("%s: this host's CPUs have promised too much of their time already: %w", what, err)
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%s needs CAP_SYS_NICE, and that the task may run on all CPUs of its cpuset: %w", what, err)
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
 }
 
 func setAffinity(pid int, mask []byte) error {
@@ -113,9 +168,24 @@ func addresses(b *batch, p place.Process, k *format.Task) {
 	}
 }
 
-func settings(b *batch, k *format.Task) {
+func settings(b *batch, p place.Process, k *format.Task) {
 	if k.TimerSlackNs != 0 {
 		b.add("timer slack", unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, k.TimerSlackNs, 0, 0, 0)
+	}
+	if k.Credentials.GetNoNewPrivs() {
+		b.add("no_new_privs", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	}
+	if s := k.Scheduling; s.GetMemoryPolicy() != 0 {
+		// The number of bits, plus one (kernel_set_mempolicy, mm/mempolicy.c).
+		b.add(fmt.Sprintf("memory policy %#x for nodes %#x (set_mempolicy; does this host have them?)", s.MemoryPolicy, s.MemoryNodes),
+			unix.SYS_SET_MEMPOLICY, uint64(s.MemoryPolicy), b.put(p, append(s.MemoryNodes[:len(s.MemoryNodes):len(s.MemoryNodes)], make([]byte, 8)...)), uint64(8*len(s.MemoryNodes)+1))
+	}
+	if k.McePolicy != format.McePolicy_MCE_DEFAULT {
+		policy := uint64(unix.PR_MCE_KILL_LATE)
+		if k.McePolicy == format.McePolicy_MCE_EARLY {
+			policy = unix.PR_MCE_KILL_EARLY
+		}
+		b.add("policy for broken memory", unix.SYS_PRCTL, unix.PR_MCE_KILL, unix.PR_MCE_KILL_SET, policy, 0, 0)
 	}
 	b.add("personality", unix.SYS_PERSONALITY, uint64(k.Personality))
 	// After the credentials: a change of those clears it.
