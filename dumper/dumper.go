@@ -116,7 +116,46 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	}
 	stats.Finish = clock.lap()
 	stats.Stopped = stats.Hold + stats.Look + stats.Write + stats.Commit + stats.Finish
-	stats.count(s, w)
+	stats.count(s)
+	stats.BytesRead, stats.BytesWritten = stats.Pages.BytesRead, w.BytesOut()
+	return stats, nil
+}
+
+// Check looks at a running container as Dump does, and lets it go: an error says
+// why a checkpoint would fail, a refusal.List all that can't be saved. Nothing is
+// written. Of the stats, Hold, Look and Stopped are told, and the numbers of tasks.
+func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats, err error) {
+	setDefaults(&o)
+	stats = new(Stats)
+	clock := newClock()
+
+	teller := openTeller(o)
+	defer teller.Close()
+	clock.lap()
+
+	held, err := ptrace.Hold(ctx, c, o.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	defer held.Release(&err)
+	stats.Hold = clock.lap()
+
+	s, contents, err := look(ctx, c, held, teller, o)
+	if err != nil {
+		return nil, err
+	}
+	contents.Close()
+	stats.Look = clock.lap()
+	if err := held.Finish(ctx, Continue); err != nil {
+		return nil, err
+	}
+	stats.Stopped = stats.Hold + stats.Look + clock.lap()
+	stats.count(s)
+	if o.Check != nil {
+		if err := o.Check(s); err != nil {
+			return nil, fmt.Errorf("this could not be restarted: %w", err)
+		}
+	}
 	return stats, nil
 }
 
@@ -145,12 +184,11 @@ func setDefaults(o *Options) {
 	}
 }
 
-func (s *Stats) count(k *format.Skeleton, w *writer.Writer) {
+func (s *Stats) count(k *format.Skeleton) {
 	s.Processes = len(k.Processes)
 	for _, p := range k.Processes {
 		s.Tasks += len(p.Tasks)
 	}
-	s.BytesRead, s.BytesWritten = s.Pages.BytesRead, w.BytesOut()
 }
 
 type clock struct{ last time.Time }

@@ -9,12 +9,12 @@ import (
 
 // Refusal is one obstacle. It is an error, and errors.As finds it.
 type Refusal struct {
-	PID     int    // in the container's pid namespace; 0 if it concerns no process
-	Command string // of that process, as ps shows it
-	Object  string // what it is about: "descriptor 7", "mapping 7f00-7f10", "task 12"
-	Kind    string // what kind of thing that is: "POSIX timer", "TCP connection"
-	Reason  string // why it can't be taken
-	Remedy  string // what to do; empty if there is nothing
+	PID     int    `json:"pid,omitempty"`     // in the container's pid namespace; 0 if it concerns no process
+	Command string `json:"command,omitempty"` // of that process, as ps shows it
+	Object  string `json:"object,omitempty"`  // what it is about: "descriptor 7", "mapping 7f00-7f10", "task 12"
+	Kind    string `json:"kind,omitempty"`    // what kind of thing that is: "POSIX timer", "TCP connection"
+	Reason  string `json:"reason"`            // why it can't be taken
+	Remedy  string `json:"remedy,omitempty"`  // what to do; empty if there is nothing
 }
 
 // Error is one sentence for the operator.

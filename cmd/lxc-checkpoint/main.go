@@ -62,6 +62,9 @@ func run(o *options) error {
 		return cli.WithState(err, nothing)
 	}
 	wasFrozen := before != freezer.Thawed
+	if o.check {
+		return cli.WithState(check(ctx, o, c), c.Condition(wasFrozen)+"; "+nothing)
+	}
 	out, err := open(ctx, o)
 	if err != nil {
 		return cli.WithState(err, c.Condition(wasFrozen)+"; "+nothing)

@@ -59,6 +59,9 @@ func TestWrongUsage(t *testing.T) {
 		"-n c1":                        "where to? Name a file with -S FILE, or an open descriptor with -d FD",
 		"-n c1 -S f -d 3":              "-S and -d exclude each other",
 		"-n c1 -S f -kp":               "-k and -p exclude each other",
+		"-n c1 --check -S f":           "--check writes no state",
+		"-n c1 --check -k":             "--check lets the container go on",
+		"-n c1 --json -S f":            "--json goes with --check only",
 		"-n c1 -S f --kill --pause":    "-k and -p exclude each other",
 		"-n c1 --pid 5 -S f":           "-n, --cgroup and --pid exclude each other",
 		"--cgroup x --pid 5 -S f":      "-n, --cgroup and --pid exclude each other",
@@ -113,7 +116,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	code, stdout, stderr := command(t, nil, "--usage")
-	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: ") || strings.Count(stdout, "\n") != 2 {
+	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: ") || strings.Count(stdout, "\n") != 3 {
 		t.Errorf("--usage: exit %d, %q, %q", code, stdout, stderr)
 	}
 	code, stdout, _ = command(t, nil, "--version")

@@ -13,6 +13,8 @@ type options struct {
 	statefd    cli.Number
 	kill       bool
 	pause      bool
+	check      bool
+	json       bool
 	cgroup     string
 	pid        cli.Number
 	timeout    cli.Seconds
@@ -25,7 +27,8 @@ func newOptions() *options {
 	o := &options{
 		tool: cli.New("lxc-checkpoint", "Writes the state of a running container into a statefile, from which lxc-restart makes it again.",
 			"-n NAME {-S FILE | -d FD} [-k | -p] [OPTION...]",
-			"{--cgroup=PATH | --pid=PID} {-S FILE | -d FD} [-k | -p] [OPTION...]"),
+			"{--cgroup=PATH | --pid=PID} {-S FILE | -d FD} [-k | -p] [OPTION...]",
+			"{-n NAME | --cgroup=PATH | --pid=PID} --check [--json] [OPTION...]"),
 		statefd:    cli.Number{N: -1, Word: "FD"},
 		pid:        cli.Number{N: 0, Min: 1, Word: "PID"},
 		timeout:    cli.Seconds{Duration: 10 * time.Second},
@@ -42,6 +45,8 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.VarP(&o.statefd, "statefd", "d", "write its state to the open descriptor `FD`")
 	f.BoolVarP(&o.kill, "kill", "k", false, "kill the container once the checkpoint is complete")
 	f.BoolVarP(&o.pause, "pause", "p", false, "leave the container frozen (lxc-unfreeze lets it go on)")
+	f.BoolVar(&o.check, "check", false, "only tell whether a checkpoint would work, and what is in its way")
+	f.BoolVar(&o.json, "json", false, "with --check: tell it as JSON")
 	f.StringVar(&o.cgroup, "cgroup", "", "without LXC: the processes in the cgroup `PATH`")
 	f.Var(&o.pid, "pid", "without LXC: process `PID` and its descendants, in their cgroup")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for the container's tasks to stop (default 10)")
@@ -82,6 +87,14 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("which container? The name after -n is empty")
 	case given("lxcpath") && (given("cgroup") || given("pid")):
 		return false, cli.Usagef("-P goes with -n only: --cgroup and --pid do not ask LXC")
+	case o.json && !o.check:
+		return false, cli.Usagef("--json goes with --check only")
+	case o.check && (given("statefile") || given("statefd")):
+		return false, cli.Usagef("--check writes no state: leave out -S and -d")
+	case o.check && (o.kill || o.pause):
+		return false, cli.Usagef("--check lets the container go on: leave out -k and -p")
+	case o.check:
+		return false, nil
 	case given("statefile") && given("statefd"):
 		return false, cli.Usagef("-S and -d exclude each other: the state is written to one place")
 	case !given("statefile") && !given("statefd"):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -277,6 +278,23 @@ func TestKill(t *testing.T) {
 	if procs, err := os.ReadFile(filepath.Join(g.cgroup, "cgroup.procs")); err != nil || len(procs) > 0 {
 		t.Errorf("processes %q, %v", procs, err)
 	}
+}
+
+// TestCheck: what --check tells of a container that could be checkpointed, and
+// as JSON; frozen or not, it stays as it was.
+func TestCheck(t *testing.T) {
+	g := newTarget(t)
+	code, stdout, stderr := command(t, nil, "--cgroup", g.cgroup, "--check")
+	if code != 0 || !strings.Contains(stdout, "a checkpoint would work: ") || stderr != "" {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	g.runs(t, "after --check")
+	code, stdout, stderr = command(t, nil, "--cgroup", g.cgroup, "--check", "--json")
+	var r report
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 || stderr != "" || !r.Works || len(r.Obstacles) > 0 || r.Processes == 0 || r.StoppedNs == 0 {
+		t.Errorf("exit %d, stdout %q, stderr %q, %v", code, stdout, stderr, err)
+	}
+	g.runs(t, "after --check --json")
 }
 
 func TestReaderGoesAway(t *testing.T) {

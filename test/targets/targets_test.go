@@ -97,6 +97,7 @@ func TestLive(t *testing.T) {
 func TestRefused(t *testing.T) {
 	each(t, "c/refused", func(t *testing.T, r *run) {
 		file := r.statefile("refused")
+		check := harness.Run(t, harness.Tool(t, "lxc-checkpoint"), "--cgroup="+r.tree.Cgroup.Dir, "--check", "--timeout=2")
 		got := harness.Run(t, harness.Tool(t, "lxc-checkpoint"), "--cgroup="+r.tree.Cgroup.Dir, "-S", file, "-k", "--timeout=2")
 		if got.Code != 1 {
 			t.Errorf("not refused: %v", got)
@@ -104,6 +105,9 @@ func TestRefused(t *testing.T) {
 		for _, want := range r.wants() {
 			if !want.MatchString(got.Stderr) {
 				t.Errorf("no line of the message matches %q:\n%s", want, got.Stderr)
+			}
+			if check.Code != 1 || !want.MatchString(check.Stderr) {
+				t.Errorf("--check does not tell it: %v", check)
 			}
 		}
 		if !strings.Contains(got.Stderr, "nothing was written") || !strings.Contains(got.Stderr, "runs") {
