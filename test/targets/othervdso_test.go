@@ -29,7 +29,7 @@ func TestOtherVdso(t *testing.T) {
 	need.Check(t, need.Root, need.Freezer)
 	for i, name := range []string{"mem_vdso", "mem_vdso_clocks", "signal_handler", "sleep_time", "proc_wide"} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, name, "c/"+name+".c", programs(t)+"/c/"+name, i)
+			r := start(t, name, "c/"+name+".c", programOf(t, "c/"+name+".c"), i)
 			for _, round := range []string{"first", "second"} {
 				file := r.statefile(round)
 				harness.Silent(t, "lxc-checkpoint", "--cgroup="+r.tree.Cgroup.Dir, "-S", file, "-k")

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -170,16 +169,18 @@ func (r *run) wants() []*regexp.Regexp {
 }
 
 var (
-	built string // directory of the programs, removed at the end
-	once  sync.Once
+	built  string // directory of the programs, removed at the end
+	once   sync.Once
+	builds sync.Map // source -> func() error, which compiles it once
 )
 
-// programs returns the directory of the built targets: as given by
-// LXC_CHECKPOINT_TARGETS, or built now.
-func programs(t *testing.T) string {
+// programOf returns the program of a target's source: one of those in
+// LXC_CHECKPOINT_TARGETS, or built when it is first asked for.
+func programOf(t *testing.T, source string) string {
 	t.Helper()
+	name := strings.TrimSuffix(source, ".c")
 	if dir := os.Getenv("LXC_CHECKPOINT_TARGETS"); dir != "" {
-		return dir
+		return filepath.Join(dir, name)
 	}
 	need.Check(t, need.CC, need.LibC)
 	once.Do(func() {
@@ -188,36 +189,16 @@ func programs(t *testing.T) string {
 			t.Fatal(err)
 		}
 		built = dir
-		if err := build(dir); err != nil {
-			t.Fatal(err)
-		}
 	})
-	return built
+	program := filepath.Join(built, name)
+	build, _ := builds.LoadOrStore(source, sync.OnceValue(func() error { return build(source, program) }))
+	if err := build.(func() error)(); err != nil {
+		t.Fatal(err)
+	}
+	return program
 }
 
-func build(dir string) error {
-	sources, _ := filepath.Glob("c/*.c")
-	refused, _ := filepath.Glob("c/refused/*.c")
-	errs := make(chan error)
-	limit := make(chan struct{}, runtime.NumCPU())
-	all := append(sources, refused...)
-	for _, source := range all {
-		go func() {
-			limit <- struct{}{}
-			defer func() { <-limit }()
-			errs <- compile(source, filepath.Join(dir, strings.TrimSuffix(source, ".c")))
-		}()
-	}
-	var first error
-	for range all {
-		if err := <-errs; err != nil && first == nil {
-			first = err
-		}
-	}
-	return first
-}
-
-func compile(source, program string) error {
+func build(source, program string) error {
 	if err := os.MkdirAll(filepath.Dir(program), 0o755); err != nil {
 		return err
 	}

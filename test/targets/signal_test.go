@@ -19,10 +19,7 @@ func TestSignalled(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		t.Skip("on arm64 the kernel does not tell how it would restart an interrupted call")
 	}
-	program := filepath.Join(t.TempDir(), "pause")
-	if err := compile("c/signalled/pause.c", program); err != nil {
-		t.Fatal(err)
-	}
+	program := programOf(t, "c/signalled/pause.c")
 	for i := range need.Freezers() {
 		r := start(t, "pause", "c/signalled/pause.c", program, i)
 		if err := r.tree.Cgroup.Freeze(true); err != nil {

@@ -134,14 +134,13 @@ func eachSource(t *testing.T, dir string, test func(t *testing.T, name, source, 
 	if err != nil || len(sources) == 0 {
 		t.Fatalf("no targets in %s: %v", dir, err)
 	}
-	programs := programs(t)
 	for i, source := range sources {
 		name := strings.TrimSuffix(filepath.Base(source), ".c")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			kind := strings.TrimPrefix(strings.SplitN(t.Name(), "/", 2)[0], "Test")
 			defer tally.add(t, kind, name)
-			test(t, name, source, filepath.Join(programs, dir, name), i)
+			test(t, name, source, programOf(t, source), i)
 		})
 	}
 }

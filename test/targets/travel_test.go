@@ -43,7 +43,7 @@ func TestTravel(t *testing.T) {
 			if err := os.MkdirAll(here, 0o777); err != nil {
 				t.Fatal(err)
 			}
-			r := startIn(t, here, name, "c/"+name+".c", programs(t)+"/c/"+name, i)
+			r := startIn(t, here, name, "c/"+name+".c", programOf(t, "c/"+name+".c"), i)
 			harness.Silent(t, "lxc-checkpoint", "--cgroup="+r.tree.Cgroup.Dir, "-S", file, "-k")
 		})
 	}

@@ -20,8 +20,8 @@ static int other(void *argument)
 	close(50), close(51);
 	hold(52, 53);
 	*(volatile int *)argument = 1;
-	for (;;)
-		pause();
+	pause();
+	return 0;
 }
 
 static void target(void)
