@@ -1,7 +1,6 @@
 package targets
 
 import (
-	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
