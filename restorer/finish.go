@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -279,6 +280,9 @@ func (r *restart) letGo() error {
 			if rested[k.Tid], err = r.rest(k); err != nil {
 				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 			}
+			if err := r.faults(p, k); err != nil {
+				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
+			}
 		}
 	}
 	left := map[uint32]int{} // processes that still need their area
@@ -361,6 +365,25 @@ func (r *restart) clear(p *format.Process, last bool) error {
 		}
 	}
 	return remote.Close()
+}
+
+// faults queues a task's signals that no batch may come after.
+func (r *restart) faults(p *format.Process, k *format.Task) (err error) {
+	if !slices.ContainsFunc(k.Pending, tasks.IsFault) {
+		return nil
+	}
+	t := r.tasks[k.Tid]
+	if err := t.Thread.Settle(r.ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Timeout)
+	defer cancel()
+	remote, err := t.Thread.Remote(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remote.Close()) }()
+	return tasks.Faults(t, remote, p.Pid, k)
 }
 
 // rest has a task go on with a call whose time is limited, from where it was; ok

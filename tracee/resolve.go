@@ -18,7 +18,7 @@ type Resolved struct {
 // number is known, or can still be found: then the program does not even see an
 // EINTR. known is that number, 0 if it is not known.
 func (t *Thread) Resolved(known uint32) (Resolved, error) {
-	regs, err := t.Registers()
+	regs, err := t.InFlight()
 	if err != nil {
 		return Resolved{}, err
 	}

@@ -48,10 +48,25 @@ func (r *Registers) restartAs(nr uint32) {
 // InBlock says whether the stop interrupted a call that only the kernel can go
 // on with, by what it keeps of it (ERESTART_RESTARTBLOCK).
 func (t *Thread) InBlock(context.Context) (bool, error) {
-	r, err := t.Registers()
+	r, err := t.InFlight()
 	return err == nil && r.Interrupted() && -r.Result() == erestartRestartBlock, err
 }
 
 // CallNumber is the number of the call that the registers of an EventStop are
 // in, RESTART_SYSCALL if the kernel was restarting it.
 func CallNumber(r *Registers) int64 { return int64(r.OrigRax) }
+
+// InFlight are the registers of an EventStop, with a call that the kernel goes on
+// with shown as interrupted. A stop can come a moment later: when the kernel has
+// put restart_syscall's number into rax, and the thread has yet to issue it
+// (arch_do_signal_or_restart, arch/x86/kernel/signal.c; on a busy machine it may
+// wait there for its turn). In another thread that call would return EINTR.
+func (t *Thread) InFlight() (Registers, error) {
+	r, err := t.Registers()
+	if err == nil && r.Rax == sysRestart && t.beforeCall(&r) {
+		r.Rip += syscallSize
+		r.OrigRax = sysRestart
+		r.SetResult(-erestartRestartBlock)
+	}
+	return r, err
+}

@@ -38,3 +38,6 @@ func (t *Thread) InBlock(ctx context.Context) (is bool, err error) {
 // CallNumber is the number of the call that the registers of an EventStop say
 // to issue.
 func CallNumber(r *Registers) int64 { return int64(r.Regs[8]) }
+
+// InFlight are the registers of an EventStop: see Registers.Interrupted.
+func (t *Thread) InFlight() (Registers, error) { return t.Registers() }

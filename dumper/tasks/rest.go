@@ -21,7 +21,7 @@ func (k *looking) rest(ctx context.Context, t *tracee.Thread, block *view.Restar
 	if in, err := t.InBlock(ctx); err != nil || !in {
 		return nil, 0, err
 	}
-	regs, err := t.Registers()
+	regs, err := t.InFlight()
 	if err != nil {
 		return nil, 0, err
 	}

@@ -42,6 +42,11 @@ func (s *Skeleton) Check() error {
 			return fmt.Errorf("register component %d of %d bytes at %d, where none can be", x.Number, x.Size, x.Offset)
 		}
 	}
+	for _, ns := range []int64{s.Header.TimeNs, s.Header.MonotonicNs, s.Header.BoottimeNs} {
+		if ns < 0 || ns > maxTime/4 { // what is worked out from them must be a time as well
+			return fmt.Errorf("a clock that showed %d ns", ns)
+		}
+	}
 	if n := s.Container.LastPid; n > maxPID {
 		return fmt.Errorf("%d is no process's number", n)
 	}

@@ -32,6 +32,8 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Header.Vdso = make([]byte, vectors.Page) }, "vdso"},
 		{func(s *format.Skeleton) { s.Header.XsaveComponents = []*format.XsaveComponent{{Number: 64}} }, "component 64"},
 		{func(s *format.Skeleton) { s.Header.Vdso = make([]byte, 5) }, "vdso of 5 bytes"},
+		{func(s *format.Skeleton) { s.Header.MonotonicNs = -1 }, "clock"},
+		{func(s *format.Skeleton) { s.Header.BoottimeNs = 1 << 62 }, "clock"},
 		{func(s *format.Skeleton) { s.Namespaces[0].Id = 0 }, "no id"},
 		{func(s *format.Skeleton) { s.Namespaces[0].Id = 11 }, "id 11"},
 		{func(s *format.Skeleton) { s.Files[0].Id = vectors.MmID }, "address space and of a descriptor table"},

@@ -94,6 +94,15 @@ func (l *lxc) start(ctx context.Context) error {
 		// program; the image says what each process has.
 		args = append(args, "-s", "lxc.cap.drop=", "-s", "lxc.cap.keep=")
 	}
+	o, err := l.offsets()
+	if err != nil {
+		return err
+	}
+	if o != nil {
+		// LXC makes the time namespace, and lxc-attach joins it. LXC 5.0.2 takes
+		// whole seconds only: the next ones, since no clock may go back.
+		args = append(args, "-s", fmt.Sprintf("lxc.time.offset.monotonic=%ds", up(o.Monotonic)), "-s", fmt.Sprintf("lxc.time.offset.boot=%ds", up(o.Boottime)))
+	}
 	cmd := exec.CommandContext(ctx, "lxc-start", append(args, "--", l.target)...)
 	// Its own session: a signal to the restart from a terminal is ours to handle.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
@@ -108,6 +117,15 @@ func (l *lxc) start(ctx context.Context) error {
 		out = "its log says more: lxc-start -n " + l.name + " -F -l INFO"
 	}
 	return fmt.Errorf("lxc-start could not make container %s (%w): %s", l.name, err, out)
+}
+
+// up is a time in seconds, rounded up.
+func up(ns int64) int64 {
+	seconds := ns / 1e9
+	if ns%1e9 > 0 {
+		seconds++
+	}
+	return seconds
 }
 
 // output runs a command with a file for what it prints: a pipe would be waited

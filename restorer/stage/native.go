@@ -61,9 +61,16 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 	}
 	// A sibling of the helper: our own child, with the number that the image
 	// wants, 1 in a pid namespace of its own.
-	flags := n.Skeleton.Container.CloneFlags
+	flags := n.Skeleton.Container.CloneFlags &^ unix.CLONE_NEWTIME
 	if other := flags &^ namespaceFlags; other != 0 {
 		return nil, fmt.Errorf("the container has a namespace of a kind that a native restart does not make (clone flag %#x)", other)
+	}
+	if o, err := n.offsets(); err != nil {
+		return nil, err
+	} else if o != nil {
+		if err := unshareTime(helper, o); err != nil {
+			return nil, err
+		}
 	}
 	root, err := helper.Fork(flags|unix.CLONE_PARENT, 0, int(n.Skeleton.Container.RootPid))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/restorer/place"
+	"lxc-checkpoint/tracee"
 )
 
 // Flush takes away signals that the building itself has caused (SIGCHLD of
@@ -39,15 +40,48 @@ const siginfoSize = 128
 // kernel forbids to send what looks like its own or a user's signal
 // (do_rt_tgsigqueueinfo, kernel/signal.c).
 func Pending(p place.Process, pid, tid uint32, infos [][]byte, timers *PosixTimers) error {
-	return queue(p, infos, timers, func(sig, addr uint64) error {
+	return queue(p, infos, timers, true, func(sig, addr uint64) error {
 		_, err := p.Call(unix.SYS_RT_TGSIGQUEUEINFO, uint64(pid), uint64(tid), sig, addr)
 		return err
 	})
 }
 
+// IsFault says whether a signal looks like one by which the kernel tells of a
+// fault. When the kernel delivers such a one to a task, it takes the first of them
+// in the task's queue, though it may be blocked (dequeue_synchronous_signal,
+// kernel/signal.c, seen on 6.18): so the trap at the end of a batch would bring it
+// out. Therefore they are queued after the last batch (Faults).
+func IsFault(info []byte) bool {
+	if len(info) < 12 || int32(le.Uint32(info[8:])) <= 0 {
+		return false
+	}
+	switch unix.Signal(le.Uint32(info)) {
+	case unix.SIGSEGV, unix.SIGBUS, unix.SIGILL, unix.SIGTRAP, unix.SIGFPE, unix.SIGSYS:
+		return true
+	}
+	return false
+}
+
+// Faults queues what Pending has left out.
+func Faults(p place.Process, r *tracee.Remote, pid uint32, k *format.Task) error {
+	addr, _ := p.Scratch()
+	for _, info := range k.Pending {
+		if !IsFault(info) {
+			continue
+		}
+		if err := p.Write(addr, info); err != nil {
+			return err
+		}
+		if _, err := r.Call(unix.SYS_RT_TGSIGQUEUEINFO, uint64(pid), uint64(k.Tid), uint64(le.Uint32(info)), addr); err != nil {
+			return fmt.Errorf("queue signal %d again: %w", le.Uint32(info), err)
+		}
+	}
+	return nil
+}
+
 // SharedPending does so for the process's. p is the leader.
 func SharedPending(p place.Process, pid uint32, infos [][]byte, timers *PosixTimers) error {
-	return queue(p, infos, timers, func(sig, addr uint64) error {
+	return queue(p, infos, timers, false, func(sig, addr uint64) error {
 		_, err := p.Call(unix.SYS_RT_SIGQUEUEINFO, uint64(pid), sig, addr)
 		return err
 	})
@@ -57,11 +91,14 @@ func SharedPending(p place.Process, pid uint32, infos [][]byte, timers *PosixTim
 // timer it belongs to (si_sys_private).
 const sysPrivate = 32
 
-func queue(p place.Process, infos [][]byte, timers *PosixTimers, send func(sig, addr uint64) error) error {
+func queue(p place.Process, infos [][]byte, timers *PosixTimers, private bool, send func(sig, addr uint64) error) error {
 	addr, _ := p.Scratch()
 	for _, info := range infos {
 		if len(info) != siginfoSize {
 			return fmt.Errorf("the statefile has a signal of %d bytes instead of %d", len(info), siginfoSize)
+		}
+		if private && IsFault(info) {
+			continue
 		}
 		// A timer's own signal the kernel has to queue: only then it goes on
 		// with the timer when the signal is taken.
