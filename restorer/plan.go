@@ -85,12 +85,34 @@ func NewPlan(s *format.Skeleton) (*Plan, error) {
 	if err := p.checkSharing(); err != nil {
 		return nil, err
 	}
+	if err := p.checkDeathSignals(); err != nil {
+		return nil, err
+	}
 	area, err := findArea(s.Mms)
 	if err != nil {
 		return nil, err
 	}
 	p.Area = area
 	return p, nil
+}
+
+// checkDeathSignals refuses children that would hear of the end of their
+// parent's first thread once more: it made them here, and ends again when all
+// is let go (forget_original_parent, kernel/exit.c).
+func (p *Plan) checkDeathSignals() error {
+	for _, c := range p.Skeleton.Processes {
+		parent := p.Skeleton.Process(c.Parent)
+		if c.State == format.ProcessState_ZOMBIE || parent == nil || parent.State == format.ProcessState_ZOMBIE || !parent.Tasks[0].Ended {
+			continue
+		}
+		for _, k := range c.Tasks {
+			if k.ParentDeathSignal != 0 {
+				return fmt.Errorf("task %d (%s) is to get signal %d when its parent dies (PR_SET_PDEATHSIG), and the first thread of that, process %d (%s), has ended, which a restart repeats",
+					k.Tid, k.Name, k.ParentDeathSignal, parent.Pid, name(parent))
+			}
+		}
+	}
+	return nil
 }
 
 // CheckPlan tells whether a restart could be planned. It is pure.

@@ -238,6 +238,10 @@ func TestPlanRefuses(t *testing.T) {
 			s.Processes = append(s.Processes[:2:2], vectors.Process(5, 1, "p5", 1))
 			s.Process(5).Session, s.Process(5).Group, s.Process(5).ExitSignal = 3, 3, 10
 		}, "by signal 10"},
+		"a signal at an end that was": {func(s *format.Skeleton) {
+			s.Process(4).Tasks[0].Ended = true
+			s.Process(5).Parent, s.Process(5).Tasks[0].ParentDeathSignal = 4, 9
+		}, "is to get signal 9 when its parent dies"},
 		"memory of cousins": {func(s *format.Skeleton) {
 			s.Processes = append(s.Processes, vectors.Process(6, 4, "p6", 1))
 			s.Process(6).Session, s.Process(6).Group, s.Process(6).Mm = 4, 4, s.Process(5).Mm
