@@ -66,6 +66,24 @@ var LXC = once("LXC", install, func() error {
 	return nil
 })
 
+// Postgres is the need for PostgreSQL's server and pgbench.
+var Postgres = once("PostgreSQL", install, func() error {
+	if PostgresBinaries() == "" {
+		return errors.New("there is no /usr/lib/postgresql/*/bin/postgres")
+	}
+	return nil
+})
+
+// PostgresBinaries is where Debian keeps PostgreSQL's programs; "" if there are
+// none.
+func PostgresBinaries() string {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if len(found) == 0 {
+		return ""
+	}
+	return filepath.Dir(found[len(found)-1])
+}
+
 // BTF is the need for the kernel's own type information.
 var BTF = once("BTF", "boot a kernel that has CONFIG_DEBUG_INFO_BTF", func() error {
 	_, err := os.Stat("/sys/kernel/btf/vmlinux")

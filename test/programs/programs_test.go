@@ -73,7 +73,7 @@ func underLoad(t *testing.T, program string, args ...string) {
 
 // How often a program is killed and restarted, and how many checkpoints it
 // sees in all while it goes on.
-const kills, lives = 3, 10
+var kills, lives = harness.Rounds(3, 20), harness.Rounds(4, 20)
 
 // endure checkpoints and restarts the program, which has to go on each time.
 func (b *box) endure() {

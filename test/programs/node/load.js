@@ -1,5 +1,7 @@
-// Timers, worker threads, files and HTTP over the loopback device, all at once.
-// Each keeps its own count, none may miss or double a step.
+// Timers, worker threads, files and HTTP, all at once. Each keeps its own count,
+// none may miss or double a step.
+//
+// Usage: load.js unix tcp (over which sockets)
 'use strict';
 const { Worker, isMainThread, workerData, parentPort } = require('worker_threads');
 const crypto = require('crypto');
@@ -79,9 +81,13 @@ async function main() {
     request.on('end', () => response.end(digest(Buffer.concat(chunks))));
   });
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
-  await new Promise((go) => server.listen(0, '127.0.0.1', go));
-  const post = (data) => new Promise((go, no) => {
-    const request = http.request({ host: '127.0.0.1', port: server.address().port, method: 'POST', agent }, (response) => {
+  const places = { unix: { socketPath: 'http.sock' }, tcp: { host: '127.0.0.1', port: 8000 } };
+  const second = http.createServer(server.listeners('request')[0]);
+  await new Promise((go) => server.listen(places.unix.socketPath, go));
+  await new Promise((go) => second.listen(places.tcp.port, places.tcp.host, go));
+  const sockets = process.argv.slice(2);
+  const post = (place, data) => new Promise((go, no) => {
+    const request = http.request({ ...place, method: 'POST', agent }, (response) => {
       let text = '';
       response.on('data', (c) => (text += c));
       response.on('end', () => go(text));
@@ -92,9 +98,10 @@ async function main() {
   });
   for (let i = 0; i < 4; i++) {
     running.push((async () => {
+      const place = places[sockets[i % sockets.length]];
       for (let n = 0; !stopping; n++) {
         const data = Buffer.alloc(100 + (n * 977) % 60_000, `${i} ${n}`);
-        if ((await post(data)) !== digest(data)) fault(`request ${n} of client ${i} has another's answer`);
+        if ((await post(place, data)) !== digest(data)) fault(`request ${n} of client ${i} has another's answer`);
         counts.requests++;
       }
     })().catch((e) => fault('http: ' + e)));
@@ -110,6 +117,7 @@ async function main() {
   clearInterval(interval);
   agent.destroy();
   server.close();
+  second.close();
   if (counts.answers !== asked || Atomics.load(new Int32Array(shared), 0) !== asked) fault(`${asked} questions, ${counts.answers} answers`);
   for (const [what, n] of Object.entries(counts)) if (n < 10) fault(`${n} ${what}`);
   fs.writeFileSync('result.new', faults.length ? 'fail: ' + faults.join('; ') : 'pass');
