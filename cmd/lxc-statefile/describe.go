@@ -64,12 +64,13 @@ func process(s *format.Skeleton, p *format.Process, m *measured, first map[uint3
 	} else {
 		first[mm.Id] = p.Pid
 	}
-	for _, d := range s.FilesByID(p.Tasks[0].Files).Descriptors {
+	table := s.FilesByID(p.Tasks[0].Files)
+	for _, d := range table.Descriptors {
 		o := s.OpenFile(d.OpenFile)
 		kind, name := openFile(s, o)
 		out.Descriptors = append(out.Descriptors, Descriptor{
 			Number: d.Number, OpenFile: o.Id, Kind: kind, Name: name,
-			Access: access(o.Flags), Position: o.Position, CloseOnExec: d.CloseOnExec,
+			Access: access(o.Flags), Position: o.Position, CloseOnExec: d.CloseOnExec, Locks: locks(table, d, o),
 		})
 	}
 	return out

@@ -219,6 +219,9 @@ func (t *tree) details(prefix string, p *Process) {
 		if d.Kind == "file" && d.Position != 0 {
 			note = fmt.Sprintf(", at %d", d.Position)
 		}
+		for _, l := range d.Locks {
+			note += ", " + l
+		}
 		t.line(prefix, "fd %-3d %-4s %s %s%s", d.Number, d.Access, d.Kind, d.Name, note)
 	}
 }

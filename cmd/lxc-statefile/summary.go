@@ -83,6 +83,9 @@ type Descriptor struct {
 	Access      string `json:"access"` // r, w, rw, path
 	Position    int64  `json:"position"`
 	CloseOnExec bool   `json:"close_on_exec"`
+	// Those of the open file, and the record locks that the process holds by
+	// this descriptor.
+	Locks []string `json:"locks"`
 }
 
 // Statefile is the file's own size.
