@@ -85,6 +85,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	if err != nil {
 		return nil, err
 	}
+	defer contents.Close()
 	if o.Check != nil {
 		if err := o.Check(s); err != nil {
 			return nil, fmt.Errorf("this could not be restarted: %w", err)

@@ -17,13 +17,9 @@ import (
 
 // lookAtFs looks at the root directories, working directories and umasks.
 func (l *looking) lookAtFs() error {
-	root, err := view.OpenRoot(l.first().Alive())
-	if err != nil {
-		return err
-	}
-	defer root.Close()
 	for _, o := range l.fs {
-		fs := &format.Fs{Id: o.ID}
+		root, namespace := l.rootOf(o.PID)
+		fs := &format.Fs{Id: o.ID, MountNamespace: namespace}
 		for _, d := range []struct {
 			link, what string
 			to         *string
@@ -32,6 +28,7 @@ func (l *looking) lookAtFs() error {
 			{"root", "root directory", &fs.Root, &fs.RootMemory},
 			{"cwd", "working directory", &fs.Cwd, &fs.CwdMemory},
 		} {
+			var err error
 			if *d.to, *d.removed, err = l.directory(root, o, d.link, d.what); err != nil {
 				return fmt.Errorf("process %d (%s): %s: %w", o.NSPID, o.Command, d.what, err)
 			}

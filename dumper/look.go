@@ -43,6 +43,10 @@ type looking struct {
 	tables   []fds.Table
 	fs       []tasks.Object
 	contents *memory.Memory
+
+	world  *namespaces.Result
+	root   *view.Root        // of the container's first mount namespace
+	nested []view.NestedRoot // of those that programs have made
 }
 
 // look finds out everything but the bytes. It returns a refusal.List of all
@@ -58,6 +62,7 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, teller
 	if l.at, err = clocks.Now(); err != nil {
 		return nil, nil, err
 	}
+	defer l.close()
 	for _, step := range []struct {
 		what string
 		do   func() error
@@ -75,9 +80,25 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, teller
 		o.Log.Debug("looked", "at", step.what, "time", time.Since(begin))
 	}
 	if err := l.refused.Err(); err != nil {
+		if l.contents != nil {
+			l.contents.Close()
+		}
 		return nil, nil, err
 	}
 	return l.skeleton, l.contents, nil
+}
+
+// close gives up what the look has opened.
+func (l *looking) close() {
+	if l.world != nil {
+		l.world.Close()
+	}
+	if l.root != nil {
+		l.root.Close()
+	}
+	for _, n := range l.nested {
+		n.Close()
+	}
 }
 
 func (l *looking) refuse(list refusal.List) { l.refused = append(l.refused, list...) }
@@ -184,17 +205,31 @@ func (l *looking) lookAtNamespaces() error {
 	if err != nil {
 		return err
 	}
-	l.refuse(refused)
-	l.skeleton.Namespaces, l.objects.Segments = result.Namespaces, result.Segments
-	if err := l.lookAtMounts(); err != nil {
+	l.world = result
+	err = result.LookAtMounts(l.ids, namespaces.Mounts{Configured: l.container.ConfiguredMounts, LXC: l.container.Name != "" && l.container.Rootfs != ""})
+	if err != nil {
 		return err
 	}
+	l.refuse(refused)
+	l.skeleton.Namespaces, l.skeleton.FileSystems = result.Namespaces, result.FileSystems
+	l.objects.Segments = result.Segments
 	cgroups, err := namespaces.Cgroups(filepath.Base(l.container.CgroupDir), processes)
 	if err != nil {
 		return err
 	}
 	for i, p := range alive {
-		p.Namespaces, p.Cgroups = result.IDs(), cgroups[i]
+		p.Namespaces, p.Cgroups = result.IDs(&processes[i]), cgroups[i]
+		ended := len(p.Tasks) - len(processes[i].Tasks) // 1: the leader has
+		for j, t := range processes[i].Tasks {
+			p.Tasks[ended+j].Namespaces = result.ThreadIDs(&processes[i], t)
+		}
+		if err := result.CgroupRoots(&processes[i], cgroups[i]); err != nil {
+			return err
+		}
+	}
+	l.refuse(result.Refused())
+	if err := l.openRoots(); err != nil {
+		return err
 	}
 	l.skeleton.Container.CloneFlags = result.Flags()
 	if result.Flags()&unix.CLONE_NEWPID != 0 {
@@ -219,26 +254,48 @@ func (l *looking) lastPID() uint32 {
 	return l.told[l.first().Alive()].LastPID
 }
 
-// lookAtMounts looks at what is mounted, if the container has a mount namespace
-// of its own.
-func (l *looking) lookAtMounts() error {
-	for _, n := range l.skeleton.Namespaces {
-		if n.Kind != format.NamespaceKind_MNT || !n.Own {
-			continue
-		}
-		refused, err := namespaces.LookAtMounts(namespaces.Mounts{PID: l.first().Alive(), Configured: l.container.ConfiguredMounts})
+// openRoots opens the roots of the mount namespaces: what paths count from.
+func (l *looking) openRoots() (err error) {
+	for _, n := range l.world.MountNamespaces() {
+		root, err := view.OpenRoot(n.PID)
 		if err != nil {
 			return err
 		}
-		l.refuse(refused)
+		if !n.Nested {
+			l.root = root
+			continue
+		}
+		mounts := map[int]bool{}
+		for _, m := range n.Mounts {
+			mounts[int(m.MountId)] = true
+		}
+		l.nested = append(l.nested, view.NestedRoot{Root: root, ID: n.ID, Mounts: mounts})
 	}
 	return nil
+}
+
+// rootOf is the root of the mount namespace that a task is in, and which one
+// that is; 0 is the container's first one.
+func (l *looking) rootOf(pid int) (*view.Root, uint32) {
+	id, _ := l.world.MountNamespace(pid)
+	for _, n := range l.nested {
+		if n.ID == id {
+			return n.Root, id
+		}
+	}
+	return l.root, 0
 }
 
 // lookAtDescriptors looks at the descriptor tables, which also know the names
 // of the container's terminals.
 func (l *looking) lookAtDescriptors() error {
-	env := fds.Env{First: l.first().Alive(), IDs: l.ids, Tasks: l.numbers(), Objects: l.objects, Ask: l.askSocket, Log: l.o.Log}
+	env := fds.Env{
+		First: l.first().Alive(), IDs: l.ids, Namespaces: map[uint64]uint32{}, Nested: l.nested,
+		Tasks: l.numbers(), Objects: l.objects, Ask: l.askSocket, Log: l.o.Log,
+	}
+	for _, n := range l.skeleton.Namespaces {
+		env.Namespaces[n.Inode] = n.Id
+	}
 	result, refused, err := fds.Look(l.ctx, env, l.tables)
 	if err != nil {
 		return err
@@ -304,17 +361,20 @@ func (l *looking) tablesOf(session uint32) map[uint32]bool {
 
 // lookAtMemory looks at the address spaces.
 func (l *looking) lookAtMemory() error {
-	root, err := view.OpenRoot(l.first().Alive())
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	m, refused, err := memory.Look(l.ctx, memory.Env{Root: root, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers}, l.spaces)
+	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers}, l.spaces)
 	if err != nil {
 		return err
 	}
 	l.refuse(refused)
-	l.contents = m
+	for _, t := range l.world.Trees {
+		for _, f := range t.Files {
+			if err := m.AddFile(f.Content, f.Path, f.Size); err != nil {
+				return fmt.Errorf("file in a %s of the container: %w", t.Fstype, err)
+			}
+		}
+	}
+	m.OnClose(l.world.Close)
+	l.contents, l.world = m, nil
 	l.skeleton.Mms, l.skeleton.SharedMemories = m.Mms, m.Shared
 	l.skeleton.Layout = &format.Layout{Contents: m.Contents}
 	return nil

@@ -26,6 +26,7 @@ type restart struct {
 	plan    *Plan
 	stage   stage.Stage
 	root    *stub.Task
+	born    map[uint32][]uint32   // the namespaces that each process is in
 	leaders map[uint32]*stub.Task // processes by their number, helpers too
 	tasks   map[uint32]*stub.Task // threads by theirs
 	zombies map[uint32]bool
@@ -43,7 +44,7 @@ type restart struct {
 func begin(ctx context.Context, plan *Plan, o Options) (*restart, error) {
 	r := &restart{
 		ctx: ctx, opts: o, log: o.Log, plan: plan,
-		leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
+		born: map[uint32][]uint32{}, leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
 	}
 	need := stage.Need{Skeleton: plan.Skeleton, Area: plan.Area, Highest: plan.Highest, Timeout: o.Timeout, Log: o.Log}
 	if o.Native {
@@ -56,7 +57,7 @@ func begin(ctx context.Context, plan *Plan, o Options) (*restart, error) {
 		return nil, undone(err, r.stage.Undo())
 	}
 	r.root = root
-	r.leaders[plan.Root.Pid], r.tasks[plan.Root.Pid] = root, root
+	r.leaders[plan.Root.Pid], r.tasks[plan.Root.Pid], r.born[plan.Root.Pid] = root, root, plan.Root.Namespaces
 	if err := r.enter(); err != nil {
 		r.undo(&err)
 		return nil, err
@@ -66,7 +67,7 @@ func begin(ctx context.Context, plan *Plan, o Options) (*restart, error) {
 
 // enter finishes the first process's surroundings, and opens the rooms.
 func (r *restart) enter() (err error) {
-	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.opts.Native || r.plan.Skeleton.Container.Rootfs == ""); err != nil {
+	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", r.log); err != nil {
 		return err
 	}
 	if r.filters, err = r.root.Thread.SeccompFilters(); err != nil {
@@ -77,6 +78,8 @@ func (r *restart) enter() (err error) {
 		return err
 	}
 	r.files.AllowChanged = r.opts.AllowChanged
+	r.files.Namespace = r.space.Namespace
+	r.files.RootOf = r.space.RootOf
 	// Before any copy of the first process: each copy inherits them.
 	if r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root); err != nil {
 		return err
@@ -176,8 +179,18 @@ func (r *restart) fork(s Step) error {
 		return err
 	}
 	r.leaders[s.PID] = t
-	if r.plan.Skeleton.Process(s.PID) != nil {
-		r.tasks[s.PID] = t
+	p := r.plan.Skeleton.Process(s.PID)
+	if p == nil {
+		r.born[s.PID] = r.born[s.By]
+		return nil
+	}
+	r.tasks[s.PID] = t
+	if r.born[s.PID] = p.Namespaces; p.State == format.ProcessState_ZOMBIE {
+		r.born[s.PID] = r.born[s.By]
+		return nil
+	}
+	if err := r.space.Join(t, r.born[s.By], p.Namespaces); err != nil {
+		return fmt.Errorf("process %d (%s): %w", s.PID, name(p), err)
 	}
 	return nil
 }
@@ -247,6 +260,9 @@ func (r *restart) makeThreads() error {
 				return fmt.Errorf("thread of process %d (%s): %w", p.Pid, name(p), err)
 			}
 			r.tasks[k.Tid] = t
+			if err := r.space.Join(t, p.Namespaces, k.Namespaces); err != nil {
+				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
+			}
 		}
 	}
 	return nil

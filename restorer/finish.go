@@ -41,6 +41,9 @@ func (r *restart) pour(ctx context.Context, img *reader.Reader) (int64, error) {
 			if r.opts.Progress != nil {
 				r.opts.Progress.Add(int64(len(data)))
 			}
+			if done, err := r.space.Pour(owner, offset, data); done {
+				return err
+			}
 			return r.backing.Pour(owner, offset, data)
 		})
 	}()
@@ -80,6 +83,10 @@ func (r *restart) finish() error {
 	// gone says so.
 	r.files.CloseFiles()
 	if err := r.files.Lock(r.holders()); err != nil {
+		return err
+	}
+	// Before anybody watches the files.
+	if err := r.space.Settle(); err != nil {
 		return err
 	}
 	if err := r.files.Arm(); err != nil {
@@ -140,13 +147,13 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 
 func (r *restart) setFs(t *stub.Task, f *format.Fs) error {
 	fds := []int{}
-	cwd, err := r.directory(f.Cwd, f.CwdMemory)
+	cwd, err := r.directory(f.MountNamespace, f.Cwd, f.CwdMemory)
 	if err != nil {
 		return err
 	}
 	fds = append(fds, cwd)
 	if f.Root != "/" {
-		root, err := r.directory(f.Root, f.RootMemory)
+		root, err := r.directory(f.MountNamespace, f.Root, f.RootMemory)
 		if err != nil {
 			return err
 		}
@@ -172,11 +179,11 @@ func (r *restart) setFs(t *stub.Task, f *format.Fs) error {
 }
 
 // directory opens a directory of the container, or one that was removed.
-func (r *restart) directory(path string, removed uint32) (int, error) {
+func (r *restart) directory(namespace uint32, path string, removed uint32) (int, error) {
 	if removed != 0 {
 		return r.backing.Directory(removed), nil
 	}
-	return r.space.Directory(path)
+	return r.space.Directory(namespace, path)
 }
 
 func (r *restart) foregrounds() error {

@@ -90,6 +90,9 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		return "file", k.Regular.Path
 	case *format.OpenFile_Memory:
 		return memory(s.SharedMemory(k.Memory.SharedMemory))
+	case *format.OpenFile_Namespace:
+		n := s.Namespace(k.Namespace.Namespace)
+		return "namespace", fmt.Sprintf("%s %d", strings.ToLower(n.GetKind().String()), n.GetInode())
 	case *format.OpenFile_Directory:
 		return "directory", k.Directory.Path
 	case *format.OpenFile_Device:

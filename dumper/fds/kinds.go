@@ -17,6 +17,7 @@ type kind struct {
 // What none recognises is refused by name.
 var kinds = []kind{
 	{"memory", func(f *file) bool { return f.object != nil }, lookMemory},
+	{"namespace", isNamespace, lookNamespace},
 	{"regular file", func(f *file) bool { return f.typ() == unix.S_IFREG && named(f) }, lookRegular},
 	{"directory", func(f *file) bool { return f.typ() == unix.S_IFDIR && named(f) }, lookDirectory},
 	{"device", isPlainDevice, lookDevice},

@@ -25,6 +25,10 @@ import (
 type Env struct {
 	First int // host's pid of the container's first process
 	IDs   *view.IDs
+	// Namespaces are those that tasks of the container are in, by their inode.
+	Namespaces map[uint64]uint32
+	// Nested are the roots of mount namespaces that programs have made.
+	Nested []view.NestedRoot
 	// Tasks are the container's tasks, zombies included: the number in its pid
 	// namespace by the host's.
 	Tasks map[int]uint32

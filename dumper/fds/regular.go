@@ -20,8 +20,9 @@ func (w *walk) locate(f *file) (*format.FileIdentity, error) {
 	// A file that was opened outside the container (the log that somebody has
 	// redirected its output to) comes back all the same, through the
 	// container's own mount, if that shows it at the same path.
-	foreign := !w.mounts[f.info.MountID]
-	fd, err := unix.Openat2(w.root, path, &unix.OpenHow{
+	root, namespace := w.rootOf(f)
+	foreign := namespace == 0 && !w.mounts[f.info.MountID]
+	fd, err := unix.Openat2(root, path, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT,
 	})
 	gone := func(how string) error {
@@ -60,7 +61,20 @@ func (w *walk) locate(f *file) (*format.FileIdentity, error) {
 			return nil, f.refuse("file "+path, "it was opened for writing outside the container, where it is read-only", "open it from inside the container, or end the process")
 		}
 	}
-	return identityOf(path, &f.stat), nil
+	id := identityOf(path, &f.stat)
+	id.MountNamespace = namespace
+	return id, nil
+}
+
+// rootOf is the root that a file's path counts from, and which mount namespace
+// it is the root of; 0 is the container's first one.
+func (w *walk) rootOf(f *file) (fd int, namespace uint32) {
+	for _, n := range w.Nested {
+		if n.Mounts[f.info.MountID] {
+			return n.FD(), n.ID
+		}
+	}
+	return w.root, 0
 }
 
 func lookRegular(w *walk, f *file) error {
@@ -88,9 +102,11 @@ func isPlainDevice(f *file) bool {
 // host's /dev/null.
 func lookDevice(w *walk, f *file) error {
 	id := identityOf(f.link, &f.stat)
+	root, namespace := w.rootOf(f)
+	id.MountNamespace = namespace
 	f.Kind = &format.OpenFile_Device{Device: id}
 	var now unix.Stat_t
-	fd, err := unix.Openat2(w.root, f.link, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	fd, err := unix.Openat2(root, f.link, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 	if err == nil {
 		defer unix.Close(fd)
 		err = unix.Fstat(fd, &now)

@@ -85,6 +85,12 @@ func (f *fileLook) identify(l *looker, s *spaceLook, link string) {
 		f.id.Path = other
 		return
 	}
+	for _, r := range l.env.Nested {
+		if there, err := r.Stat(path); err == nil && view.SameFile(&there, &st) {
+			f.id.MountNamespace = r.ID
+			return
+		}
+	}
 	f.id.Foreign = s.Foreign
 	if !s.Foreign {
 		f.obstacle = &view.Obstacle{Kind: "hidden file", Reason: "at its path there is no file any more, or another one: it was moved, or something was mounted over it", Remedy: "restart the program"}

@@ -48,10 +48,8 @@ type Memory struct {
 	Contents []*format.Content
 	sources  []source
 	objects  *view.Objects
+	closers  []func()
 }
-
-// Close closes what Pump reads from.
-func (m *Memory) Close() { m.objects.Close() }
 
 // source is a content whose bytes Pump reads.
 type source struct {
@@ -79,7 +77,8 @@ const (
 
 // Env is what the room gets from the story.
 type Env struct {
-	Root    *view.Root // of the container's mount namespace
+	Root    *view.Root        // of the container's mount namespace
+	Nested  []view.NestedRoot // of those that programs have made
 	IDs     *view.IDs
 	Objects *view.Objects // nil: a look of its own finds them
 	Workers int           // how many goroutines may look at once
@@ -131,6 +130,37 @@ func Look(ctx context.Context, env Env, spaces []Space) (*Memory, refusal.List, 
 		m.addObject(o)
 	}
 	return m, refused, nil
+}
+
+// AddFile adds the bytes of a file: path is one of ours, open until Close.
+func (m *Memory) AddFile(owner uint32, path string, size uint64) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	extents, err := view.Extents(f, size)
+	if err != nil {
+		return err
+	}
+	s := source{owner: owner, shared: path}
+	for _, e := range extents {
+		s.extents = append(s.extents, extent{start: e.Start, length: e.Length})
+	}
+	m.add(s)
+	return nil
+}
+
+// OnClose has Close call f.
+func (m *Memory) OnClose(f func()) { m.closers = append(m.closers, f) }
+
+// Close gives up what the contents are read from.
+func (m *Memory) Close() {
+	m.objects.Close()
+	for _, f := range m.closers {
+		f()
+	}
+	m.closers = nil
 }
 
 func (m *Memory) add(s source) {

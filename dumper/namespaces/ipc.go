@@ -3,6 +3,7 @@ package namespaces
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -12,13 +13,16 @@ import (
 
 // objects looks at what lives in an IPC namespace of the container's own:
 // nobody may have it open or attached, and the restart's namespace is empty.
-func objects(res *Result, n *format.Namespace, pid int) error {
+func objects(res *Result, n *object) error {
 	if !n.Own {
 		return nil
 	}
+	if n.nested {
+		return refuseObjects(res, n)
+	}
 	n.Ipc = &format.Ipc{}
-	return inside(pid, "ipc", unix.CLONE_NEWIPC, func() error {
-		if err := segments(res, pid); err != nil {
+	return n.inside(func() error {
+		if err := segments(res, n); err != nil {
 			return err
 		}
 		if err := semaphores(n.Ipc); err != nil {
@@ -38,6 +42,34 @@ func objects(res *Result, n *format.Namespace, pid int) error {
 			})
 		}
 		return nil
+	})
+}
+
+// refuseObjects refuses what lives in an IPC namespace that a program has made for
+// itself.
+func refuseObjects(res *Result, n *object) error {
+	refuse := func(kind string) {
+		res.refused = append(res.refused, &refusal.Refusal{
+			PID: n.who.NSPID, Command: n.who.Command, Object: "its IPC namespace", Kind: kind,
+			Reason: "in an IPC namespace that a program has made for itself, it can't be saved by this version",
+			Remedy: "remove it inside of that namespace, if it is not needed (ipcrm -a, rm /dev/mqueue/*), or end the process",
+		})
+	}
+	return n.inside(func() error {
+		for file, kind := range map[string]string{"shm": "System V shared memory", "sem": "System V semaphores", "msg": "System V message queue"} {
+			text, err := os.ReadFile("/proc/sysvipc/" + file)
+			if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without CONFIG_SYSVIPC
+				return err
+			}
+			if strings.Count(string(text), "\n") > 1 { // after the headings
+				refuse(kind)
+			}
+		}
+		queues, err := messageQueues()
+		if len(queues) > 0 {
+			refuse("POSIX message queue")
+		}
+		return err
 	})
 }
 

@@ -2,130 +2,125 @@ package namespaces
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/view"
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/procfs"
-	"lxc-checkpoint/refusal"
 )
 
-// Mounts are what LookAtMounts has to know.
-type Mounts struct {
-	PID int // host's, of the container's first process
-	// Configured are the places where the container's config mounts; nil if
-	// that is not known.
-	Configured []string
+// mounts lists the mounts of a mount namespace, parents before their children.
+func mounts(_ *Result, n *object) error {
+	all, err := readMounts(n)
+	if err != nil {
+		return err
+	}
+	for _, m := range procfs.ParentsFirst(all) {
+		n.Mounts = append(n.Mounts, &format.Mount{
+			MountId: uint32(m.ID), ParentId: uint32(m.Parent),
+			Device: uint64(m.Major)<<32 | uint64(m.Minor),
+			Root:   m.Root, Mountpoint: m.Mountpoint,
+			Options: m.Options, Propagation: m.Optional,
+			Fstype: m.FSType, Source: m.Source, SuperOptions: m.VFSOptions,
+		})
+	}
+	if len(n.Mounts) < len(all) {
+		return fmt.Errorf("%d of its %d mounts do not hang together", len(all)-len(n.Mounts), len(all))
+	}
+	return nil
 }
 
-// LookAtMounts refuses what is in the container's own mount namespace and ends
-// with it: mounts that a program has made, and files in a tmpfs. A restart has
-// only the mounts that LXC makes from the config, and those are empty.
-func LookAtMounts(m Mounts) (refusal.List, error) {
-	theirs, err := procfs.ReadMounts(m.PID)
-	if err != nil {
-		return nil, err
-	}
-	ours, err := procfs.ReadMounts(os.Getpid())
-	if err != nil {
-		return nil, err
-	}
-	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", m.PID), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open the container's root directory: %w", err)
-	}
-	defer unix.Close(root)
-	var refused refusal.List
-	for _, mount := range theirs {
-		if m.Configured != nil && !lxcMakes(mount.Mountpoint, m.Configured) {
-			refused = append(refused, &refusal.Refusal{
-				Object: "mount " + mount.Mountpoint, Kind: mount.FSType,
-				Reason: "it was made inside the container, and this version can't make it again",
-				Remedy: "unmount it, or have LXC make it (lxc.mount.entry in the container's config)",
-			})
-			continue
-		}
-		if mount.FSType != "tmpfs" && mount.FSType != "ramfs" || mount.Root != "/" || outlives(mount, ours) {
-			continue
-		}
-		r, err := files(root, mount)
-		if err != nil {
-			return nil, err
-		}
-		refused = append(refused, r...)
-	}
-	return refused, nil
-}
-
-// lxcMakes tells whether LXC mounts at a place: its own (the root, /proc, /sys,
-// /dev), or one that the config names.
-func lxcMakes(place string, configured []string) bool {
-	for _, own := range append([]string{"/proc", "/sys", "/dev"}, configured...) {
-		if place == own || strings.HasPrefix(place, own+"/") {
-			return true
-		}
-	}
-	return place == "/"
-}
-
-// outlives tells whether the file system of a mount is one of the host's too.
-func outlives(m *procfs.Mount, ours []*procfs.Mount) bool {
-	return slices.ContainsFunc(ours, func(o *procfs.Mount) bool { return o.Major == m.Major && o.Minor == m.Minor })
-}
-
-// files refuses a file system in memory that has files with content, or FIFOs.
-// Empty files are what LXC mounts its devices on; nodes, links and directories
-// are LXC's and come back as it makes them.
-func files(root int, mount *procfs.Mount) (refusal.List, error) {
-	fd, err := unix.Openat2(root, mount.Mountpoint, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT,
-	})
-	if err == unix.ENOENT || err == unix.ENOTDIR {
-		return nil, nil // something is mounted over it, or it is of a single file
-	}
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: mount.Mountpoint, Err: err}
-	}
-	defer unix.Close(fd)
-	device := unix.Mkdev(uint32(mount.Major), uint32(mount.Minor))
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Dev != device {
-		return nil, err // something is mounted over it
-	}
-	first, count := "", 0
-	top := fmt.Sprintf("/proc/self/fd/%d/.", fd)
-	err = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
-		var st unix.Stat_t
-		if err == nil {
-			err = unix.Lstat(path, &st)
-		}
+// readMounts reads mountinfo from the root of the namespace: a process that has
+// chrooted sees only what lies below.
+func readMounts(n *object) ([]*procfs.Mount, error) {
+	var all []*procfs.Mount
+	err := elsewhere.AtRoot(n.path(), func(proc int) error {
+		fd, err := unix.Openat(proc, "thread-self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
-		if st.Dev != device && d.IsDir() {
-			return fs.SkipDir // another mount
-		}
-		content := st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size > 0 || st.Mode&unix.S_IFMT == unix.S_IFIFO
-		if st.Dev == device && content && d.Name() != ".lxc-boot-id" {
-			if count++; first == "" {
-				first = filepath.Join(mount.Mountpoint, strings.TrimPrefix(path, filepath.Clean(top)))
-			}
-		}
-		return nil
+		f := os.NewFile(uintptr(fd), "mountinfo")
+		defer f.Close()
+		all, err = procfs.ParseMounts(f)
+		return err
 	})
+	return all, err
+}
+
+// Mounts are what LookAtMounts has to know.
+type Mounts struct {
+	// Configured are the places where the container's config mounts; nil if
+	// that is not known.
+	Configured []string
+	// LXC: LXC has made the container, and will again.
+	LXC bool
+}
+
+// LookAtMounts finds out what the mounts are of, and what is in those file
+// systems that end with the container. It refuses what a restart can't mount.
+func (r *Result) LookAtMounts(ids *view.IDs, m Mounts) error {
+	ours, err := procfs.ReadMounts(os.Getpid())
 	if err != nil {
-		return nil, fmt.Errorf("look at the files in %s: %w", mount.Mountpoint, err)
+		return err
 	}
-	if count == 0 {
-		return nil, nil
+	known := map[uint64]*format.FileSystem{}
+	for _, n := range r.order {
+		if n.Kind != format.NamespaceKind_MNT || !n.Own {
+			n.Mounts = nil // the host's own: nothing is mounted there
+			continue
+		}
+		for _, mount := range n.Mounts {
+			f := known[mount.Device]
+			if f == nil {
+				f = &format.FileSystem{
+					Id: ids.Next(), Device: mount.Device, Fstype: mount.Fstype, Source: mount.Source, Options: mount.SuperOptions,
+					Outside: outlives(mount.Device, ours),
+				}
+				known[mount.Device] = f
+				r.FileSystems = append(r.FileSystems, f)
+			}
+			mount.FileSystem = f.Id
+		}
 	}
-	return refusal.List{{
-		Object: "mount " + mount.Mountpoint, Kind: mount.FSType,
-		Reason: fmt.Sprintf("it ends with the container, and %d files in it, the first %s, can't be saved by this version", count, first),
-		Remedy: "remove them, or keep them on the root file system",
-	}}, nil
+	r.refuseMounts(m)
+	return r.lookAtTrees(ids)
+}
+
+// outlives tells whether a file system is one of the host's too.
+func outlives(device uint64, ours []*procfs.Mount) bool {
+	return slices.ContainsFunc(ours, func(o *procfs.Mount) bool {
+		return uint64(o.Major)<<32|uint64(o.Minor) == device
+	})
+}
+
+func (r *Result) fileSystem(id uint32) *format.FileSystem {
+	i := slices.IndexFunc(r.FileSystems, func(f *format.FileSystem) bool { return f.Id == id })
+	return r.FileSystems[i]
+}
+
+// makeable are the types of file systems that a restart mounts: they live in
+// memory, or show what the kernel has.
+var makeable = []string{
+	"tmpfs", "ramfs", "proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "hugetlbfs",
+	"debugfs", "tracefs", "securityfs", "configfs", "fusectl", "pstore", "binfmt_misc", "bpf", "efivarfs",
+}
+
+func isMakeable(fstype string) bool { return slices.Contains(makeable, fstype) }
+
+// lxcMakes tells whether the container's config mounts something at a place.
+func (m Mounts) lxcMakes(place string) bool {
+	if !m.LXC {
+		return false
+	}
+	return m.Configured == nil || place == "/" || slices.Contains(m.Configured, place)
+}
+
+// inRoot tells whether a mount shows a part of what another one does.
+func inRoot(m, of *format.Mount) bool {
+	return m.FileSystem == of.FileSystem && (of.Root == "/" || m.Root == of.Root || strings.HasPrefix(m.Root, of.Root+"/"))
 }

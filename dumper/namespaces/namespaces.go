@@ -3,6 +3,7 @@
 package namespaces
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -30,22 +31,90 @@ type Process struct {
 
 // Result is what was found.
 type Result struct {
-	Namespaces []*format.Namespace
+	Namespaces  []*format.Namespace
+	FileSystems []*format.FileSystem
+	// Trees are those FileSystems whose files belong into the image.
+	Trees []*Tree
 	// Offsets of the container's clocks against those of the first time
 	// namespace.
 	Offsets procfs.TimeOffsets
 	// Segments are the System V segments of an IPC namespace of its own, by id.
 	Segments map[uint32]*view.Segment
-	refused  refusal.List // of what lives in a namespace
+
+	sets    map[int][]uint32 // of each task, by its host's number
+	objects map[key]*object
+	order   []*object
+	refused refusal.List // of what lives in a namespace
 }
 
-// IDs are the numbers of all namespaces, which every process is in.
-func (r *Result) IDs() []uint32 {
-	ids := make([]uint32, len(r.Namespaces))
-	for i, n := range r.Namespaces {
-		ids[i] = n.Id
+// key tells namespaces apart.
+type key struct {
+	kind  format.NamespaceKind
+	inode uint64
+}
+
+// object is a namespace, and a task that is in it.
+type object struct {
+	*format.Namespace
+	name   string // as /proc/PID/ns has it
+	pid    int    // of the task, host's
+	nested bool   // the container's first process is not in it
+	who    *Process
+}
+
+// path is where the namespace can be opened.
+func (o *object) path() string { return fmt.Sprintf("/proc/%d/ns/%s", o.pid, o.name) }
+
+// IDs are the numbers of the namespaces that a process is in, one of each kind.
+func (r *Result) IDs(p *Process) []uint32 {
+	for _, tid := range p.Tasks { // a first thread that has ended has none
+		if ids := r.sets[tid]; len(ids) > 0 {
+			return ids
+		}
+	}
+	return nil
+}
+
+// ThreadIDs are those of a thread's namespaces that are not its process's.
+func (r *Result) ThreadIDs(p *Process, tid int) []uint32 {
+	var ids []uint32
+	for _, id := range r.sets[tid] {
+		if !slices.Contains(r.IDs(p), id) {
+			ids = append(ids, id)
+		}
 	}
 	return ids
+}
+
+// MountNamespace is the mount namespace that a task is in, and a task in it by
+// whose links it can be entered.
+func (r *Result) MountNamespace(tid int) (id uint32, pid int) {
+	for _, o := range r.order {
+		if o.Kind == format.NamespaceKind_MNT && slices.Contains(r.sets[tid], o.Id) {
+			return o.Id, o.pid
+		}
+	}
+	return 0, tid
+}
+
+// MountNamespaces lists each mount namespace with a task that is in it: the
+// container's first one, and those that programs have made.
+func (r *Result) MountNamespaces() []MountNamespace {
+	var all []MountNamespace
+	for _, o := range r.order {
+		if o.Kind == format.NamespaceKind_MNT {
+			all = append(all, MountNamespace{ID: o.Id, PID: o.pid, Nested: o.nested, Mounts: o.Mounts})
+		}
+	}
+	return all
+}
+
+// MountNamespace is one, with a task that is in it.
+type MountNamespace struct {
+	ID     uint32
+	PID    int // host's
+	Nested bool
+	Mounts []*format.Mount
 }
 
 // kinds of namespaces (namespaces(7)), in the order in which they are looked at.
@@ -55,97 +124,123 @@ var kinds = []struct {
 	// children is the name of the link to the one that children will be in,
 	// which unshare(2) and setns(2) change for some kinds; "" otherwise.
 	children string
-	look     func(*Result, *format.Namespace, int) error
+	look     func(*Result, *object) error
+	// nested: a restart can make another one than the first process's.
+	nested bool
 }{
-	{"mnt", format.NamespaceKind_MNT, "", mounts},
-	{"uts", format.NamespaceKind_UTS, "", names},
-	{"ipc", format.NamespaceKind_IPC, "", objects},
-	{"pid", format.NamespaceKind_PID, "pid_for_children", nil},
-	{"net", format.NamespaceKind_NET, "", links},
-	{"user", format.NamespaceKind_USER, "", nil},
-	{"cgroup", format.NamespaceKind_CGROUP, "", nil},
-	{"time", format.NamespaceKind_TIME, "time_for_children", clocks},
+	{"mnt", format.NamespaceKind_MNT, "", mounts, true},
+	{"uts", format.NamespaceKind_UTS, "", names, true},
+	{"ipc", format.NamespaceKind_IPC, "", objects, true},
+	{"pid", format.NamespaceKind_PID, "pid_for_children", nil, false},
+	{"net", format.NamespaceKind_NET, "", links, true},
+	{"user", format.NamespaceKind_USER, "", nil, false},
+	{"cgroup", format.NamespaceKind_CGROUP, "", nil, true},
+	{"time", format.NamespaceKind_TIME, "time_for_children", clocks, false},
 }
 
 // Look looks at the namespaces of the container's processes, the first of
 // which is first.
 func Look(ids *view.IDs, processes []Process) (*Result, refusal.List, error) {
-	first := processes[0]
-	theirs, err := inodes(first.PID, first.PID)
-	if err != nil {
-		return nil, nil, err
-	}
+	res := &Result{sets: map[int][]uint32{}, objects: map[key]*object{}}
 	ours, err := inodes(os.Getpid(), os.Getpid())
 	if err != nil {
 		return nil, nil, err
 	}
-	res := &Result{}
-	var refused refusal.List
-	for _, k := range kinds {
-		inode := theirs[k.name]
-		if inode == 0 { // a kernel without this kind
-			continue
+	theirs, err := inodes(processes[0].PID, processes[0].PID)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range processes {
+		if err := res.process(ids, &processes[i], theirs, ours); err != nil {
+			return nil, nil, err
 		}
-		n := &format.Namespace{Id: ids.Next(), Kind: k.kind, Inode: inode, Own: inode != ours[k.name]}
+	}
+	for _, o := range res.order {
+		k := kinds[slices.Index(kindNames(), o.name)]
 		if k.look != nil {
-			if err := k.look(res, n, first.PID); err != nil {
-				return nil, nil, fmt.Errorf("%s namespace of the container: %w", k.name, err)
+			if err := k.look(res, o); err != nil {
+				return nil, nil, fmt.Errorf("%s namespace of process %d (%s): %w", o.name, o.who.NSPID, o.who.Command, err)
 			}
 		}
-		if n.Own && k.kind == format.NamespaceKind_USER {
-			refused = append(refused, &refusal.Refusal{
+		if o.Own && o.Kind == format.NamespaceKind_USER && !o.nested {
+			res.refused = append(res.refused, &refusal.Refusal{
 				Object: "the container", Kind: "user namespace",
 				Reason: "an unprivileged container can't be saved by this version",
 				Remedy: "run it without lxc.idmap",
 			})
 		}
-		res.Namespaces = append(res.Namespaces, n)
+		res.Namespaces = append(res.Namespaces, o.Namespace)
 	}
-	refused = append(refused, res.refused...)
-	for i := range processes {
-		r, err := others(&processes[i], theirs)
-		if err != nil {
-			return nil, nil, err
-		}
-		refused = append(refused, r...)
-	}
+	refused := res.refused
+	res.refused = nil
 	return res, refused, nil
 }
 
-// others refuses what is in another namespace than the container's first
-// process: one refusal for each process and kind.
-func others(p *Process, theirs map[string]uint64) (refusal.List, error) {
-	var refused refusal.List
+// Refused is what has been refused since Look.
+func (r *Result) Refused() refusal.List { return r.refused }
+
+func kindNames() []string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.name
+	}
+	return names
+}
+
+// process notes the namespaces of a process's tasks. Of a kind that can't be
+// made again inside the container it refuses those that are not the first
+// process's: once for each process and kind.
+func (r *Result) process(ids *view.IDs, p *Process, theirs, ours map[string]uint64) error {
 	seen := map[string]bool{}
 	for _, tid := range p.Tasks {
 		have, err := inodes(p.PID, tid)
 		if err != nil {
-			return nil, err
+			return err
+		}
+		if have["mnt"] == 0 {
+			continue // it has ended
 		}
 		for _, k := range kinds {
+			inode := have[k.name]
 			what := ""
 			switch {
-			case have[k.name] != theirs[k.name]:
+			case !k.nested && inode != theirs[k.name]:
 				what = k.name + " namespace of its own"
-			case k.children != "" && have[k.children] != 0 && have[k.children] != have[k.name]:
+			case k.children != "" && have[k.children] != 0 && have[k.children] != inode:
 				what = k.name + " namespace for its children"
 			}
-			if what == "" || seen[what] {
+			if what != "" && !seen[what] {
+				seen[what] = true
+				r.refuseNamespace(p, tid, what)
+			}
+			if inode == 0 { // a kernel without this kind
 				continue
 			}
-			seen[what] = true
-			r := &refusal.Refusal{
-				PID: p.NSPID, Command: p.Command, Kind: what,
-				Reason: "one set of namespaces for the whole container is all that this version can make again",
-				Remedy: "let the program, or the manager that starts it, not unshare it (systemd: PrivateTmp, ProtectHostname and the like), or end it",
+			o := r.objects[key{k.kind, inode}]
+			if o == nil {
+				o = &object{
+					Namespace: &format.Namespace{Id: ids.Next(), Kind: k.kind, Inode: inode, Own: inode != ours[k.name]},
+					name:      k.name, pid: tid, nested: inode != theirs[k.name], who: p,
+				}
+				r.objects[key{k.kind, inode}] = o
+				r.order = append(r.order, o)
 			}
-			if tid != p.PID {
-				r.Object = fmt.Sprintf("thread with host's number %d", tid)
-			}
-			refused = append(refused, r)
+			r.sets[tid] = append(r.sets[tid], o.Id)
 		}
 	}
-	return refused, nil
+	return nil
+}
+
+func (r *Result) refuseNamespace(p *Process, tid int, what string) {
+	refused := &refusal.Refusal{
+		PID: p.NSPID, Command: p.Command, Kind: what,
+		Reason: "a namespace of this kind that a program made inside the container can't be made again by this version",
+		Remedy: "let the program, or the manager that starts it, not unshare it, or end it",
+	}
+	if tid != p.PID {
+		refused.Object = fmt.Sprintf("thread with host's number %d", tid)
+	}
+	r.refused = append(r.refused, refused)
 }
 
 // inodes reads the inodes of /proc/PID/task/TID/ns: "uts:[4026531838]". A kind
@@ -182,47 +277,38 @@ func inodes(pid, tid int) (map[string]uint64, error) {
 	return all, nil
 }
 
-// mounts lists the mounts that the first process can see.
-func mounts(_ *Result, n *format.Namespace, pid int) error {
-	all, err := procfs.ReadMounts(pid)
-	if err != nil {
-		return err
-	}
-	for _, m := range all {
-		n.Mounts = append(n.Mounts, &format.Mount{
-			MountId: uint32(m.ID), ParentId: uint32(m.Parent),
-			Device: uint64(m.Major)<<32 | uint64(m.Minor),
-			Root:   m.Root, Mountpoint: m.Mountpoint,
-			Options: m.Options, Propagation: m.Optional,
-			Fstype: m.FSType, Source: m.Source, SuperOptions: m.VFSOptions,
-		})
-	}
-	return nil
-}
-
-// inside runs f in a namespace of a process.
-func inside(pid int, name string, flag int, f func() error) error {
+// inside runs f in a namespace.
+func (o *object) inside(f func() error) error {
 	return elsewhere.Run(func() error {
-		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, name), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		ns, err := unix.Open(o.path(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(ns)
-		if err := unix.Setns(ns, flag); err != nil {
+		if err := unix.Setns(ns, int(cloneFlag[o.Kind])); err != nil {
 			return err
 		}
 		return f()
 	})
 }
 
-// links lists the network interfaces.
-func links(_ *Result, n *format.Namespace, pid int) error {
-	return inside(pid, "net", unix.CLONE_NEWNET, func() error {
+// links lists the network interfaces. In a network namespace that a program has
+// made for itself, only the loopback can be made again.
+func links(res *Result, n *object) error {
+	return n.inside(func() error {
 		all, err := net.Interfaces()
 		if err != nil {
 			return err
 		}
 		for _, l := range all {
+			if n.nested && n.Own && l.Flags&net.FlagLoopback == 0 {
+				res.refused = append(res.refused, &refusal.Refusal{
+					PID: n.who.NSPID, Command: n.who.Command, Object: "network interface " + l.Name, Kind: "net namespace of its own",
+					Reason: "an interface other than the loopback in a network namespace that a program has made can't be made again by this version",
+					Remedy: "remove it (ip link del), or end the process",
+				})
+				continue
+			}
 			n.Links = append(n.Links, &format.Link{Name: l.Name, Up: l.Flags&net.FlagUp != 0})
 		}
 		return nil
@@ -230,8 +316,8 @@ func links(_ *Result, n *format.Namespace, pid int) error {
 }
 
 // names asks uname(2) in the namespace.
-func names(_ *Result, n *format.Namespace, pid int) error {
-	return inside(pid, "uts", unix.CLONE_NEWUTS, func() error {
+func names(_ *Result, n *object) error {
+	return n.inside(func() error {
 		var u unix.Utsname
 		if err := unix.Uname(&u); err != nil {
 			return err
@@ -243,8 +329,11 @@ func names(_ *Result, n *format.Namespace, pid int) error {
 
 // clocks reads the offsets of a time namespace (time_namespaces(7)) against
 // the host's first one.
-func clocks(res *Result, n *format.Namespace, pid int) (err error) {
-	if res.Offsets, err = procfs.ReadTimeOffsets(pid); err != nil {
+func clocks(res *Result, n *object) (err error) {
+	if n.nested {
+		return nil // refused
+	}
+	if res.Offsets, err = procfs.ReadTimeOffsets(n.pid); err != nil {
 		return err
 	}
 	n.Time = &format.TimeOffsets{MonotonicNs: res.Offsets.Monotonic, BoottimeNs: res.Offsets.Boottime}
@@ -254,8 +343,8 @@ func clocks(res *Result, n *format.Namespace, pid int) (err error) {
 // Flags are the CLONE_NEW* of the namespaces that are the container's own.
 func (r *Result) Flags() uint64 {
 	var flags uint64
-	for _, n := range r.Namespaces {
-		if n.Own {
+	for _, n := range r.order {
+		if n.Own && !n.nested {
 			flags |= cloneFlag[n.Kind]
 		}
 	}
@@ -299,6 +388,43 @@ func Cgroups(name string, processes []Process) ([][]*format.CgroupMembership, er
 		}
 	}
 	return all, nil
+}
+
+// CgroupRoots notes the roots of a cgroup namespace that a program has made, as
+// told by a process in it and its memberships.
+func (r *Result) CgroupRoots(p *Process, memberships []*format.CgroupMembership) error {
+	for _, o := range r.order {
+		if o.Kind != format.NamespaceKind_CGROUP || !o.nested || !o.Own || o.pid != p.PID {
+			continue
+		}
+		var inside []procfs.CgroupPath
+		err := o.inside(func() (err error) {
+			inside, err = procfs.ReadCgroupPaths(p.PID)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("cgroup namespace of process %d (%s): %w", p.NSPID, p.Command, err)
+		}
+		for _, m := range memberships {
+			i := slices.IndexFunc(inside, func(c procfs.CgroupPath) bool { return c.Controllers == m.Controllers })
+			root, below := m.Path, "/"
+			if i >= 0 {
+				below = inside[i].Path
+			}
+			if below != "/" {
+				var ok bool
+				if root, ok = strings.CutSuffix(m.Path, below); !ok {
+					r.refused = append(r.refused, &refusal.Refusal{
+						PID: p.NSPID, Command: p.Command, Object: "cgroup " + m.Path, Kind: "cgroup namespace of its own",
+						Reason: "the process is outside of the root of its cgroup namespace, so where that is can't be told",
+						Remedy: "move it back, or end it",
+					})
+				}
+			}
+			o.CgroupRoots = append(o.CgroupRoots, &format.CgroupMembership{Controllers: m.Controllers, Path: cmp.Or(root, "/")})
+		}
+	}
+	return nil
 }
 
 // common is the deepest cgroup that two are in.

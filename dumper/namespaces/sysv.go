@@ -63,7 +63,7 @@ func permissions(number func(string) int64, id string) *format.SysvPermissions {
 }
 
 // segments lists shared memory; its bytes are the room's of memory.
-func segments(res *Result, pid int) error {
+func segments(res *Result, n *object) error {
 	res.Segments = map[uint32]*view.Segment{}
 	return sysvFields("shm", func(number func(string) int64) error {
 		const destroyed, locked = 0o1000, 0o2000 // SHM_DEST, SHM_LOCKED, include/linux/shm.h
@@ -72,7 +72,7 @@ func segments(res *Result, pid int) error {
 		id := s.Permissions.Id
 		res.Segments[id] = &view.Segment{
 			Message: s, Size: uint64(number("size")),
-			Open: func() (*os.File, error) { return openSegment(pid, id) },
+			Open: func() (*os.File, error) { return openSegment(n, id) },
 		}
 		return nil
 	})
@@ -80,8 +80,8 @@ func segments(res *Result, pid int) error {
 
 // openSegment opens the memory of a segment that nobody has attached. It has to
 // be attached for a moment, the only way to it: the kernel notes the time.
-func openSegment(pid int, id uint32) (f *os.File, err error) {
-	err = inside(pid, "ipc", unix.CLONE_NEWIPC, func() error {
+func openSegment(n *object, id uint32) (f *os.File, err error) {
+	err = n.inside(func() error {
 		m, err := unix.SysvShmAttach(int(id), 0, unix.SHM_RDONLY)
 		if err != nil {
 			return os.NewSyscallError("shmat", err)

@@ -13,10 +13,10 @@ import (
 
 var pageSize = uint64(os.Getpagesize())
 
-// extents lists what of a file holds data, in whole pages: holes were never
+// Extents lists what of a file holds data, in whole pages: holes were never
 // written (lseek(2), SEEK_DATA), and pages that are swapped out are none. A file
 // system that does not know has one extent (generic_file_llseek, fs/read_write.c).
-func extents(f *os.File, size uint64) ([]Extent, error) {
+func Extents(f *os.File, size uint64) ([]Extent, error) {
 	var all []Extent
 	end := int64((size + pageSize - 1) / pageSize * pageSize)
 	for at := int64(0); at < end; {

@@ -159,7 +159,7 @@ func (o *Objects) lookAt(found *Object, f *os.File, name string, st *unix.Stat_t
 		return o.deleted(found, m, f, name, st, inode)
 	}
 	found.Message = m
-	found.Extents, err = extents(f, m.Size)
+	found.Extents, err = Extents(f, m.Size)
 	return err
 }
 
@@ -172,7 +172,7 @@ func (o *Objects) deleted(found *Object, m *format.SharedMemory, f *os.File, nam
 		d.Path = "/" + strings.TrimPrefix(dir, "/")
 	}
 	m.Kind = &format.SharedMemory_Deleted{Deleted: d}
-	if found.Extents, err = extents(f, m.Size); err != nil {
+	if found.Extents, err = Extents(f, m.Size); err != nil {
 		return err
 	}
 	held := uint64(0)

@@ -48,6 +48,17 @@ func RootOf(fd int) *Root { return &Root{fd} }
 // Close closes it.
 func (r *Root) Close() { unix.Close(r.fd) }
 
+// FD is the descriptor of the root (O_PATH).
+func (r *Root) FD() int { return r.fd }
+
+// NestedRoot is the root of a mount namespace that a program in the container
+// has made.
+type NestedRoot struct {
+	*Root
+	ID     uint32       // of its format.Namespace
+	Mounts map[int]bool // the numbers of its mounts
+}
+
 // Stat looks at the file of a path that the kernel showed: absolute, without
 // symbolic links. Whatever the path, it does not leave the root.
 func (r *Root) Stat(path string) (unix.Stat_t, error) {

@@ -37,7 +37,7 @@ func (o *Objects) segment(found *Object, m *format.SharedMemory, f *os.File, nam
 	m.Size = s.Size
 	m.Kind = &format.SharedMemory_Sysv{Sysv: s.Message}
 	found.Message = m
-	found.Extents, err = extents(f, m.Size)
+	found.Extents, err = Extents(f, m.Size)
 	return err
 }
 

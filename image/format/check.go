@@ -51,7 +51,7 @@ func (s *Skeleton) Check() error {
 		return fmt.Errorf("%d is no process's number", n)
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.memory, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.processes, c.groups, c.tree, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.mounts, c.memory, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.processes, c.groups, c.tree, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -72,6 +72,8 @@ const (
 	anOpenFile    kind = "open file"
 	aPipe         kind = "pipe"
 	aFilter       kind = "seccomp filter"
+	aFileSystem   kind = "file system"
+	aFileContent  kind = "file's content"
 )
 
 type checker struct {
@@ -98,6 +100,8 @@ func claim[T any](c *checker, k kind, list []*T, id func(*T) uint32) error {
 
 func (c *checker) ids() error {
 	return errors.Join(
+		claim(c, aFileSystem, c.FileSystems, (*FileSystem).GetId),
+		claim(c, aFileContent, c.fileContents(), (*FileNode).GetContent),
 		claim(c, aNamespace, c.Namespaces, (*Namespace).GetId),
 		claim(c, anMm, c.Mms, (*Mm).GetId),
 		claim(c, aSharedMemory, c.SharedMemories, (*SharedMemory).GetId),
@@ -107,6 +111,19 @@ func (c *checker) ids() error {
 		claim(c, anOpenFile, c.OpenFiles, (*OpenFile).GetId),
 		claim(c, aPipe, c.Pipes, (*Pipe).GetId),
 		claim(c, aFilter, c.SeccompFilters, (*SeccompFilter).GetId))
+}
+
+// fileContents are the nodes of file systems that have bytes.
+func (c *checker) fileContents() []*FileNode {
+	var all []*FileNode
+	for _, f := range c.FileSystems {
+		for _, n := range f.Nodes {
+			if n.Content != 0 {
+				all = append(all, n)
+			}
+		}
+	}
+	return all
 }
 
 // want checks a reference. who is built only for the message.
@@ -151,14 +168,14 @@ func (c *checker) file(f *FileIdentity, who func() string) error {
 	if f == nil || badPath(f.Path) || f.Size > maxFile {
 		return fmt.Errorf("%s has a file without an absolute path: %.80q", who(), f.GetPath())
 	}
-	return nil
+	return c.mountNamespace(f.MountNamespace, who)
 }
 
 func (c *checker) layout() error {
 	seen := map[uint32]bool{}
 	for _, content := range c.Layout.Contents {
 		k := c.kinds[content.Owner]
-		if k != anMm && k != aSharedMemory || seen[content.Owner] {
+		if k != anMm && k != aSharedMemory && k != aFileContent || seen[content.Owner] {
 			return fmt.Errorf("the layout announces bytes of object %d, which has none, or announces them twice", content.Owner)
 		}
 		seen[content.Owner] = true

@@ -39,6 +39,9 @@ func (c *checker) tables() error {
 				return err
 			}
 		}
+		if err := c.mountNamespace(f.MountNamespace, func() string { return fmt.Sprintf("fs %d", f.Id) }); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -74,6 +77,8 @@ func (c *checker) openFile(o *OpenFile) error {
 	switch k := o.Kind.(type) {
 	case nil:
 		return fmt.Errorf("%s is of no kind that this version knows", who())
+	case *OpenFile_Namespace:
+		return c.want(k.Namespace.GetNamespace(), aNamespace, who)
 	case *OpenFile_Regular:
 		return c.file(k.Regular, who)
 	case *OpenFile_Directory:

@@ -45,8 +45,11 @@ func (c *checker) process(p *Process) error {
 	if err := c.want(p.Sighand, aSighand, who); err != nil {
 		return err
 	}
-	for _, id := range p.Namespaces {
-		if err := c.want(id, aNamespace, who); err != nil {
+	if err := c.namespaceIDs(p.Namespaces, who); err != nil {
+		return err
+	}
+	for _, k := range p.Tasks {
+		if err := c.namespaceIDs(k.Namespaces, func() string { return fmt.Sprintf("task %d", k.Tid) }); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 type Skeleton struct {
 	Header         *Header
 	Container      *Container
+	FileSystems    []*FileSystem
 	Namespaces     []*Namespace
 	Mms            []*Mm
 	SharedMemories []*SharedMemory
@@ -37,6 +38,9 @@ func (s *Skeleton) Records() []*Record {
 	}
 	add(&Record{Body: &Record_Header{s.Header}})
 	add(&Record{Body: &Record_Container{s.Container}})
+	for _, m := range s.FileSystems {
+		add(&Record{Body: &Record_FileSystem{m}})
+	}
 	for _, m := range s.Namespaces {
 		add(&Record{Body: &Record_Namespace{m}})
 	}
@@ -91,6 +95,8 @@ func (s *Skeleton) Add(r *Record) error {
 			return err
 		}
 		s.Container = b.Container
+	case *Record_FileSystem:
+		s.FileSystems = append(s.FileSystems, b.FileSystem)
 	case *Record_Namespace:
 		s.Namespaces = append(s.Namespaces, b.Namespace)
 	case *Record_Mm:
@@ -166,6 +172,11 @@ func (s *Skeleton) Process(pid uint32) *Process { return find(s.Processes, pid, 
 
 // Namespace finds a namespace by its id.
 func (s *Skeleton) Namespace(id uint32) *Namespace { return find(s.Namespaces, id, (*Namespace).GetId) }
+
+// FileSystem finds a file system by its id.
+func (s *Skeleton) FileSystem(id uint32) *FileSystem {
+	return find(s.FileSystems, id, (*FileSystem).GetId)
+}
 
 // SeccompFilter finds a seccomp filter by its id.
 func (s *Skeleton) SeccompFilter(id uint32) *SeccompFilter {

@@ -394,6 +394,7 @@ type Record struct {
 	//	*Record_Pipe
 	//	*Record_Process
 	//	*Record_SeccompFilter
+	//	*Record_FileSystem
 	//	*Record_Layout
 	//	*Record_Pages
 	//	*Record_End
@@ -554,6 +555,15 @@ func (x *Record) GetSeccompFilter() *SeccompFilter {
 	return nil
 }
 
+func (x *Record) GetFileSystem() *FileSystem {
+	if x != nil {
+		if x, ok := x.Body.(*Record_FileSystem); ok {
+			return x.FileSystem
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetLayout() *Layout {
 	if x != nil {
 		if x, ok := x.Body.(*Record_Layout); ok {
@@ -633,6 +643,10 @@ type Record_SeccompFilter struct {
 	SeccompFilter *SeccompFilter `protobuf:"bytes,40,opt,name=seccomp_filter,json=seccompFilter,proto3,oneof"`
 }
 
+type Record_FileSystem struct {
+	FileSystem *FileSystem `protobuf:"bytes,60,opt,name=file_system,json=fileSystem,proto3,oneof"`
+}
+
 type Record_Layout struct {
 	// The last record of the skeleton.
 	Layout *Layout `protobuf:"bytes,13,opt,name=layout,proto3,oneof"`
@@ -670,6 +684,8 @@ func (*Record_Pipe) isRecord_Body() {}
 func (*Record_Process) isRecord_Body() {}
 
 func (*Record_SeccompFilter) isRecord_Body() {}
+
+func (*Record_FileSystem) isRecord_Body() {}
 
 func (*Record_Layout) isRecord_Body() {}
 
@@ -1058,12 +1074,15 @@ type Namespace struct {
 	// It is the container's own (its first process is in it and the host is not).
 	Own bool `protobuf:"varint,4,opt,name=own,proto3" json:"own,omitempty"`
 	Uts *Uts `protobuf:"bytes,5,opt,name=uts,proto3" json:"uts,omitempty"` // kind UTS
-	// Kind MNT: mountinfo. A restart sees that whoever has made the namespace
-	// has mounted the same again, but for /proc, /sys, /dev and what is below.
-	Mounts        []*Mount     `protobuf:"bytes,6,rep,name=mounts,proto3" json:"mounts,omitempty"`
-	Time          *TimeOffsets `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`   // kind TIME
-	Links         []*Link      `protobuf:"bytes,8,rep,name=links,proto3" json:"links,omitempty"` // kind NET: its network interfaces
-	Ipc           *Ipc         `protobuf:"bytes,60,opt,name=ipc,proto3" json:"ipc,omitempty"`    // kind IPC, of the container's own
+	// Kind MNT: mountinfo, parents before their children. What whoever has made
+	// the namespace has not mounted (LXC, from its config), a restart mounts.
+	Mounts []*Mount     `protobuf:"bytes,6,rep,name=mounts,proto3" json:"mounts,omitempty"`
+	Time   *TimeOffsets `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`   // kind TIME
+	Links  []*Link      `protobuf:"bytes,8,rep,name=links,proto3" json:"links,omitempty"` // kind NET: its network interfaces
+	Ipc    *Ipc         `protobuf:"bytes,60,opt,name=ipc,proto3" json:"ipc,omitempty"`    // kind IPC, of the container's own
+	// Kind CGROUP: the cgroups that are its roots, if it is not the one of the
+	// container's first process.
+	CgroupRoots   []*CgroupMembership `protobuf:"bytes,9,rep,name=cgroup_roots,json=cgroupRoots,proto3" json:"cgroup_roots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1157,6 +1176,13 @@ func (x *Namespace) GetLinks() []*Link {
 func (x *Namespace) GetIpc() *Ipc {
 	if x != nil {
 		return x.Ipc
+	}
+	return nil
+}
+
+func (x *Namespace) GetCgroupRoots() []*CgroupMembership {
+	if x != nil {
+		return x.CgroupRoots
 	}
 	return nil
 }
@@ -1554,6 +1580,7 @@ type Mount struct {
 	Fstype        string                 `protobuf:"bytes,8,opt,name=fstype,proto3" json:"fstype,omitempty"`
 	Source        string                 `protobuf:"bytes,9,opt,name=source,proto3" json:"source,omitempty"`
 	SuperOptions  string                 `protobuf:"bytes,10,opt,name=super_options,json=superOptions,proto3" json:"super_options,omitempty"`
+	FileSystem    uint32                 `protobuf:"varint,11,opt,name=file_system,json=fileSystem,proto3" json:"file_system,omitempty"` // a FileSystem
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1658,6 +1685,296 @@ func (x *Mount) GetSuperOptions() string {
 	return ""
 }
 
+func (x *Mount) GetFileSystem() uint32 {
+	if x != nil {
+		return x.FileSystem
+	}
+	return 0
+}
+
+// FileSystem is what mounts are of (struct super_block).
+type FileSystem struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Id      uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Device  uint64                 `protobuf:"varint,2,opt,name=device,proto3" json:"device,omitempty"` // s_dev where it was saved: major<<32 | minor
+	Fstype  string                 `protobuf:"bytes,3,opt,name=fstype,proto3" json:"fstype,omitempty"`
+	Source  string                 `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	Options string                 `protobuf:"bytes,5,opt,name=options,proto3" json:"options,omitempty"` // of the super block, as mountinfo has them
+	// It was also mounted outside of the container: it is not made again.
+	Outside bool `protobuf:"varint,6,opt,name=outside,proto3" json:"outside,omitempty"`
+	// What is in it, if it lives in memory (tmpfs, ramfs) and ends with the
+	// container: directories before what is in them.
+	Nodes         []*FileNode `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileSystem) Reset() {
+	*x = FileSystem{}
+	mi := &file_statefile_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileSystem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileSystem) ProtoMessage() {}
+
+func (x *FileSystem) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileSystem.ProtoReflect.Descriptor instead.
+func (*FileSystem) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FileSystem) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *FileSystem) GetDevice() uint64 {
+	if x != nil {
+		return x.Device
+	}
+	return 0
+}
+
+func (x *FileSystem) GetFstype() string {
+	if x != nil {
+		return x.Fstype
+	}
+	return ""
+}
+
+func (x *FileSystem) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *FileSystem) GetOptions() string {
+	if x != nil {
+		return x.Options
+	}
+	return ""
+}
+
+func (x *FileSystem) GetOutside() bool {
+	if x != nil {
+		return x.Outside
+	}
+	return false
+}
+
+func (x *FileSystem) GetNodes() []*FileNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// FileNode is a name in a FileSystem, and what it leads to.
+type FileNode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // from the file system's root, which is "/"
+	// Its place in nodes plus one of another name of the same inode that comes
+	// before; then nothing else is set. 0: there is none.
+	LinkPlusOne   uint32               `protobuf:"varint,2,opt,name=link_plus_one,json=linkPlusOne,proto3" json:"link_plus_one,omitempty"`
+	Mode          uint32               `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
+	Uid           uint32               `protobuf:"varint,4,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           uint32               `protobuf:"varint,5,opt,name=gid,proto3" json:"gid,omitempty"`
+	Rdev          uint64               `protobuf:"varint,6,opt,name=rdev,proto3" json:"rdev,omitempty"`                      // of a device: major<<32 | minor
+	AtimeNs       int64                `protobuf:"varint,7,opt,name=atime_ns,json=atimeNs,proto3" json:"atime_ns,omitempty"` // since 1970
+	MtimeNs       int64                `protobuf:"varint,8,opt,name=mtime_ns,json=mtimeNs,proto3" json:"mtime_ns,omitempty"`
+	Size          uint64               `protobuf:"varint,9,opt,name=size,proto3" json:"size,omitempty"`     // bytes, of a regular file
+	Target        string               `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"` // of a symbolic link
+	Attributes    []*ExtendedAttribute `protobuf:"bytes,11,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	Content       uint32               `protobuf:"varint,12,opt,name=content,proto3" json:"content,omitempty"` // the owner of its bytes in Pages records; 0 if it has none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FileNode) Reset() {
+	*x = FileNode{}
+	mi := &file_statefile_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileNode) ProtoMessage() {}
+
+func (x *FileNode) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileNode.ProtoReflect.Descriptor instead.
+func (*FileNode) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *FileNode) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *FileNode) GetLinkPlusOne() uint32 {
+	if x != nil {
+		return x.LinkPlusOne
+	}
+	return 0
+}
+
+func (x *FileNode) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *FileNode) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *FileNode) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *FileNode) GetRdev() uint64 {
+	if x != nil {
+		return x.Rdev
+	}
+	return 0
+}
+
+func (x *FileNode) GetAtimeNs() int64 {
+	if x != nil {
+		return x.AtimeNs
+	}
+	return 0
+}
+
+func (x *FileNode) GetMtimeNs() int64 {
+	if x != nil {
+		return x.MtimeNs
+	}
+	return 0
+}
+
+func (x *FileNode) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *FileNode) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *FileNode) GetAttributes() []*ExtendedAttribute {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *FileNode) GetContent() uint32 {
+	if x != nil {
+		return x.Content
+	}
+	return 0
+}
+
+type ExtendedAttribute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         []byte                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendedAttribute) Reset() {
+	*x = ExtendedAttribute{}
+	mi := &file_statefile_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendedAttribute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendedAttribute) ProtoMessage() {}
+
+func (x *ExtendedAttribute) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendedAttribute.ProtoReflect.Descriptor instead.
+func (*ExtendedAttribute) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ExtendedAttribute) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExtendedAttribute) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
 // FileIdentity names a file of the container and says which one it was.
 type FileIdentity struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1670,14 +1987,17 @@ type FileIdentity struct {
 	Rdev    uint64                 `protobuf:"varint,7,opt,name=rdev,proto3" json:"rdev,omitempty"` // st_rdev of a device: major<<32 | minor
 	// The path counts from the host's root: the file is none of the container's
 	// (the program of lxc-execute's init).
-	Foreign       bool `protobuf:"varint,8,opt,name=foreign,proto3" json:"foreign,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Foreign bool `protobuf:"varint,8,opt,name=foreign,proto3" json:"foreign,omitempty"`
+	// The mount namespace whose root the path counts from; 0: that of the
+	// container's first process.
+	MountNamespace uint32 `protobuf:"varint,9,opt,name=mount_namespace,json=mountNamespace,proto3" json:"mount_namespace,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *FileIdentity) Reset() {
 	*x = FileIdentity{}
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +2009,7 @@ func (x *FileIdentity) String() string {
 func (*FileIdentity) ProtoMessage() {}
 
 func (x *FileIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +2022,7 @@ func (x *FileIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileIdentity.ProtoReflect.Descriptor instead.
 func (*FileIdentity) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{13}
+	return file_statefile_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FileIdentity) GetPath() string {
@@ -1761,6 +2081,13 @@ func (x *FileIdentity) GetForeign() bool {
 	return false
 }
 
+func (x *FileIdentity) GetMountNamespace() uint32 {
+	if x != nil {
+		return x.MountNamespace
+	}
+	return 0
+}
+
 // Mm is an address space (mm_struct).
 type Mm struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1799,7 +2126,7 @@ type Mm struct {
 
 func (x *Mm) Reset() {
 	*x = Mm{}
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +2138,7 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +2151,7 @@ func (x *Mm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mm.ProtoReflect.Descriptor instead.
 func (*Mm) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{14}
+	return file_statefile_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Mm) GetId() uint32 {
@@ -2005,7 +2332,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2344,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2357,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{15}
+	return file_statefile_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Extent) GetStart() uint64 {
@@ -2081,7 +2408,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2093,7 +2420,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2106,7 +2433,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{16}
+	return file_statefile_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Vma) GetStart() uint64 {
@@ -2263,7 +2590,7 @@ type SharedMemory struct {
 
 func (x *SharedMemory) Reset() {
 	*x = SharedMemory{}
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2275,7 +2602,7 @@ func (x *SharedMemory) String() string {
 func (*SharedMemory) ProtoMessage() {}
 
 func (x *SharedMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2288,7 +2615,7 @@ func (x *SharedMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedMemory.ProtoReflect.Descriptor instead.
 func (*SharedMemory) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{17}
+	return file_statefile_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SharedMemory) GetId() uint32 {
@@ -2380,7 +2707,7 @@ type Memfd struct {
 
 func (x *Memfd) Reset() {
 	*x = Memfd{}
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2719,7 @@ func (x *Memfd) String() string {
 func (*Memfd) ProtoMessage() {}
 
 func (x *Memfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2732,7 @@ func (x *Memfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memfd.ProtoReflect.Descriptor instead.
 func (*Memfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{18}
+	return file_statefile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Memfd) GetName() []byte {
@@ -2444,7 +2771,7 @@ type DeletedFile struct {
 
 func (x *DeletedFile) Reset() {
 	*x = DeletedFile{}
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +2783,7 @@ func (x *DeletedFile) String() string {
 func (*DeletedFile) ProtoMessage() {}
 
 func (x *DeletedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2796,7 @@ func (x *DeletedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedFile.ProtoReflect.Descriptor instead.
 func (*DeletedFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{19}
+	return file_statefile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeletedFile) GetPath() string {
@@ -2508,7 +2835,7 @@ type Inode struct {
 
 func (x *Inode) Reset() {
 	*x = Inode{}
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2847,7 @@ func (x *Inode) String() string {
 func (*Inode) ProtoMessage() {}
 
 func (x *Inode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2860,7 @@ func (x *Inode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inode.ProtoReflect.Descriptor instead.
 func (*Inode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{20}
+	return file_statefile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Inode) GetMode() uint32 {
@@ -2588,7 +2915,7 @@ type Xattr struct {
 
 func (x *Xattr) Reset() {
 	*x = Xattr{}
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2600,7 +2927,7 @@ func (x *Xattr) String() string {
 func (*Xattr) ProtoMessage() {}
 
 func (x *Xattr) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2613,7 +2940,7 @@ func (x *Xattr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Xattr.ProtoReflect.Descriptor instead.
 func (*Xattr) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{21}
+	return file_statefile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Xattr) GetName() string {
@@ -2642,7 +2969,7 @@ type SysvSegment struct {
 
 func (x *SysvSegment) Reset() {
 	*x = SysvSegment{}
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2654,7 +2981,7 @@ func (x *SysvSegment) String() string {
 func (*SysvSegment) ProtoMessage() {}
 
 func (x *SysvSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +2994,7 @@ func (x *SysvSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvSegment.ProtoReflect.Descriptor instead.
 func (*SysvSegment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{22}
+	return file_statefile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SysvSegment) GetPermissions() *SysvPermissions {
@@ -2709,7 +3036,7 @@ type SysvPermissions struct {
 
 func (x *SysvPermissions) Reset() {
 	*x = SysvPermissions{}
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2721,7 +3048,7 @@ func (x *SysvPermissions) String() string {
 func (*SysvPermissions) ProtoMessage() {}
 
 func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2734,7 +3061,7 @@ func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvPermissions.ProtoReflect.Descriptor instead.
 func (*SysvPermissions) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{23}
+	return file_statefile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SysvPermissions) GetId() uint32 {
@@ -2799,7 +3126,7 @@ type Files struct {
 
 func (x *Files) Reset() {
 	*x = Files{}
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2811,7 +3138,7 @@ func (x *Files) String() string {
 func (*Files) ProtoMessage() {}
 
 func (x *Files) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2824,7 +3151,7 @@ func (x *Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Files.ProtoReflect.Descriptor instead.
 func (*Files) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{24}
+	return file_statefile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Files) GetId() uint32 {
@@ -2859,7 +3186,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2871,7 +3198,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2884,7 +3211,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{25}
+	return file_statefile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Descriptor) GetNumber() uint32 {
@@ -2928,7 +3255,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2940,7 +3267,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2953,7 +3280,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{26}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FileLock) GetKind() LockKind {
@@ -3006,15 +3333,16 @@ type Fs struct {
 	Cwd   string                 `protobuf:"bytes,3,opt,name=cwd,proto3" json:"cwd,omitempty"`   // from the mount namespace's root
 	Umask uint32                 `protobuf:"varint,4,opt,name=umask,proto3" json:"umask,omitempty"`
 	// The directory was removed: a SharedMemory of the kind DeletedFile.
-	RootMemory    uint32 `protobuf:"varint,60,opt,name=root_memory,json=rootMemory,proto3" json:"root_memory,omitempty"`
-	CwdMemory     uint32 `protobuf:"varint,61,opt,name=cwd_memory,json=cwdMemory,proto3" json:"cwd_memory,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	RootMemory     uint32 `protobuf:"varint,60,opt,name=root_memory,json=rootMemory,proto3" json:"root_memory,omitempty"`
+	CwdMemory      uint32 `protobuf:"varint,61,opt,name=cwd_memory,json=cwdMemory,proto3" json:"cwd_memory,omitempty"`
+	MountNamespace uint32 `protobuf:"varint,5,opt,name=mount_namespace,json=mountNamespace,proto3" json:"mount_namespace,omitempty"` // 0: that of the container's first process
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3026,7 +3354,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3039,7 +3367,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{27}
+	return file_statefile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Fs) GetId() uint32 {
@@ -3084,6 +3412,13 @@ func (x *Fs) GetCwdMemory() uint32 {
 	return 0
 }
 
+func (x *Fs) GetMountNamespace() uint32 {
+	if x != nil {
+		return x.MountNamespace
+	}
+	return 0
+}
+
 // Sighand is a table of signal actions (sighand_struct).
 type Sighand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3095,7 +3430,7 @@ type Sighand struct {
 
 func (x *Sighand) Reset() {
 	*x = Sighand{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +3442,7 @@ func (x *Sighand) String() string {
 func (*Sighand) ProtoMessage() {}
 
 func (x *Sighand) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +3455,7 @@ func (x *Sighand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighand.ProtoReflect.Descriptor instead.
 func (*Sighand) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Sighand) GetId() uint32 {
@@ -3150,7 +3485,7 @@ type SignalAction struct {
 
 func (x *SignalAction) Reset() {
 	*x = SignalAction{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3162,7 +3497,7 @@ func (x *SignalAction) String() string {
 func (*SignalAction) ProtoMessage() {}
 
 func (x *SignalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3175,7 +3510,7 @@ func (x *SignalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalAction.ProtoReflect.Descriptor instead.
 func (*SignalAction) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SignalAction) GetSignal() uint32 {
@@ -3244,6 +3579,7 @@ type OpenFile struct {
 	//	*OpenFile_Pidfd
 	//	*OpenFile_PtyMaster
 	//	*OpenFile_Memory
+	//	*OpenFile_Namespace
 	Kind          isOpenFile_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3251,7 +3587,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3263,7 +3599,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3276,7 +3612,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OpenFile) GetId() uint32 {
@@ -3493,6 +3829,15 @@ func (x *OpenFile) GetMemory() *MemoryFile {
 	return nil
 }
 
+func (x *OpenFile) GetNamespace() *NamespaceFile {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_Namespace); ok {
+			return x.Namespace
+		}
+	}
+	return nil
+}
+
 type isOpenFile_Kind interface {
 	isOpenFile_Kind()
 }
@@ -3561,6 +3906,10 @@ type OpenFile_Memory struct {
 	Memory *MemoryFile `protobuf:"bytes,60,opt,name=memory,proto3,oneof"`
 }
 
+type OpenFile_Namespace struct {
+	Namespace *NamespaceFile `protobuf:"bytes,61,opt,name=namespace,proto3,oneof"`
+}
+
 func (*OpenFile_Regular) isOpenFile_Kind() {}
 
 func (*OpenFile_Directory) isOpenFile_Kind() {}
@@ -3593,6 +3942,8 @@ func (*OpenFile_PtyMaster) isOpenFile_Kind() {}
 
 func (*OpenFile_Memory) isOpenFile_Kind() {}
 
+func (*OpenFile_Namespace) isOpenFile_Kind() {}
+
 // MemoryFile is one whose file only the kernel has: a memfd, a removed file or
 // directory.
 type MemoryFile struct {
@@ -3604,7 +3955,7 @@ type MemoryFile struct {
 
 func (x *MemoryFile) Reset() {
 	*x = MemoryFile{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3616,7 +3967,7 @@ func (x *MemoryFile) String() string {
 func (*MemoryFile) ProtoMessage() {}
 
 func (x *MemoryFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3629,12 +3980,57 @@ func (x *MemoryFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
 func (*MemoryFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *MemoryFile) GetSharedMemory() uint32 {
 	if x != nil {
 		return x.SharedMemory
+	}
+	return 0
+}
+
+// NamespaceFile is /proc/PID/ns/KIND, opened.
+type NamespaceFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     uint32                 `protobuf:"varint,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamespaceFile) Reset() {
+	*x = NamespaceFile{}
+	mi := &file_statefile_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamespaceFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamespaceFile) ProtoMessage() {}
+
+func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamespaceFile.ProtoReflect.Descriptor instead.
+func (*NamespaceFile) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *NamespaceFile) GetNamespace() uint32 {
+	if x != nil {
+		return x.Namespace
 	}
 	return 0
 }
@@ -3652,7 +4048,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3664,7 +4060,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3677,7 +4073,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Terminal) GetPath() string {
@@ -3725,7 +4121,7 @@ type PtyMaster struct {
 
 func (x *PtyMaster) Reset() {
 	*x = PtyMaster{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3737,7 +4133,7 @@ func (x *PtyMaster) String() string {
 func (*PtyMaster) ProtoMessage() {}
 
 func (x *PtyMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3750,7 +4146,7 @@ func (x *PtyMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PtyMaster.ProtoReflect.Descriptor instead.
 func (*PtyMaster) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PtyMaster) GetPath() string {
@@ -3863,7 +4259,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3875,7 +4271,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3888,7 +4284,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -3919,7 +4315,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3931,7 +4327,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3944,7 +4340,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -3985,7 +4381,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3997,7 +4393,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4010,7 +4406,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -4044,7 +4440,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4056,7 +4452,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4069,7 +4465,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -4123,7 +4519,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4135,7 +4531,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4148,7 +4544,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -4168,7 +4564,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4180,7 +4576,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4193,7 +4589,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -4214,7 +4610,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4226,7 +4622,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4239,7 +4635,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -4274,7 +4670,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4286,7 +4682,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4299,7 +4695,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -4325,7 +4721,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4337,7 +4733,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4350,7 +4746,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -4374,7 +4770,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4782,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4795,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -4448,7 +4844,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4460,7 +4856,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4473,7 +4869,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -4513,7 +4909,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4525,7 +4921,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4538,7 +4934,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -4632,7 +5028,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4644,7 +5040,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4657,7 +5053,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -4806,7 +5202,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4818,7 +5214,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4831,7 +5227,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -4877,7 +5273,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4889,7 +5285,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4902,7 +5298,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -4962,7 +5358,7 @@ type Process struct {
 	ChildSubreaper bool                   `protobuf:"varint,17,opt,name=child_subreaper,json=childSubreaper,proto3" json:"child_subreaper,omitempty"`
 	Terminal       *ControllingTerminal   `protobuf:"bytes,18,opt,name=terminal,proto3" json:"terminal,omitempty"` // of a session leader that has one
 	Cgroups        []*CgroupMembership    `protobuf:"bytes,19,rep,name=cgroups,proto3" json:"cgroups,omitempty"`
-	Namespaces     []uint32               `protobuf:"varint,20,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`              // ids
+	Namespaces     []uint32               `protobuf:"varint,20,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`              // ids, one for each kind
 	CommandLine    string                 `protobuf:"bytes,21,opt,name=command_line,json=commandLine,proto3" json:"command_line,omitempty"` // for messages: arguments joined by blanks, at most 256 bytes
 	// /proc/PID/autogroup: the nice value of its session as a whole (sched(7)).
 	AutogroupNice  int32         `protobuf:"zigzag32,40,opt,name=autogroup_nice,json=autogroupNice,proto3" json:"autogroup_nice,omitempty"`
@@ -4974,7 +5370,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4986,7 +5382,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4999,7 +5395,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -5180,7 +5576,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5192,7 +5588,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5205,7 +5601,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -5233,7 +5629,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5245,7 +5641,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5258,7 +5654,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -5286,7 +5682,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5298,7 +5694,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5311,7 +5707,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -5346,7 +5742,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5358,7 +5754,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5371,7 +5767,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -5420,7 +5816,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5432,7 +5828,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5445,7 +5841,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -5574,14 +5970,16 @@ type Task struct {
 	// Set if the interrupted call is one that the kernel goes on with by itself
 	// (restart_syscall(2)), and what remained is known. Without it such a call
 	// begins anew.
-	Rest          *Rest `protobuf:"bytes,60,opt,name=rest,proto3" json:"rest,omitempty"`
+	Rest *Rest `protobuf:"bytes,60,opt,name=rest,proto3" json:"rest,omitempty"`
+	// Ids of those of the thread's namespaces that are not its process's.
+	Namespaces    []uint32 `protobuf:"varint,61,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5593,7 +5991,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5606,7 +6004,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -5798,6 +6196,13 @@ func (x *Task) GetRest() *Rest {
 	return nil
 }
 
+func (x *Task) GetNamespaces() []uint32 {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
 // Rest is what remained of a call with a time limit (struct restart_block,
 // include/linux/restart_block.h).
 type Rest struct {
@@ -5813,7 +6218,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5825,7 +6230,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5838,7 +6243,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -5885,7 +6290,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5897,7 +6302,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5910,7 +6315,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -5954,7 +6359,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5966,7 +6371,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5979,7 +6384,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -6007,7 +6412,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6019,7 +6424,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6032,7 +6437,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -6069,7 +6474,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6081,7 +6486,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6094,7 +6499,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -6159,7 +6564,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6171,7 +6576,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6184,7 +6589,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -6337,7 +6742,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6349,7 +6754,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6362,7 +6767,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -6466,7 +6871,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6478,7 +6883,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6491,7 +6896,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -6504,7 +6909,7 @@ func (x *Layout) GetContents() []*Content {
 // Content announces bytes that follow in Pages records.
 type Content struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Owner         uint32                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`       // an Mm or a SharedMemory
+	Owner         uint32                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`       // an Mm, a SharedMemory, or a FileNode's content
 	Estimate      uint64                 `protobuf:"varint,2,opt,name=estimate,proto3" json:"estimate,omitempty"` // bytes to be expected, zeros included; for progress only
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -6512,7 +6917,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6524,7 +6929,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6537,7 +6942,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -6557,7 +6962,7 @@ func (x *Content) GetEstimate() uint64 {
 // Pages holds consecutive bytes of one content. All-zero pages are not stored.
 type Pages struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Owner         uint32                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"` // Mm: offset is a virtual address; SharedMemory: bytes from its begin
+	Owner         uint32                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"` // Mm: offset is a virtual address; else bytes from its begin
 	Offset        uint64                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
 	Round         uint32                 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`                     // 0; a later round's bytes replace those of an earlier one
 	ImageId       uint64                 `protobuf:"fixed64,4,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"` // Header.image_id
@@ -6568,7 +6973,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6580,7 +6985,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6593,7 +6998,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -6645,7 +7050,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6657,7 +7062,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6670,7 +7075,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -6716,7 +7121,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6728,7 +7133,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6741,7 +7146,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -6776,7 +7181,7 @@ var File_statefile_proto protoreflect.FileDescriptor
 
 const file_statefile_proto_rawDesc = "" +
 	"\n" +
-	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\x8b\a\n" +
+	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xd0\a\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x126\n" +
 	"\x06header\x18\x02 \x01(\v2\x1c.lxccheckpoint.format.HeaderH\x00R\x06header\x12?\n" +
@@ -6791,7 +7196,9 @@ const file_statefile_proto_rawDesc = "" +
 	" \x01(\v2\x1e.lxccheckpoint.format.OpenFileH\x00R\bopenFile\x120\n" +
 	"\x04pipe\x18\v \x01(\v2\x1a.lxccheckpoint.format.PipeH\x00R\x04pipe\x129\n" +
 	"\aprocess\x18\f \x01(\v2\x1d.lxccheckpoint.format.ProcessH\x00R\aprocess\x12L\n" +
-	"\x0eseccomp_filter\x18( \x01(\v2#.lxccheckpoint.format.SeccompFilterH\x00R\rseccompFilter\x126\n" +
+	"\x0eseccomp_filter\x18( \x01(\v2#.lxccheckpoint.format.SeccompFilterH\x00R\rseccompFilter\x12C\n" +
+	"\vfile_system\x18< \x01(\v2 .lxccheckpoint.format.FileSystemH\x00R\n" +
+	"fileSystem\x126\n" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03endB\x06\n" +
@@ -6836,7 +7243,7 @@ const file_statefile_proto_rawDesc = "" +
 	"configHash\x12!\n" +
 	"\fwas_executed\x18\t \x01(\bR\vwasExecuted\x12\x19\n" +
 	"\blast_pid\x18\n" +
-	" \x01(\rR\alastPid\"\xf4\x02\n" +
+	" \x01(\rR\alastPid\"\xbf\x03\n" +
 	"\tNamespace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.lxccheckpoint.format.NamespaceKindR\x04kind\x12\x14\n" +
@@ -6846,7 +7253,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06mounts\x18\x06 \x03(\v2\x1b.lxccheckpoint.format.MountR\x06mounts\x125\n" +
 	"\x04time\x18\a \x01(\v2!.lxccheckpoint.format.TimeOffsetsR\x04time\x120\n" +
 	"\x05links\x18\b \x03(\v2\x1a.lxccheckpoint.format.LinkR\x05links\x12+\n" +
-	"\x03ipc\x18< \x01(\v2\x19.lxccheckpoint.format.IpcR\x03ipc\"\x84\x01\n" +
+	"\x03ipc\x18< \x01(\v2\x19.lxccheckpoint.format.IpcR\x03ipc\x12I\n" +
+	"\fcgroup_roots\x18\t \x03(\v2&.lxccheckpoint.format.CgroupMembershipR\vcgroupRoots\"\x84\x01\n" +
 	"\x03Ipc\x12D\n" +
 	"\n" +
 	"semaphores\x18\x01 \x03(\v2$.lxccheckpoint.format.SysvSemaphoresR\n" +
@@ -6873,7 +7281,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\vTimeOffsets\x12!\n" +
 	"\fmonotonic_ns\x18\x01 \x01(\x03R\vmonotonicNs\x12\x1f\n" +
 	"\vboottime_ns\x18\x02 \x01(\x03R\n" +
-	"boottimeNs\"\x9c\x02\n" +
+	"boottimeNs\"\xbd\x02\n" +
 	"\x05Mount\x12\x19\n" +
 	"\bmount_id\x18\x01 \x01(\rR\amountId\x12\x1b\n" +
 	"\tparent_id\x18\x02 \x01(\rR\bparentId\x12\x16\n" +
@@ -6887,7 +7295,37 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06fstype\x18\b \x01(\tR\x06fstype\x12\x16\n" +
 	"\x06source\x18\t \x01(\tR\x06source\x12#\n" +
 	"\rsuper_options\x18\n" +
-	" \x01(\tR\fsuperOptions\"\xc1\x01\n" +
+	" \x01(\tR\fsuperOptions\x12\x1f\n" +
+	"\vfile_system\x18\v \x01(\rR\n" +
+	"fileSystem\"\xce\x01\n" +
+	"\n" +
+	"FileSystem\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
+	"\x06device\x18\x02 \x01(\x04R\x06device\x12\x16\n" +
+	"\x06fstype\x18\x03 \x01(\tR\x06fstype\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12\x18\n" +
+	"\aoptions\x18\x05 \x01(\tR\aoptions\x12\x18\n" +
+	"\aoutside\x18\x06 \x01(\bR\aoutside\x124\n" +
+	"\x05nodes\x18\a \x03(\v2\x1e.lxccheckpoint.format.FileNodeR\x05nodes\"\xd3\x02\n" +
+	"\bFileNode\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\"\n" +
+	"\rlink_plus_one\x18\x02 \x01(\rR\vlinkPlusOne\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\rR\x04mode\x12\x10\n" +
+	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x05 \x01(\rR\x03gid\x12\x12\n" +
+	"\x04rdev\x18\x06 \x01(\x04R\x04rdev\x12\x19\n" +
+	"\batime_ns\x18\a \x01(\x03R\aatimeNs\x12\x19\n" +
+	"\bmtime_ns\x18\b \x01(\x03R\amtimeNs\x12\x12\n" +
+	"\x04size\x18\t \x01(\x04R\x04size\x12\x16\n" +
+	"\x06target\x18\n" +
+	" \x01(\tR\x06target\x12G\n" +
+	"\n" +
+	"attributes\x18\v \x03(\v2'.lxccheckpoint.format.ExtendedAttributeR\n" +
+	"attributes\x12\x18\n" +
+	"\acontent\x18\f \x01(\rR\acontent\"=\n" +
+	"\x11ExtendedAttribute\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xea\x01\n" +
 	"\fFileIdentity\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\x04R\x06device\x12\x14\n" +
@@ -6896,7 +7334,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\bmtime_ns\x18\x05 \x01(\x03R\amtimeNs\x12\x12\n" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
 	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
-	"\aforeign\x18\b \x01(\bR\aforeign\"\x8c\x06\n" +
+	"\aforeign\x18\b \x01(\bR\aforeign\x12'\n" +
+	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\x8c\x06\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +
@@ -7010,7 +7449,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05start\x18\x03 \x01(\x03R\x05start\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x10\n" +
 	"\x03pid\x18\x05 \x01(\rR\x03pid\x12\x16\n" +
-	"\x06number\x18\x06 \x01(\rR\x06number\"\x90\x01\n" +
+	"\x06number\x18\x06 \x01(\rR\x06number\"\xb9\x01\n" +
 	"\x02Fs\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\tR\x04root\x12\x10\n" +
@@ -7019,7 +7458,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\vroot_memory\x18< \x01(\rR\n" +
 	"rootMemory\x12\x1d\n" +
 	"\n" +
-	"cwd_memory\x18= \x01(\rR\tcwdMemory\"W\n" +
+	"cwd_memory\x18= \x01(\rR\tcwdMemory\x12'\n" +
+	"\x0fmount_namespace\x18\x05 \x01(\rR\x0emountNamespace\"W\n" +
 	"\aSighand\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12<\n" +
 	"\aactions\x18\x02 \x03(\v2\".lxccheckpoint.format.SignalActionR\aactions\"\x86\x01\n" +
@@ -7028,7 +7468,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xf7\t\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xbc\n" +
+	"\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -7058,11 +7499,14 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05pidfd\x18! \x01(\v2\x1b.lxccheckpoint.format.PidfdH\x00R\x05pidfd\x12@\n" +
 	"\n" +
 	"pty_master\x18\" \x01(\v2\x1f.lxccheckpoint.format.PtyMasterH\x00R\tptyMaster\x12:\n" +
-	"\x06memory\x18< \x01(\v2 .lxccheckpoint.format.MemoryFileH\x00R\x06memoryB\x06\n" +
+	"\x06memory\x18< \x01(\v2 .lxccheckpoint.format.MemoryFileH\x00R\x06memory\x12C\n" +
+	"\tnamespace\x18= \x01(\v2#.lxccheckpoint.format.NamespaceFileH\x00R\tnamespaceB\x06\n" +
 	"\x04kind\"1\n" +
 	"\n" +
 	"MemoryFile\x12#\n" +
-	"\rshared_memory\x18\x01 \x01(\rR\fsharedMemory\"R\n" +
+	"\rshared_memory\x18\x01 \x01(\rR\fsharedMemory\"-\n" +
+	"\rNamespaceFile\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\rR\tnamespace\"R\n" +
 	"\bTerminal\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\atermios\x18\x02 \x01(\fR\atermios\x12\x18\n" +
@@ -7230,7 +7674,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05fired\x18\n" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
-	"\x05owner\x18\f \x01(\rR\x05owner\"\xd0\b\n" +
+	"\x05owner\x18\f \x01(\rR\x05owner\"\xf0\b\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -7266,7 +7710,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\vwait_status\x18* \x01(\rR\n" +
 	"waitStatus\x12!\n" +
 	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\x12.\n" +
-	"\x04rest\x18< \x01(\v2\x1a.lxccheckpoint.format.RestR\x04rest\"\x91\x01\n" +
+	"\x04rest\x18< \x01(\v2\x1a.lxccheckpoint.format.RestR\x04rest\x12\x1e\n" +
+	"\n" +
+	"namespaces\x18= \x03(\rR\n" +
+	"namespaces\"\x91\x01\n" +
 	"\x04Rest\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.lxccheckpoint.format.RestKindR\x04kind\x12!\n" +
 	"\fremaining_ns\x18\x02 \x01(\x04R\vremainingNs\x12\x14\n" +
@@ -7412,7 +7859,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 68)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -7433,154 +7880,163 @@ var file_statefile_proto_goTypes = []any{
 	(*Uts)(nil),                 // 16: lxccheckpoint.format.Uts
 	(*TimeOffsets)(nil),         // 17: lxccheckpoint.format.TimeOffsets
 	(*Mount)(nil),               // 18: lxccheckpoint.format.Mount
-	(*FileIdentity)(nil),        // 19: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 20: lxccheckpoint.format.Mm
-	(*Extent)(nil),              // 21: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 22: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 23: lxccheckpoint.format.SharedMemory
-	(*Memfd)(nil),               // 24: lxccheckpoint.format.Memfd
-	(*DeletedFile)(nil),         // 25: lxccheckpoint.format.DeletedFile
-	(*Inode)(nil),               // 26: lxccheckpoint.format.Inode
-	(*Xattr)(nil),               // 27: lxccheckpoint.format.Xattr
-	(*SysvSegment)(nil),         // 28: lxccheckpoint.format.SysvSegment
-	(*SysvPermissions)(nil),     // 29: lxccheckpoint.format.SysvPermissions
-	(*Files)(nil),               // 30: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 31: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 32: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 33: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 34: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 35: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 36: lxccheckpoint.format.OpenFile
-	(*MemoryFile)(nil),          // 37: lxccheckpoint.format.MemoryFile
-	(*Terminal)(nil),            // 38: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 39: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 40: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 41: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 42: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 43: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 44: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 45: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 46: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 47: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 48: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 49: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 50: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 51: lxccheckpoint.format.TcpListener
-	(*UnixSocket)(nil),          // 52: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 53: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 54: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 55: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 56: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 57: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 58: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 59: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 60: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 61: lxccheckpoint.format.Task
-	(*Rest)(nil),                // 62: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 63: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 64: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 65: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 66: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 67: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 68: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 69: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 70: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 71: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 72: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 73: lxccheckpoint.format.ContentSum
+	(*FileSystem)(nil),          // 19: lxccheckpoint.format.FileSystem
+	(*FileNode)(nil),            // 20: lxccheckpoint.format.FileNode
+	(*ExtendedAttribute)(nil),   // 21: lxccheckpoint.format.ExtendedAttribute
+	(*FileIdentity)(nil),        // 22: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 23: lxccheckpoint.format.Mm
+	(*Extent)(nil),              // 24: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 25: lxccheckpoint.format.Vma
+	(*SharedMemory)(nil),        // 26: lxccheckpoint.format.SharedMemory
+	(*Memfd)(nil),               // 27: lxccheckpoint.format.Memfd
+	(*DeletedFile)(nil),         // 28: lxccheckpoint.format.DeletedFile
+	(*Inode)(nil),               // 29: lxccheckpoint.format.Inode
+	(*Xattr)(nil),               // 30: lxccheckpoint.format.Xattr
+	(*SysvSegment)(nil),         // 31: lxccheckpoint.format.SysvSegment
+	(*SysvPermissions)(nil),     // 32: lxccheckpoint.format.SysvPermissions
+	(*Files)(nil),               // 33: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 34: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 35: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 36: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 37: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 38: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 39: lxccheckpoint.format.OpenFile
+	(*MemoryFile)(nil),          // 40: lxccheckpoint.format.MemoryFile
+	(*NamespaceFile)(nil),       // 41: lxccheckpoint.format.NamespaceFile
+	(*Terminal)(nil),            // 42: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 43: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 44: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 45: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 46: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 47: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 48: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 49: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 50: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 51: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 52: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 53: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 54: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 55: lxccheckpoint.format.TcpListener
+	(*UnixSocket)(nil),          // 56: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 57: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 58: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 59: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 60: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 61: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 62: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 63: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 64: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 65: lxccheckpoint.format.Task
+	(*Rest)(nil),                // 66: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 67: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 68: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 69: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 70: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 71: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 72: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 73: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 74: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 75: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 76: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 77: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
 	9,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
 	10, // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	20, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	23, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	30, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	33, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	34, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	36, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	41, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	55, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	63, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	69, // 12: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	71, // 13: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	72, // 14: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	8,  // 15: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
-	0,  // 16: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	16, // 17: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	18, // 18: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	17, // 19: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	15, // 20: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	11, // 21: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	12, // 22: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	13, // 23: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	29, // 24: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	29, // 25: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	14, // 26: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	19, // 27: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	22, // 28: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	21, // 29: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	1,  // 30: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	19, // 31: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	24, // 32: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	25, // 33: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	28, // 34: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	26, // 35: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	26, // 36: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	27, // 37: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	29, // 38: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	31, // 39: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	32, // 40: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,  // 41: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	35, // 42: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	32, // 43: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	19, // 44: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	19, // 45: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	19, // 46: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	38, // 47: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	40, // 48: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	40, // 49: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	42, // 50: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	48, // 51: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	51, // 52: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	52, // 53: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	43, // 54: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	44, // 55: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	45, // 56: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	47, // 57: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	39, // 58: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	37, // 59: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	19, // 60: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	46, // 61: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	19, // 62: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	49, // 63: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	50, // 64: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	50, // 65: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	53, // 66: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	54, // 67: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	53, // 68: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	3,  // 69: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	61, // 70: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	58, // 71: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	59, // 72: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	56, // 73: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	57, // 74: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	60, // 75: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	64, // 76: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	65, // 77: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	67, // 78: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	66, // 79: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	68, // 80: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,  // 81: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	62, // 82: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	5,  // 83: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	70, // 84: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	73, // 85: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	86, // [86:86] is the sub-list for method output_type
-	86, // [86:86] is the sub-list for method input_type
-	86, // [86:86] is the sub-list for extension type_name
-	86, // [86:86] is the sub-list for extension extendee
-	0,  // [0:86] is the sub-list for field type_name
+	23, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	26, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	33, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	36, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	37, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	39, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	45, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	59, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	67, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	19, // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
+	73, // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	75, // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	76, // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	8,  // 16: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
+	0,  // 17: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
+	16, // 18: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	18, // 19: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	17, // 20: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	15, // 21: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	11, // 22: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	61, // 23: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	12, // 24: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	13, // 25: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	32, // 26: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	32, // 27: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	14, // 28: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	20, // 29: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	21, // 30: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	22, // 31: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	25, // 32: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	24, // 33: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	1,  // 34: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	22, // 35: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	27, // 36: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	28, // 37: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	31, // 38: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	29, // 39: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	29, // 40: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	30, // 41: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	32, // 42: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	34, // 43: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	35, // 44: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,  // 45: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	38, // 46: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	35, // 47: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	22, // 48: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	22, // 49: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	22, // 50: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	42, // 51: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	44, // 52: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	44, // 53: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	46, // 54: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	52, // 55: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	55, // 56: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	56, // 57: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	47, // 58: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	48, // 59: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	49, // 60: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	51, // 61: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	43, // 62: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	40, // 63: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	41, // 64: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	22, // 65: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	50, // 66: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	22, // 67: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	53, // 68: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	54, // 69: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	54, // 70: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	57, // 71: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	58, // 72: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	57, // 73: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	3,  // 74: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	65, // 75: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	62, // 76: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	63, // 77: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	60, // 78: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	61, // 79: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	64, // 80: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	68, // 81: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	69, // 82: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	71, // 83: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	70, // 84: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	72, // 85: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,  // 86: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	66, // 87: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	5,  // 88: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	74, // 89: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	77, // 90: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	91, // [91:91] is the sub-list for method output_type
+	91, // [91:91] is the sub-list for method input_type
+	91, // [91:91] is the sub-list for extension type_name
+	91, // [91:91] is the sub-list for extension extendee
+	0,  // [0:91] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -7601,16 +8057,17 @@ func file_statefile_proto_init() {
 		(*Record_Pipe)(nil),
 		(*Record_Process)(nil),
 		(*Record_SeccompFilter)(nil),
+		(*Record_FileSystem)(nil),
 		(*Record_Layout)(nil),
 		(*Record_Pages)(nil),
 		(*Record_End)(nil),
 	}
-	file_statefile_proto_msgTypes[17].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[20].OneofWrappers = []any{
 		(*SharedMemory_Memfd)(nil),
 		(*SharedMemory_Deleted)(nil),
 		(*SharedMemory_Sysv)(nil),
 	}
-	file_statefile_proto_msgTypes[30].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[33].OneofWrappers = []any{
 		(*OpenFile_Regular)(nil),
 		(*OpenFile_Directory)(nil),
 		(*OpenFile_Device)(nil),
@@ -7627,6 +8084,7 @@ func file_statefile_proto_init() {
 		(*OpenFile_Pidfd)(nil),
 		(*OpenFile_PtyMaster)(nil),
 		(*OpenFile_Memory)(nil),
+		(*OpenFile_Namespace)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -7634,7 +8092,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   68,
+			NumMessages:   72,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

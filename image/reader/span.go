@@ -20,7 +20,11 @@ func spans(s *format.Skeleton) map[uint32][]span {
 			all[c.Owner] = []span{{0, (m.Size + page - 1) / page * page}}
 			continue
 		}
-		for _, v := range s.Mm(c.Owner).Vmas {
+		mm := s.Mm(c.Owner)
+		if mm == nil {
+			continue // of a file
+		}
+		for _, v := range mm.Vmas {
 			if v.Kind != format.VmaKind_VMA_ANONYMOUS && v.Kind != format.VmaKind_VMA_FILE_PRIVATE {
 				continue
 			}
@@ -29,6 +33,14 @@ func spans(s *format.Skeleton) map[uint32][]span {
 				list[n-1].end = v.End
 			} else {
 				all[c.Owner] = append(list, span{v.Start, v.End})
+			}
+		}
+	}
+	page := uint64(s.Header.PageSize)
+	for _, f := range s.FileSystems {
+		for _, n := range f.Nodes {
+			if _, announced := all[n.Content]; announced && n.Content != 0 {
+				all[n.Content] = []span{{0, (n.Size + page - 1) / page * page}}
 			}
 		}
 	}

@@ -71,12 +71,25 @@ func Everything() *format.Skeleton {
 	s.Namespaces = []*format.Namespace{
 		{Id: 10, Kind: format.NamespaceKind_UTS, Inode: 4026532000, Own: true, Uts: &format.Uts{Nodename: "c1", Domainname: "(none)"}},
 		{Id: 11, Kind: format.NamespaceKind_NET, Inode: 4026531840},
+		{Id: 16, Kind: format.NamespaceKind_MNT, Inode: 4026532001, Own: true, Mounts: []*format.Mount{
+			{MountId: 50, ParentId: 1, Device: 8<<32 | 1, Root: "/rootfs", Mountpoint: "/", Options: "rw,relatime", Fstype: "ext4", Source: "/dev/sda1", SuperOptions: "rw", FileSystem: 13},
+			{MountId: 51, ParentId: 50, Device: 60, Root: "/", Mountpoint: "/run", Options: "rw,nosuid", Propagation: "shared:3", Fstype: "tmpfs", Source: "tmpfs", SuperOptions: "rw,size=4096k", FileSystem: 14},
+		}},
 		{Id: 12, Kind: format.NamespaceKind_IPC, Inode: 4026532001, Own: true, Ipc: &format.Ipc{
 			Semaphores: []*format.SysvSemaphores{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Values: []uint32{1, 0}}},
 			Queues:     []*format.SysvQueue{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Capacity: 16384, Messages: []*format.SysvMessage{{Type: 3, Data: []byte("m")}}}},
 		}},
 	}
 	inode := &format.Inode{Mode: 0o100600, Uid: 1, Gid: 2, AtimeNs: 1, MtimeNs: 2, Xattrs: []*format.Xattr{{Name: "user.a", Value: []byte("b")}}}
+	s.FileSystems = []*format.FileSystem{
+		{Id: 13, Device: 8<<32 | 1, Fstype: "ext4", Source: "/dev/sda1", Options: "rw", Outside: true},
+		{Id: 14, Device: 60, Fstype: "tmpfs", Source: "tmpfs", Options: "rw,size=4096k", Nodes: []*format.FileNode{
+			{Path: "/", Mode: 0o040755},
+			{Path: "/lock", Mode: 0o100600, Size: 5000, Content: 15, Attributes: []*format.ExtendedAttribute{{Name: "user.note", Value: []byte("x")}}},
+			{Path: "/other", LinkPlusOne: 2},
+			{Path: "/to", Mode: 0o120777, Target: "lock"},
+		}},
+	}
 	s.SharedMemories = []*format.SharedMemory{
 		{Id: 20, Size: 4 * Page},
 		{Id: 21, Size: 2 * Page, Kind: &format.SharedMemory_Memfd{Memfd: &format.Memfd{Name: []byte("m"), Seals: 7, Inode: inode}}},
@@ -130,7 +143,7 @@ func Everything() *format.Skeleton {
 		Process(1, 0, "init", 1), Process(5, 1, "server", 3), Process(9, 5, "child", 1),
 		{Pid: 12, Parent: 5, State: format.ProcessState_ZOMBIE, WaitStatus: 256, ExitSignal: 17, Tasks: []*format.Task{{Tid: 12, Name: "gone"}}},
 	}
-	s.Processes[0].Namespaces = []uint32{10, 11}
+	s.Processes[0].Namespaces = []uint32{10, 11, 12, 16}
 	leader := s.Processes[1].Tasks[0]
 	leader.Ended, leader.WaitStatus, leader.Registers = true, 3<<8, nil
 	waits := s.Processes[1].Tasks[1]

@@ -48,6 +48,7 @@ func init() { // the functions refer to the table
 		"fifo":         {name: "an end of a FIFO", make: makeFIFOEnd},
 		"eventfd":      {name: "an eventfd", make: makeEventfd},
 		"epoll":        {name: "an epoll", make: makeEpoll, wire: wireEpoll},
+		"namespace":    {name: "a namespace", make: makeNamespace},
 		"timerfd":      {name: "a timerfd", make: makeTimerfd, arm: armTimerfd},
 		"signalfd":     {name: "a signalfd", make: makeSignalfd},
 		"inotify":      {name: "an inotify", make: makeInotify, arm: armInotify},

@@ -23,7 +23,10 @@ import (
 func look(t *testing.T, h *helper) *format.Skeleton {
 	t.Helper()
 	ids := &dumperview.IDs{}
-	res, refused, err := dumper.Look(context.Background(), dumper.Env{First: h.pid, IDs: ids, Tasks: map[int]uint32{h.pid: 1}}, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
+	var ns unix.Stat_t
+	must(t, unix.Stat("/proc/self/ns/uts", &ns))
+	env := dumper.Env{First: h.pid, IDs: ids, Tasks: map[int]uint32{h.pid: 1}, Namespaces: map[uint64]uint32{ns.Ino: 70}}
+	res, refused, err := dumper.Look(context.Background(), env, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
 	must(t, err)
 	table := res.Files[0]
 	used := map[uint32]bool{} // those in flight are in no table
@@ -142,6 +145,7 @@ func TestLookMakeLook(t *testing.T) {
 			}}}},
 			{Id: 24, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_Pidfd{Pidfd: &format.Pidfd{Pid: 1}}},
 			{Id: 25, Flags: unix.O_RDWR, Kind: &format.OpenFile_Pidfd{Pidfd: &format.Pidfd{}}},
+			{Id: 29, Flags: unix.O_RDONLY, Kind: &format.OpenFile_Namespace{Namespace: &format.NamespaceFile{Namespace: 70}}},
 			{Id: 26, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{
 				Path: "/dev/pts/ptmx", Directory: "/dev/pts", Index: 3, Termios: modes, Winsize: size, Packet: true, Output: []byte("screen"), Input: []byte("keys"), Mode: 0o620, Uid: 1, Gid: 2,
 			}}},

@@ -76,7 +76,7 @@ func (r *Restart) open(id *format.FileIdentity, flags int, want demand) (int, er
 // lookupFile is lookup for a file of the image.
 func (r *Restart) lookupFile(id *format.FileIdentity, flags int) (fd int, err error) {
 	if !id.GetForeign() {
-		return r.lookup(id.GetPath(), flags)
+		return r.lookupIn(id.GetMountNamespace(), id.GetPath(), flags)
 	}
 	if !path.IsAbs(id.GetPath()) || flags&unix.O_ACCMODE != unix.O_RDONLY {
 		return -1, fmt.Errorf("the image wants %q of the host opened with flags %#o", id.GetPath(), flags)
@@ -90,13 +90,25 @@ func (r *Restart) lookupFile(id *format.FileIdentity, flags int) (fd int, err er
 // lookup opens a path of the container's root. Symbolic links and ".." do not
 // lead out of it (openat2(2), RESOLVE_IN_ROOT).
 func (r *Restart) lookup(name string, flags int) (fd int, err error) {
+	return r.lookupIn(0, name, flags)
+}
+
+// lookupIn does the same in the root of a mount namespace that a program has
+// made; 0 is the container's first one.
+func (r *Restart) lookupIn(namespace uint32, name string, flags int) (fd int, err error) {
+	root := r.rootDir
+	if namespace != 0 && r.RootOf != nil {
+		if root, err = r.RootOf(namespace); err != nil {
+			return -1, err
+		}
+	}
 	if !path.IsAbs(name) {
 		return -1, fmt.Errorf("the image names a file %q, which is not an absolute path", name)
 	}
 	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT}
 	for range 100 {
 		// EAGAIN: something was renamed or mounted meanwhile.
-		if fd, err = unix.Openat2(r.rootDir, name, &how); err != unix.EINTR && err != unix.EAGAIN {
+		if fd, err = unix.Openat2(root, name, &how); err != unix.EINTR && err != unix.EAGAIN {
 			break
 		}
 	}

@@ -32,6 +32,11 @@ type Restart struct {
 	// AllowChanged logs that a mapped or open file has changed since the
 	// checkpoint, which is an error otherwise.
 	AllowChanged bool
+	// Namespace finds a namespace of the container. nil: there is none.
+	Namespace func(id uint32) (fd int, err error)
+	// RootOf finds the root of a mount namespace that a program in the container
+	// has made. nil: there is none.
+	RootOf func(namespace uint32) (fd int, err error)
 
 	skeleton *format.Skeleton
 	root     place.Process

@@ -44,6 +44,10 @@ func tryBuild(t testing.TB, s *format.Skeleton, helpers ...*helper) (*Restart, e
 	m := memory{}
 	t.Cleanup(m.close) // before the count of descriptors
 	r.Memory = m
+	ns, err := unix.Open("/proc/self/ns/uts", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(ns)
+	r.Namespace = func(uint32) (int, error) { return ns, nil }
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := r.Make(ctx); err != nil {

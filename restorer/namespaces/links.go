@@ -22,24 +22,32 @@ func setUp(root place.Process, links []*format.Link) error {
 	}
 	defer unix.Close(socket)
 	for _, l := range links {
-		if !l.Up {
-			continue
+		if err := bringUp(socket, l); err != nil {
+			return err
 		}
-		r, err := unix.NewIfreq(l.Name)
-		if err != nil {
-			return fmt.Errorf("network interface %q: %w", l.Name, err)
-		}
-		err = unix.IoctlIfreq(socket, unix.SIOCGIFFLAGS, r)
-		if errors.Is(err, unix.ENODEV) {
-			return fmt.Errorf("the container had the network interface %s and has none of that name now: give it back in the container's config (lxc.net); a restart with --native makes none but lo", l.Name)
-		}
-		if err == nil && r.Uint16()&unix.IFF_UP == 0 {
-			r.SetUint16(r.Uint16() | unix.IFF_UP)
-			err = unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, r)
-		}
-		if err != nil {
-			return fmt.Errorf("set the container's network interface %s up: %w", l.Name, err)
-		}
+	}
+	return nil
+}
+
+// bringUp sets an interface up that was, in the socket's network namespace.
+func bringUp(socket int, l *format.Link) error {
+	if !l.Up {
+		return nil
+	}
+	r, err := unix.NewIfreq(l.Name)
+	if err != nil {
+		return fmt.Errorf("network interface %q: %w", l.Name, err)
+	}
+	err = unix.IoctlIfreq(socket, unix.SIOCGIFFLAGS, r)
+	if errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("the container had the network interface %s and has none of that name now: give it back in the container's config (lxc.net); a restart with --native makes none but lo", l.Name)
+	}
+	if err == nil && r.Uint16()&unix.IFF_UP == 0 {
+		r.SetUint16(r.Uint16() | unix.IFF_UP)
+		err = unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, r)
+	}
+	if err != nil {
+		return fmt.Errorf("set the container's network interface %s up: %w", l.Name, err)
 	}
 	return nil
 }

@@ -1,50 +1,452 @@
 package namespaces
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
+	"path"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/restorer/place"
 )
 
-// checkMounts sees that the first process has the mounts that the container
-// had, before anything is built on them. Below /proc, /sys and /dev they are
-// as this host's LXC makes them.
+// mounter makes the mounts of all mount namespaces of an image.
 //
-// If the mount namespace is a copy of ours (without LXC, or without a root file
-// system in its config), only the root is compared: what else was mounted on
-// the host may differ.
-func checkMounts(root place.Process, had []*format.Mount, hostMounts bool) error {
-	have, err := procfs.ReadMounts(root.PID())
+// Every file system that a mount is to show is first mounted in a namespace that
+// only the restart has, the workshop; what LXC has mounted is cloned into it.
+// Each mount of the container is then a clone of one there, made with its
+// options, and moved to its place. Groups of mounts that hand each other what is
+// mounted on them (mount_namespaces(7), Shared subtrees) come last: until then
+// all are private, so that nothing is mounted twice.
+type mounter struct {
+	s    *format.Skeleton
+	root place.Process
+	// sameHost: the first namespace is a copy of the host's.
+	sameHost bool
+	log      *slog.Logger
+
+	first   *format.Namespace
+	match   *match
+	rebuilt bool           // the first namespace gets another root
+	spaces  []*space       // the container's mount namespaces, the first one first
+	sources []source       // in the workshop
+	made    map[uint32]int // file systems that are mounted nowhere yet
+	trees   []*tree
+	keep    []int // descriptors to close in the end
+
+	// Of the thread that does the work.
+	proc     int // our own /proc
+	workshop int // mount namespace
+	bench    int // a directory in it
+	places   int // number of places on the bench that are taken
+}
+
+// space is a mount namespace.
+type space struct {
+	*format.Namespace
+	ns     int
+	mounts map[uint32]int // the roots of its mounts, by their number in the image
+	root   int
+}
+
+// source is a mount in the workshop: of a file system, from a directory or file
+// in it on, as the image names that.
+type source struct {
+	fileSystem uint32
+	root       string
+	fd         int
+}
+
+// makeMounts makes the mounts of all mount namespaces that are the container's
+// own. The first process is in the first of them.
+func makeMounts(s *format.Skeleton, root place.Process, sameHost bool, log *slog.Logger) (*mounter, error) {
+	m := &mounter{s: s, root: root, sameHost: sameHost, log: log, made: map[uint32]int{}, proc: -1, workshop: -1, bench: -1}
+	for _, n := range s.Namespaces {
+		if n.Kind == format.NamespaceKind_MNT && n.Own && len(n.Mounts) > 0 {
+			m.spaces = append(m.spaces, &space{Namespace: n, ns: -1, root: -1, mounts: map[uint32]int{}})
+		}
+	}
+	if len(m.spaces) == 0 {
+		return m, nil
+	}
+	m.first = m.spaces[0].Namespace
+	err := m.lookAtFirst()
+	if err == nil {
+		err = m.makeProcs()
+	}
+	if err == nil {
+		err = elsewhere.Run(m.work)
+	}
+	if err != nil {
+		m.close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// lookAtFirst compares what is mounted in the first namespace with what was.
+func (m *mounter) lookAtFirst() error {
+	now, err := procfs.ReadMounts(m.root.PID())
 	if err != nil {
 		return err
 	}
-	there := map[string]*procfs.Mount{}
-	for _, m := range have {
-		there[m.Mountpoint] = m
-	}
-	for _, m := range had {
-		now := there[m.Mountpoint]
-		switch {
-		case hostMounts && m.Mountpoint != "/" || kernels(m.Mountpoint):
-		case hostMounts && now != nil && (now.Root != m.Root || now.FSType != m.Fstype):
-			return fmt.Errorf("the container had a root file system of its own, %s (%s), and now it gets the host's: restart it under LXC, without --native", m.Root, m.Fstype)
-		case now == nil:
-			return fmt.Errorf("the container had %s mounted on %s, and now it has not: give it back in the container's config (lxc.mount.entry)", m.Fstype, m.Mountpoint)
-		case now.FSType != m.Fstype && m.Mountpoint != "/":
-			return fmt.Errorf("the container had %s mounted on %s, and now it has %s there: change the container's config back (lxc.mount.entry)", m.Fstype, m.Mountpoint, now.FSType)
+	m.match = compare(m.s, m.first.Mounts, now, m.sameHost)
+	m.rebuilt = len(m.match.now) == 0
+	return nil
+}
+
+// missing tells whether a file system has to be made.
+func (m *mounter) missing(f *format.FileSystem) bool {
+	_, there := m.match.devices[f.Id]
+	return !there && canMake(f)
+}
+
+func (m *mounter) makeProcs() error {
+	for _, f := range m.s.FileSystems {
+		if f.Fstype == "proc" && m.missing(f) {
+			fd, err := makeProc(m.root, f)
+			if err != nil {
+				return err
+			}
+			m.made[f.Id] = fd
 		}
 	}
 	return nil
 }
 
-func kernels(mountpoint string) bool {
-	for _, own := range []string{"/proc", "/sys", "/dev"} {
-		if mountpoint == own || strings.HasPrefix(mountpoint, own+"/") {
-			return true
+// work does it all, on a thread of its own, which goes from one namespace to the
+// other.
+func (m *mounter) work() error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return err
+	}
+	for _, step := range []func() error{
+		m.openFirst, m.tidyFirst, m.openWorkshop, m.takeOver, m.makeFileSystems, m.growTrees, m.mountAll, m.joinGroups,
+	} {
+		if err := step(); err != nil {
+			return err
 		}
 	}
-	return false
+	return nil
+}
+
+func (m *mounter) enter(ns int) error {
+	if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("enter a mount namespace: %w", err)
+	}
+	return nil
+}
+
+// keeping notes a descriptor that is closed in the end.
+func (m *mounter) keeping(fd int, err error) (int, error) {
+	if err == nil {
+		m.keep = append(m.keep, fd)
+	}
+	return fd, err
+}
+
+// openFirst opens the first namespace, and the mounts in it that stay.
+func (m *mounter) openFirst() (err error) {
+	if m.proc, err = m.keeping(unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)); err != nil {
+		return err
+	}
+	first := m.spaces[0]
+	if first.ns, err = m.keeping(unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", m.root.PID()), unix.O_RDONLY|unix.O_CLOEXEC, 0)); err != nil {
+		return err
+	}
+	if err := m.enter(first.ns); err != nil {
+		return err
+	}
+	for _, had := range m.first.Mounts {
+		now := m.match.now[had.MountId]
+		if now == nil {
+			continue
+		}
+		fd, err := m.keeping(unix.Open(now.Mountpoint, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0))
+		if err != nil {
+			continue // covered by another one
+		}
+		var st unix.Statx_t
+		if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st); err != nil {
+			return err
+		}
+		if int(st.Mnt_id) == now.ID {
+			first.mounts[had.MountId] = fd
+		}
+	}
+	return nil
+}
+
+// tidyFirst makes the mounts of the first namespace private, as far as they hand
+// on what is mounted on them, and unmounts what the container had not: LXC
+// mounts all of its config again, and the container can have unmounted some.
+func (m *mounter) tidyFirst() error {
+	if m.sameHost {
+		// It would be mounted on the host, too.
+		return unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+	}
+	for i := len(m.match.extra) - 1; i >= 0; i-- {
+		e := m.match.extra[i]
+		if err := unix.Unmount(e.Mountpoint, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("unmount %s, which LXC mounts and the container had unmounted: %w", e.Mountpoint, err)
+		}
+	}
+	for _, now := range m.match.now {
+		if strings.Contains(now.Optional, "shared:") {
+			if err := unix.Mount("", now.Mountpoint, "", unix.MS_PRIVATE, ""); err != nil && !errors.Is(err, unix.EINVAL) {
+				return fmt.Errorf("make the mount %s private: %w", now.Mountpoint, err)
+			}
+		}
+	}
+	return nil
+}
+
+// openWorkshop makes the restart's own namespace, a copy of the host's, and a
+// tmpfs in it to mount on.
+func (m *mounter) openWorkshop() (err error) {
+	host, err := unix.Openat(m.proc, "self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(host)
+	if err := m.enter(host); err != nil {
+		return err
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("make a mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make a mount namespace private: %w", err)
+	}
+	if m.workshop, err = m.keeping(unix.Openat(m.proc, "thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)); err != nil {
+		return err
+	}
+	if m.bench, err = m.keeping(makeFileSystem(&format.FileSystem{Fstype: "tmpfs", Options: "mode=700"})); err != nil {
+		return err
+	}
+	// Over a directory that every host has, and that nobody needs here.
+	return wrap("move_mount", unix.MoveMount(m.bench, "", unix.AT_FDCWD, "/dev", unix.MOVE_MOUNT_F_EMPTY_PATH))
+}
+
+func wrap(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", call, err)
+}
+
+// onBench moves a mount that is nowhere yet into the workshop, where it can be
+// cloned (only what is mounted can be, before Linux 6.15).
+func (m *mounter) onBench(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	m.places++
+	name := fmt.Sprint(m.places)
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if err := unix.Mkdirat(m.bench, name, 0o700); err != nil {
+			return err
+		}
+	} else if err := unix.Mknodat(m.bench, name, unix.S_IFREG|0o600, 0); err != nil {
+		return err
+	}
+	return wrap("move_mount", unix.MoveMount(fd, "", m.bench, name, unix.MOVE_MOUNT_F_EMPTY_PATH))
+}
+
+// clone copies a mount that the thread's namespace has, or a part of it, without
+// what is mounted on it.
+func clone(fd int, below string) (int, error) {
+	if below == "/" {
+		got, err := unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+		return got, wrap("open_tree", err)
+	}
+	at, err := within(fd, below, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(at)
+	got, err := unix.OpenTree(at, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	return got, wrap("open_tree", err)
+}
+
+// within opens what a path leads to inside of one mount, whatever is mounted on
+// it.
+func within(mount int, below string, flags uint64) (int, error) {
+	if below == "/" {
+		below = "."
+	}
+	return unix.Openat2(mount, strings.TrimPrefix(below, "/"), &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC | flags,
+		Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH,
+	})
+}
+
+// takeOver clones what stays mounted in the first namespace into the workshop.
+func (m *mounter) takeOver() error {
+	for _, had := range m.first.Mounts {
+		fd, ok := m.spaces[0].mounts[had.MountId]
+		if !ok || m.source(had.FileSystem, had.Root) != nil {
+			continue
+		}
+		if err := m.enter(m.spaces[0].ns); err != nil {
+			return err
+		}
+		copied, err := m.keeping(clone(fd, "/"))
+		if err != nil {
+			continue // unbindable
+		}
+		if err := m.enter(m.workshop); err != nil {
+			return err
+		}
+		attr := unix.MountAttr{Propagation: unix.MS_PRIVATE, Attr_clr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NODEV}
+		if err := unix.MountSetattr(copied, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+			return wrap("mount_setattr", err)
+		}
+		if err := m.onBench(copied); err != nil {
+			return err
+		}
+		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied})
+	}
+	return m.enter(m.workshop)
+}
+
+// source finds a mount in the workshop that shows a path of a file system.
+func (m *mounter) source(fileSystem uint32, root string) *source {
+	for i := range m.sources {
+		if s := &m.sources[i]; s.fileSystem == fileSystem {
+			if _, ok := below(root, s.root); ok {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// sourceOnHost finds a file system of the host where the host has mounted it.
+func (m *mounter) sourceOnHost(f *format.FileSystem, root string) (*source, error) {
+	all, err := procfs.ReadMounts(unix.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range all {
+		rest, ok := below(root, h.Root)
+		if !ok || number(h) != f.Device || h.FSType != f.Fstype {
+			continue
+		}
+		at, err := unix.Open(path.Join(h.Mountpoint, rest), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		fd, err := m.keeping(clone(at, "/"))
+		unix.Close(at)
+		if err != nil {
+			continue
+		}
+		if err := m.onBench(fd); err != nil {
+			return nil, err
+		}
+		m.sources = append(m.sources, source{f.Id, root, fd})
+		return &m.sources[len(m.sources)-1], nil
+	}
+	return nil, nil
+}
+
+// makeFileSystems makes those that nobody has mounted, in the namespaces that
+// decide what they show.
+func (m *mounter) makeFileSystems() error {
+	for _, f := range m.s.FileSystems {
+		if !m.missing(f) {
+			continue
+		}
+		if m.sameHost && f.Outside && f.Fstype != "mqueue" {
+			continue // the host's, as it is
+		}
+		fd, ok := m.made[f.Id]
+		var err error
+		if !ok {
+			if fd, err = m.makeInside(f); err != nil {
+				return err
+			}
+			m.made[f.Id] = fd
+		}
+		if err := m.onBench(fd); err != nil {
+			return err
+		}
+		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd})
+	}
+	return nil
+}
+
+// rootOf is what a file system that was made anew shows at its root: all, but for
+// cgroups, where it is the container's own one, the highest that it could see.
+func (m *mounter) rootOf(f *format.FileSystem) string {
+	if !isCgroup(f.Fstype) {
+		return "/"
+	}
+	top := ""
+	for _, n := range m.s.Namespaces {
+		for _, mount := range n.Mounts {
+			if mount.FileSystem == f.Id && (top == "" || len(mount.Root) < len(top)) {
+				top = mount.Root
+			}
+		}
+	}
+	return top
+}
+
+func (m *mounter) makeInside(f *format.FileSystem) (int, error) {
+	fd := -1
+	err := elsewhere.Run(func() (err error) {
+		for _, ns := range []string{"net", "ipc", "cgroup"} {
+			at, err := unix.Openat(m.proc, fmt.Sprintf("%d/ns/%s", m.root.PID(), ns), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			err = unix.Setns(at, 0)
+			unix.Close(at)
+			if err != nil {
+				return fmt.Errorf("enter the container's %s namespace: %w", ns, err)
+			}
+		}
+		fd, err = makeFileSystem(f)
+		return err
+	})
+	return fd, err
+}
+
+// growTrees makes the names in file systems that live in memory.
+func (m *mounter) growTrees() error {
+	for _, f := range m.s.FileSystems {
+		if len(f.Nodes) == 0 {
+			continue
+		}
+		s := m.source(f.Id, f.Nodes[0].Path)
+		if s == nil {
+			return fmt.Errorf("the files of a %s of the container have nowhere to go: what LXC mounts in its place shows another part of it", f.Fstype)
+		}
+		t := &tree{FileSystem: f, base: fmt.Sprintf("/proc/self/fd/%d", s.fd), root: s.root}
+		if err := t.grow(); err != nil {
+			return err
+		}
+		m.trees = append(m.trees, t)
+	}
+	return nil
+}
+
+// close gives up all that is not the container's. The workshop goes with its
+// last descriptor.
+func (m *mounter) close() {
+	for _, fd := range m.keep {
+		unix.Close(fd)
+	}
+	for _, fd := range m.made {
+		unix.Close(fd)
+	}
+	m.keep, m.made = nil, nil
 }

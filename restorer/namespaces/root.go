@@ -5,8 +5,10 @@ package namespaces
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -19,23 +21,27 @@ import (
 // Root is the container's root directory, held open from before any process
 // changes its own.
 type Root struct {
+	skeleton    *format.Skeleton
 	fd          int
-	directories map[string]int
+	namespaces  map[uint32]int // by their number in the image
+	mounts      *mounter
+	contents    map[uint32]content
+	roots       map[uint32]int // of mount namespaces that programs have made
+	directories map[directory]int
 	cgroups     []procfs.CgroupPath // of the first process, as the stage put it
-	mounts      []procfs.CgroupMount
+	hierarchies []procfs.CgroupMount
 }
 
 // Enter sets what the namespaces themselves know, and opens the root. hostMounts
 // says that its mount namespace is a copy of ours.
-func Enter(s *format.Skeleton, root place.Process, hostMounts bool) (*Root, error) {
+func Enter(s *format.Skeleton, root place.Process, hostMounts bool, log *slog.Logger) (_ *Root, err error) {
+	first := firstSet(s)
 	for _, n := range s.Namespaces {
+		if !slices.Contains(first, n.Id) {
+			continue
+		}
 		if n.Kind == format.NamespaceKind_UTS && n.Own && n.Uts != nil {
 			if err := setNames(root, n.Uts); err != nil {
-				return nil, err
-			}
-		}
-		if n.Kind == format.NamespaceKind_MNT && n.Own {
-			if err := checkMounts(root, n.Mounts, hostMounts); err != nil {
 				return nil, err
 			}
 		}
@@ -45,8 +51,28 @@ func Enter(s *format.Skeleton, root place.Process, hostMounts bool) (*Root, erro
 			}
 		}
 	}
-	r := &Root{directories: map[string]int{}}
-	var err error
+	r := &Root{
+		skeleton: s, fd: -1, directories: map[directory]int{}, namespaces: map[uint32]int{},
+		contents: map[uint32]content{}, roots: map[uint32]int{}, mounts: &mounter{},
+	}
+	defer func() {
+		if err != nil {
+			r.Close()
+		}
+	}()
+	if err := r.openNested(s, root); err != nil {
+		return nil, err
+	}
+	if r.mounts, err = makeMounts(s, root, hostMounts, log); err != nil {
+		r.mounts = &mounter{}
+		return nil, err
+	}
+	for i, space := range r.mounts.spaces {
+		if i > 0 {
+			r.namespaces[space.Id], r.roots[space.Id] = space.ns, space.root
+		}
+	}
+	r.findContents()
 	if r.fd, err = unix.Open(fmt.Sprintf("/proc/%d/root", root.PID()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("open the container's root directory: %w", err)
 	}
@@ -60,7 +86,7 @@ func Enter(s *format.Skeleton, root place.Process, hostMounts bool) (*Root, erro
 	if text, err = os.ReadFile("/proc/self/mountinfo"); err != nil {
 		return nil, err
 	}
-	r.mounts = procfs.ParseCgroupMounts(string(text))
+	r.hierarchies = procfs.ParseCgroupMounts(string(text))
 	return r, nil
 }
 
@@ -84,20 +110,43 @@ func setNames(p place.Process, u *format.Uts) error {
 	return nil
 }
 
+// directory is one of a mount namespace of the container; 0 is the first.
+type directory struct {
+	namespace uint32
+	path      string
+}
+
 // Directory opens a directory of the container; the descriptor stays ours.
-func (r *Root) Directory(path string) (int, error) {
-	if fd, ok := r.directories[path]; ok {
+func (r *Root) Directory(namespace uint32, path string) (int, error) {
+	key := directory{namespace, path}
+	if fd, ok := r.directories[key]; ok {
 		return fd, nil
 	}
-	fd, err := unix.Openat2(r.fd, path, &unix.OpenHow{
+	root, err := r.RootOf(namespace)
+	if err != nil {
+		return -1, err
+	}
+	fd, err := unix.Openat2(root, path, &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT,
 	})
 	if err != nil {
 		return -1, fmt.Errorf("directory %s of the container: %w", path, err)
 	}
-	r.directories[path] = fd
+	r.directories[key] = fd
 	return fd, nil
+}
+
+// RootOf is the root of a mount namespace of the container; 0 is the first. The
+// descriptor stays ours.
+func (r *Root) RootOf(namespace uint32) (int, error) {
+	if namespace == 0 {
+		return r.fd, nil
+	}
+	if fd, ok := r.roots[namespace]; ok {
+		return fd, nil
+	}
+	return -1, fmt.Errorf("mount namespace %d of the image is not the container's own", namespace)
 }
 
 // Cgroups puts a process into its cgroups below the container's own, which are
@@ -107,7 +156,7 @@ func (r *Root) Cgroups(p place.Process, memberships []*format.CgroupMembership) 
 		if m.Path == "/" || m.Path == "" {
 			continue
 		}
-		dir, ok := r.directory(m.Controllers)
+		dir, ok := r.cgroup(m.Controllers)
 		if !ok {
 			return fmt.Errorf("it was in cgroup %s of hierarchy %q, which this host has not mounted", m.Path, m.Controllers)
 		}
@@ -122,13 +171,13 @@ func (r *Root) Cgroups(p place.Process, memberships []*format.CgroupMembership) 
 	return nil
 }
 
-// directory finds the container's own cgroup in a hierarchy.
-func (r *Root) directory(controllers string) (string, bool) {
+// cgroup finds the container's own cgroup in a hierarchy.
+func (r *Root) cgroup(controllers string) (string, bool) {
 	for _, c := range r.cgroups {
 		if c.Controllers != controllers {
 			continue
 		}
-		for _, m := range r.mounts {
+		for _, m := range r.hierarchies {
 			if controllers == "" && m.Version == 2 || controllers != "" && m.HasController(firstOf(controllers)) {
 				rel, err := filepath.Rel(m.Root, c.Path)
 				if err != nil {
@@ -155,7 +204,20 @@ func (r *Root) Close() {
 	for _, fd := range r.directories {
 		unix.Close(fd)
 	}
-	unix.Close(r.fd)
+	own := map[int]bool{}
+	for _, s := range r.mounts.spaces {
+		own[s.ns] = true
+	}
+	for _, fd := range r.namespaces {
+		if !own[fd] {
+			unix.Close(fd)
+		}
+	}
+	r.namespaces = map[uint32]int{}
+	r.mounts.close()
+	if r.fd >= 0 {
+		unix.Close(r.fd)
+	}
 }
 
 // LeaveTerminal takes the controlling terminal from a session leader that the

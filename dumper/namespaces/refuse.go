@@ -1,0 +1,78 @@
+package namespaces
+
+import (
+	"slices"
+	"strings"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/refusal"
+)
+
+// refuseMounts refuses what a restart can't mount: once for each file system
+// and reason.
+func (r *Result) refuseMounts(m Mounts) {
+	type once struct {
+		fs     uint32
+		reason string
+	}
+	seen := map[once]bool{}
+	for _, n := range r.order {
+		for _, mount := range n.Mounts {
+			reason, remedy := r.mountObstacle(n, mount, m)
+			if reason == "" || seen[once{mount.FileSystem, reason}] {
+				continue
+			}
+			seen[once{mount.FileSystem, reason}] = true
+			refused := &refusal.Refusal{Object: "mount " + mount.Mountpoint, Kind: mount.Fstype, Reason: reason, Remedy: remedy}
+			if n.nested {
+				refused.PID, refused.Command = n.who.NSPID, n.who.Command
+			}
+			r.refused = append(r.refused, refused)
+		}
+	}
+}
+
+// mountObstacle says why a restart can't mount something; "" if it can, or need
+// not.
+func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason, remedy string) {
+	f := r.fileSystem(mount.FileSystem)
+	unmount := "unmount it, or have LXC mount it (lxc.mount.entry in the container's config)"
+	byLXC := !n.nested && m.lxcMakes(mount.Mountpoint)
+	switch {
+	case strings.HasSuffix(mount.Root, "//deleted"):
+		return "it is of a directory or file that was removed, so a restart could not find it", "unmount it"
+	case slices.Contains(strings.Split(mount.Options, ","), "idmapped"):
+		return "an id-mapped mount can't be made again by this version", unmount
+	case byLXC || isMakeable(f.Fstype):
+		return "", ""
+	case f.Fstype == "nsfs":
+		return "a namespace that is mounted can't be mounted again by this version", "unmount it"
+	case f.Fstype == "fuse" || strings.HasPrefix(f.Fstype, "fuse."):
+		return "a process serves it, and a restart can't reconnect the two", "unmount it (fusermount -u), or serve it from outside and have LXC mount it (lxc.mount.entry in the container's config)"
+	case f.Outside:
+		if m.LXC && !r.shown(mount, m) {
+			return "it comes from outside of the container, and its config does not mount it", "have LXC mount it (lxc.mount.entry in the container's config)"
+		}
+		return "", ""
+	case strings.HasPrefix(f.Source, "/dev/"):
+		return "it is on a device of the host that the container has mounted by itself", "mount it on the host, and have LXC bind it (lxc.mount.entry in the container's config)"
+	case r.shown(mount, m):
+		return "", ""
+	}
+	return "it was mounted inside the container, and this version can't mount a file system of this type again", unmount
+}
+
+// shown tells whether a mount shows a part of what LXC mounts from the config.
+func (r *Result) shown(mount *format.Mount, m Mounts) bool {
+	for _, n := range r.order {
+		if n.Kind != format.NamespaceKind_MNT || n.nested {
+			continue
+		}
+		for _, base := range n.Mounts {
+			if m.lxcMakes(base.Mountpoint) && inRoot(mount, base) {
+				return true
+			}
+		}
+	}
+	return false
+}

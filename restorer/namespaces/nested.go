@@ -1,0 +1,238 @@
+package namespaces
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
+	"lxc-checkpoint/restorer/place"
+)
+
+// links in /proc/PID/ns, and flags of clone(2), by kind.
+var nsKinds = map[format.NamespaceKind]struct {
+	name string
+	flag uint64
+}{
+	format.NamespaceKind_MNT: {"mnt", unix.CLONE_NEWNS}, format.NamespaceKind_UTS: {"uts", unix.CLONE_NEWUTS},
+	format.NamespaceKind_IPC: {"ipc", unix.CLONE_NEWIPC}, format.NamespaceKind_PID: {"pid", unix.CLONE_NEWPID},
+	format.NamespaceKind_NET: {"net", unix.CLONE_NEWNET}, format.NamespaceKind_USER: {"user", unix.CLONE_NEWUSER},
+	format.NamespaceKind_CGROUP: {"cgroup", unix.CLONE_NEWCGROUP}, format.NamespaceKind_TIME: {"time", unix.CLONE_NEWTIME},
+}
+
+// firstSet are the namespaces of the container's first process.
+func firstSet(s *format.Skeleton) []uint32 {
+	if p := s.Process(s.Container.RootPid); p != nil {
+		return p.Namespaces
+	}
+	return nil
+}
+
+// openNested makes the namespaces that programs in the container have made, but
+// for those of mounts, and of cgroups, whose root is the cgroup of whoever
+// makes it.
+func (r *Root) openNested(s *format.Skeleton, root place.Process) error {
+	first := firstSet(s)
+	for _, n := range s.Namespaces {
+		k := nsKinds[n.Kind]
+		var fd int
+		var err error
+		switch {
+		case slices.Contains(first, n.Id):
+			fd, err = openNS(fmt.Sprintf("/proc/%d/ns/%s", root.PID(), k.name))
+			if errors.Is(err, unix.ENOENT) { // a kernel without this kind
+				continue
+			}
+		case !n.Own:
+			fd, err = openNS("/proc/self/ns/" + k.name)
+		case n.Kind == format.NamespaceKind_UTS || n.Kind == format.NamespaceKind_IPC || n.Kind == format.NamespaceKind_NET:
+			fd, err = makeNested(n)
+		case n.Kind == format.NamespaceKind_MNT:
+			fd, err = -1, nil // when its mounts are made
+		case n.Kind == format.NamespaceKind_CGROUP:
+			continue // when a process joins it
+		default:
+			err = fmt.Errorf("this version can't make a %s namespace inside the container", k.name)
+		}
+		if err != nil {
+			return fmt.Errorf("namespace %s of the container: %w", k.name, err)
+		}
+		if fd >= 0 {
+			r.namespaces[n.Id] = fd
+		}
+	}
+	return nil
+}
+
+// Namespace is a namespace of the container, by its number in the image. The
+// descriptor stays ours.
+func (r *Root) Namespace(id uint32) (int, error) {
+	if fd, ok := r.namespaces[id]; ok {
+		return fd, nil
+	}
+	return -1, fmt.Errorf("namespace %d of the image has not been made", id)
+}
+
+func openNS(path string) (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) }
+
+// makeNested makes a namespace on a thread that ends with it.
+func makeNested(n *format.Namespace) (int, error) {
+	k := nsKinds[n.Kind]
+	fd := -1
+	err := elsewhere.Run(func() error {
+		if err := unix.Unshare(int(k.flag)); err != nil {
+			return fmt.Errorf("make it: %w", err)
+		}
+		if n.Uts != nil {
+			if err := unix.Sethostname([]byte(n.Uts.Nodename)); err != nil {
+				return fmt.Errorf("host name %q: %w", n.Uts.Nodename, err)
+			}
+			if err := unix.Setdomainname([]byte(n.Uts.Domainname)); err != nil {
+				return fmt.Errorf("domain name %q: %w", n.Uts.Domainname, err)
+			}
+		}
+		if err := setLoopbackUp(n.Links); err != nil {
+			return err
+		}
+		var err error
+		fd, err = openNS("/proc/thread-self/ns/" + k.name)
+		return err
+	})
+	return fd, err
+}
+
+// setLoopbackUp sets interfaces of the thread's network namespace up, which has
+// none but the loopback.
+func setLoopbackUp(links []*format.Link) error {
+	for _, l := range links {
+		if _, err := net.InterfaceByName(l.Name); err != nil {
+			return fmt.Errorf("network interface %s: %w", l.Name, err)
+		}
+		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		err = bringUp(socket, l)
+		unix.Close(socket)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Join puts a process or thread that was just made into its namespaces; maker
+// are those that it was born into. What it makes later is born into them.
+func (r *Root) Join(p place.Process, maker, want []uint32) error {
+	for _, id := range want {
+		n := r.skeleton.Namespace(id)
+		if n == nil || slices.Contains(maker, id) {
+			continue
+		}
+		k := nsKinds[n.Kind]
+		fd, ok := r.namespaces[id]
+		if !ok && n.Kind == format.NamespaceKind_CGROUP {
+			if err := r.makeCgroupNamespace(p, n); err != nil {
+				return fmt.Errorf("make its cgroup namespace: %w", err)
+			}
+			continue
+		}
+		if !ok {
+			return fmt.Errorf("its %s namespace has not been made", k.name)
+		}
+		sent, err := p.Send([]int{fd})
+		if err != nil {
+			return err
+		}
+		if _, err := p.Call(unix.SYS_SETNS, uint64(sent[0]), k.flag); err != nil {
+			return fmt.Errorf("enter its %s namespace (needs CAP_SYS_ADMIN in the container): %w", k.name, err)
+		}
+		if _, err := p.Call(unix.SYS_CLOSE, uint64(sent[0])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeCgroupNamespace has a process make a cgroup namespace from the cgroups that
+// are to be its roots. Into its own ones it comes later.
+func (r *Root) makeCgroupNamespace(p place.Process, n *format.Namespace) error {
+	if err := r.Cgroups(p, n.CgroupRoots); err != nil {
+		return err
+	}
+	if _, err := p.Call(unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP); err != nil {
+		return err
+	}
+	fd, err := openNS(fmt.Sprintf("/proc/%d/ns/cgroup", p.PID()))
+	if err == nil {
+		r.namespaces[n.Id] = fd
+	}
+	return err
+}
+
+// Settle gives what has been made its last touch, when nothing more is written
+// or bound in the container, and lets go of what only the restart needed.
+func (r *Root) Settle() error {
+	for _, t := range r.mounts.trees {
+		if err := t.times(); err != nil {
+			return err
+		}
+	}
+	if err := r.mounts.makeReadOnly(); err != nil {
+		return err
+	}
+	r.mounts.close()
+	return nil
+}
+
+// makeReadOnly makes those file systems read-only that were, in all their mounts.
+func (m *mounter) makeReadOnly() error {
+	for _, f := range m.s.FileSystems {
+		fd, ok := m.made[f.Id]
+		if !ok || !isReadOnly(f) {
+			continue
+		}
+		context, err := unix.Fspick(fd, "", unix.FSPICK_EMPTY_PATH|unix.FSPICK_CLOEXEC)
+		if err == nil {
+			err = unix.FsconfigSetFlag(context, "ro")
+			if err == nil {
+				err = unix.FsconfigReconfigure(context)
+			}
+			unix.Close(context)
+		}
+		if err != nil {
+			return fmt.Errorf("make a %s of the container read-only: %w", f.Fstype, err)
+		}
+	}
+	return nil
+}
+
+// Pour writes bytes into a file of a file system that lives in memory; false if
+// they are not of one.
+func (r *Root) Pour(owner uint32, offset uint64, data []byte) (bool, error) {
+	f, ok := r.contents[owner]
+	if !ok {
+		return false, nil
+	}
+	return true, f.tree.write(f.node, offset, data)
+}
+
+// content is where bytes of the image belong.
+type content struct {
+	tree *tree
+	node *format.FileNode
+}
+
+func (r *Root) findContents() {
+	for _, t := range r.mounts.trees {
+		for _, n := range t.Nodes {
+			if n.Content != 0 {
+				r.contents[n.Content] = content{t, n}
+			}
+		}
+	}
+}
