@@ -116,6 +116,10 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		l := k.TcpListener
 		address, _ := netip.AddrFromSlice(l.Address)
 		return "tcp", fmt.Sprintf("listens at %s", netip.AddrPortFrom(address, uint16(l.Port)))
+	case *format.OpenFile_NetlinkSocket:
+		return "netlink", fmt.Sprintf("protocol %d, port %d, groups %s", k.NetlinkSocket.Protocol, k.NetlinkSocket.Port, ranges(k.NetlinkSocket.Groups))
+	case *format.OpenFile_InetSocket:
+		return "ip", inetSocket(k.InetSocket)
 	case *format.OpenFile_UnixSocket:
 		return "unix", unixSocket(k.UnixSocket)
 	}
@@ -138,6 +142,32 @@ func pipe(p *format.Pipe) string {
 		return "never opened"
 	}
 	return fmt.Sprintf("%d, %d bytes unread", p.Id, len(p.Data))
+}
+
+func inetSocket(s *format.InetSocket) string {
+	name := map[uint32]string{17: "UDP", 136: "UDP-Lite", 1: "ICMP", 58: "ICMPv6"}[s.Protocol]
+	if name == "" {
+		name = fmt.Sprintf("protocol %d", s.Protocol)
+	}
+	const raw = 3
+	if s.Type == raw {
+		name = "raw " + name
+	}
+	if a := s.Address; a != nil {
+		name += " at " + inetName(a)
+	}
+	if p := s.Peer; p != nil {
+		name += ", connected to " + inetName(p)
+	}
+	if n := len(s.Queue); n > 0 {
+		name += fmt.Sprintf(", unread: %d", n)
+	}
+	return name
+}
+
+func inetName(a *format.InetAddress) string {
+	address, _ := netip.AddrFromSlice(a.Address)
+	return netip.AddrPortFrom(address, uint16(a.Port)).String()
 }
 
 func unixSocket(u *format.UnixSocket) string {

@@ -137,7 +137,9 @@ type walk struct {
 
 	unixes      []*unixSocket
 	unixByInode map[uint32]*unixSocket
-	limit       uint32 // see queueLimit
+	limit       uint32             // see queueLimit
+	multicast   map[uint32][]group // by address family, see groupsOf
+	network     uint64             // inode of the container's network namespace, see checkNetwork
 }
 
 // place is a descriptor in a table.
@@ -157,7 +159,7 @@ func newWalk(env Env) (*walk, error) {
 	}
 	w := &walk{
 		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
-		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{}, unixByInode: map[uint32]*unixSocket{},
+		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{}, unixByInode: map[uint32]*unixSocket{}, multicast: map[uint32][]group{},
 	}
 	var err error
 	if w.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", env.First), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {

@@ -1,6 +1,7 @@
 package fds
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,9 @@ func lookSocket(w *walk, f *file) error {
 			return fmt.Errorf("ask the socket what it is: %w", err)
 		}
 	}
+	if err := w.checkNetwork(f, fd, socketName(domain, typ, protocol)); err != nil {
+		return err
+	}
 	stream := (domain == unix.AF_INET || domain == unix.AF_INET6) && typ == unix.SOCK_STREAM
 	tcp := stream && protocol == unix.IPPROTO_TCP
 	multipath := stream && protocol == unix.IPPROTO_MPTCP
@@ -34,13 +38,53 @@ func lookSocket(w *walk, f *file) error {
 		return f.refuse("TCP connection", "only listening TCP sockets are checkpointed yet", "have the peers disconnect before the checkpoint")
 	case domain == unix.AF_UNIX:
 		return w.lookUnix(f, fd, typ, listening == 1)
+	case domain == unix.AF_NETLINK:
+		return w.lookNetlink(f, fd, typ, protocol)
+	case isDatagram(domain, typ, protocol):
+		return w.lookInet(f, fd, domain, typ, protocol)
 	}
 	return f.refuse(socketName(domain, typ, protocol)+" socket", "sockets of this kind are not checkpointed yet", "have the program close it, or end it, before the checkpoint")
 }
 
+// isDatagram says whether it is a socket of UDP, UDP-Lite, raw IP or ICMP.
+func isDatagram(domain, typ, protocol int) bool {
+	if domain != unix.AF_INET && domain != unix.AF_INET6 {
+		return false
+	}
+	switch protocol {
+	case unix.IPPROTO_UDP, unix.IPPROTO_UDPLITE, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6:
+		return typ == unix.SOCK_DGRAM || typ == unix.SOCK_RAW
+	}
+	return typ == unix.SOCK_RAW
+}
+
+// checkNetwork refuses a socket of another network namespace than the
+// container's.
+func (w *walk) checkNetwork(f *file, fd int, kind string) error {
+	var st unix.Stat_t
+	if w.network == 0 {
+		if err := unix.Stat(fmt.Sprintf("/proc/%d/ns/net", w.First), &st); err != nil {
+			return err
+		}
+		w.network = st.Ino
+	}
+	ns, err := unix.IoctlRetInt(fd, unix.SIOCGSKNS)
+	if err != nil {
+		return fmt.Errorf("ask for its network namespace: %w", err)
+	}
+	defer unix.Close(ns)
+	if err := unix.Fstat(ns, &st); err != nil {
+		return err
+	}
+	if st.Ino != w.network {
+		return f.refuse(kind+" socket", "it was made outside the container's network namespace", "start the container so that nothing outside is connected to it (lxc-start -d), or end the process")
+	}
+	return nil
+}
+
 func socketName(domain, typ, protocol int) string {
 	families := map[int]string{
-		unix.AF_INET: "IPv4", unix.AF_INET6: "IPv6", unix.AF_NETLINK: "netlink", unix.AF_PACKET: "packet",
+		unix.AF_UNIX: "UNIX", unix.AF_INET: "IPv4", unix.AF_INET6: "IPv6", unix.AF_NETLINK: "netlink", unix.AF_PACKET: "packet",
 		unix.AF_VSOCK: "vsock", unix.AF_ALG: "AF_ALG", unix.AF_XDP: "XDP", unix.AF_BLUETOOTH: "bluetooth",
 	}
 	name, ok := families[domain]
@@ -64,6 +108,7 @@ func socketName(domain, typ, protocol int) string {
 type option struct{ level, name, size int }
 
 const (
+	soPassRights    = 83 // SO_PASSRIGHTS, Linux 6.16
 	soBufLock       = 72 // SO_BUF_LOCK, Linux 5.14
 	bufLockSend     = 1
 	bufLockReceive  = 2
@@ -78,10 +123,16 @@ var socketOptions = []option{
 	{unix.SOL_SOCKET, unix.SO_RCVLOWAT, 4}, {unix.SOL_SOCKET, unix.SO_LINGER, 8},
 	{unix.SOL_SOCKET, unix.SO_RCVTIMEO, 16}, {unix.SOL_SOCKET, unix.SO_SNDTIMEO, 16},
 	{unix.SOL_SOCKET, unix.SO_TIMESTAMP, 4}, {unix.SOL_SOCKET, unix.SO_BUSY_POLL, 4},
+	{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 4}, {unix.SOL_SOCKET, unix.SO_TIMESTAMP_NEW, 4}, {unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 4},
+	{unix.SOL_SOCKET, unix.SO_TIMESTAMPING, 4}, {unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 4}, {unix.SOL_SOCKET, unix.SO_WIFI_STATUS, 4},
+	{unix.SOL_SOCKET, unix.SO_NOFCS, 4}, {unix.SOL_SOCKET, unix.SO_SELECT_ERR_QUEUE, 4}, {unix.SOL_SOCKET, unix.SO_BINDTODEVICE, 16},
+	{unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, 8}, {unix.SOL_SOCKET, unix.SO_ZEROCOPY, 4}, {unix.SOL_SOCKET, unix.SO_TXREHASH, 4},
+	{unix.SOL_SOCKET, unix.SO_RCVMARK, 4}, {unix.SOL_SOCKET, unix.SO_PREFER_BUSY_POLL, 4}, {unix.SOL_SOCKET, unix.SO_LOCK_FILTER, 4},
 }
 
 var unixOptions = []option{
 	{unix.SOL_SOCKET, unix.SO_PASSCRED, 4}, {unix.SOL_SOCKET, unix.SO_PASSSEC, 4}, {unix.SOL_SOCKET, unix.SO_PEEK_OFF, 4},
+	{unix.SOL_SOCKET, unix.SO_PASSPIDFD, 4}, {unix.SOL_SOCKET, soPassRights, 4},
 }
 
 var tcpOptions = []option{
@@ -107,7 +158,7 @@ var ipv6Options = []option{
 
 // options saves the options that differ from a new socket's, in the order to
 // set them. What this kernel does not know, the program can't have set.
-func (w *walk) options(fd int, socket [3]int, lists ...[]option) ([]*format.SocketOption, error) {
+func (w *walk) options(f *file, fd int, socket [3]int, lists ...[]option) ([]*format.SocketOption, error) {
 	fresh, err := w.freshSocket(socket)
 	if err != nil {
 		return nil, err
@@ -125,7 +176,24 @@ func (w *walk) options(fd int, socket [3]int, lists ...[]option) ([]*format.Sock
 			out = append(out, &format.SocketOption{Level: int32(o.level), Name: int32(o.name), Value: have})
 		}
 	}
+	if out, err = w.filter(f, fd, out); err != nil {
+		return nil, err
+	}
 	return w.buffers(fd, out)
+}
+
+// filter saves a filter of incoming packets (SO_ATTACH_FILTER). One of eBPF is
+// not told.
+func (w *walk) filter(f *file, fd int, out []*format.SocketOption) ([]*format.SocketOption, error) {
+	const instruction, most = 8, 4096 // struct sock_filter; BPF_MAXINSNS
+	code, n, err := sys.SocketFilter(fd, instruction*most)
+	if errors.Is(err, unix.EACCES) {
+		return nil, f.refuse("socket", "it has an eBPF program as its filter (SO_ATTACH_BPF), which is not checkpointed", "have the program detach it")
+	}
+	if err != nil || n == 0 { // none, or of a kind that takes none
+		return out, nil
+	}
+	return append(out, &format.SocketOption{Level: unix.SOL_SOCKET, Name: unix.SO_ATTACH_FILTER, Value: code[:n*instruction]}), nil
 }
 
 // buffers saves buffer sizes that the program has set; the kernel doubles what
@@ -153,7 +221,11 @@ func (w *walk) freshSocket(s [3]int) (int, error) {
 	if fd, ok := w.fresh[s]; ok {
 		return fd, nil
 	}
-	fd, err := unix.Socket(s[0], s[1]|unix.SOCK_CLOEXEC, s[2])
+	fd := -1
+	err := inNetworkOf(w.First, func() (err error) {
+		fd, err = unix.Socket(s[0], s[1]|unix.SOCK_CLOEXEC, s[2])
+		return err
+	})
 	if err != nil {
 		return -1, fmt.Errorf("make a socket to compare with: %w", err)
 	}
@@ -189,6 +261,6 @@ func (w *walk) lookListener(f *file, fd, domain, protocol int) error {
 	default:
 		return fmt.Errorf("a TCP socket with an address of kind %T", name)
 	}
-	l.Options, err = w.options(fd, [3]int{domain, unix.SOCK_STREAM, protocol}, socketOptions, own, tcpOptions)
+	l.Options, err = w.options(f, fd, [3]int{domain, unix.SOCK_STREAM, protocol}, socketOptions, own, tcpOptions)
 	return err
 }

@@ -50,7 +50,7 @@ func (w *walk) lookUnix(f *file, fd, typ int, listening bool) error {
 	if len(s.Address) > 0 && s.Address[0] != 0 {
 		w.findSocketFile(f, s, u.diag)
 	}
-	if s.Options, err = w.options(fd, [3]int{unix.AF_UNIX, typ, 0}, socketOptions, unixOptions); err != nil {
+	if s.Options, err = w.options(f, fd, [3]int{unix.AF_UNIX, typ, 0}, socketOptions, unixOptions); err != nil {
 		return err
 	}
 	if s.PeerCredentials, err = w.peerCredentials(f, fd); err != nil {

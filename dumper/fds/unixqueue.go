@@ -42,7 +42,7 @@ func (w *walk) lookAtUnixQueue(f *file, fd int, u *unixSocket) error {
 			return err
 		}
 	}
-	return w.peeking(fd, func() error {
+	return w.peeking(fd, true, func() error {
 		if stream {
 			return w.peekStream(f, fd, u, total)
 		}
@@ -50,10 +50,14 @@ func (w *walk) lookAtUnixQueue(f *file, fd int, u *unixSocket) error {
 	})
 }
 
-// peeking runs fn while the socket tells credentials and takes offsets to peek
-// at; both options are as before when it returns.
-func (w *walk) peeking(fd int, fn func() error) (err error) {
-	for _, o := range []struct{ name, want int }{{unix.SO_PEEK_OFF, 0}, {unix.SO_PASSCRED, 1}} {
+// peeking runs fn while the socket takes offsets to peek at, and maybe tells
+// credentials; the options are as before when it returns.
+func (w *walk) peeking(fd int, credentials bool, fn func() error) (err error) {
+	options := []struct{ name, want int }{{unix.SO_PEEK_OFF, 0}}
+	if credentials {
+		options = append(options, struct{ name, want int }{unix.SO_PASSCRED, 1})
+	}
+	for _, o := range options {
 		before, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, o.name)
 		if err != nil {
 			return fmt.Errorf("ask for the option that its queue is read with: %w", err)

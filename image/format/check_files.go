@@ -113,6 +113,10 @@ func (c *checker) openFile(o *OpenFile) error {
 			return fmt.Errorf("%s has an address of %d bytes and port %d", who(), n, l.GetPort())
 		}
 		return options(l.GetOptions(), who)
+	case *OpenFile_NetlinkSocket:
+		return netlinkSocket(k.NetlinkSocket, who)
+	case *OpenFile_InetSocket:
+		return inetSocket(k.InetSocket, who)
 	case *OpenFile_UnixSocket:
 		return c.unixSocket(k.UnixSocket, who)
 	}

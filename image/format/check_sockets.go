@@ -117,3 +117,52 @@ func (c *checker) connection(id uint32, u *UnixSocket) error {
 	}
 	return nil
 }
+
+// inetAddress checks an address of IP; nil is none.
+func inetAddress(a *InetAddress, size int, who func() string) error {
+	if a != nil && (len(a.Address) != size || a.Port > 65535) {
+		return fmt.Errorf("%s has an address of %d bytes and port %d", who(), len(a.Address), a.Port)
+	}
+	return nil
+}
+
+func inetSocket(s *InetSocket, who func() string) error {
+	const inet, inet6, raw = 2, 10, 3
+	size := map[uint32]int{inet: 4, inet6: 16}[s.GetFamily()]
+	if size == 0 || s.Type != sockDatagram && s.Type != raw || s.Protocol > 255 {
+		return fmt.Errorf("%s is an IP socket of family %d, type %d, protocol %d", who(), s.GetFamily(), s.GetType(), s.GetProtocol())
+	}
+	for _, a := range []*InetAddress{s.Address, s.Peer} {
+		if err := inetAddress(a, size, who); err != nil {
+			return err
+		}
+	}
+	for _, d := range s.Queue {
+		const most = 65507 // of UDP over IPv4
+		if d.Sender == nil || s.Address == nil || len(d.Data) > most {
+			return fmt.Errorf("%s has an unread datagram of %d bytes that can't be", who(), len(d.Data))
+		}
+		if err := inetAddress(d.Sender, size, who); err != nil {
+			return err
+		}
+	}
+	for _, g := range s.Memberships {
+		if len(g.Group) != size || g.Interface == "" || badName(g.Interface, 15) {
+			return fmt.Errorf("%s is in a multicast group of %d bytes on %.80q", who(), len(g.Group), g.Interface)
+		}
+	}
+	return options(s.Options, who)
+}
+
+func netlinkSocket(s *NetlinkSocket, who func() string) error {
+	const raw, protocols, groups = 3, 32, 4096 // MAX_LINKS
+	if s.GetType() != sockDatagram && s.GetType() != raw || s.Protocol >= protocols {
+		return fmt.Errorf("%s is a netlink socket of type %d, protocol %d", who(), s.GetType(), s.GetProtocol())
+	}
+	for _, g := range s.Groups {
+		if g == 0 || g > groups {
+			return fmt.Errorf("%s is in netlink group %d", who(), g)
+		}
+	}
+	return options(s.Options, who)
+}

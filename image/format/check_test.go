@@ -67,6 +67,13 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { unixSocket(s, 60).PeerCredentials.Pid = 1 << 30 }, "process number"},
 		{func(s *format.Skeleton) { unixSocket(s, 60).PeerAddress = make([]byte, 109) }, "109 bytes"},
 
+		{func(s *format.Skeleton) { openFile(s, 66).GetNetlinkSocket().Groups[0] = 0 }, "group 0"},
+		{func(s *format.Skeleton) { openFile(s, 66).GetNetlinkSocket().Protocol = 77 }, "protocol 77"},
+		{func(s *format.Skeleton) { openFile(s, 67).GetInetSocket().Family = 77 }, "family 77"},
+		{func(s *format.Skeleton) { openFile(s, 67).GetInetSocket().Address.Address = nil }, "0 bytes"},
+		{func(s *format.Skeleton) { openFile(s, 67).GetInetSocket().Queue[0].Sender = nil }, "can't be"},
+		{func(s *format.Skeleton) { openFile(s, 67).GetInetSocket().Memberships[0].Group = nil }, "multicast"},
+
 		{func(s *format.Skeleton) { s.SharedMemories[0].Size = 0 }, "0 bytes"},
 		{func(s *format.Skeleton) { s.Mms[0].Exe = nil }, "program"},
 		{func(s *format.Skeleton) { s.Mms[0].Exe.Path = "relative" }, "absolute path"},
@@ -278,9 +285,13 @@ func FuzzRecords(f *testing.F) {
 }
 
 func unixSocket(s *format.Skeleton, id uint32) *format.UnixSocket {
+	return openFile(s, id).GetUnixSocket()
+}
+
+func openFile(s *format.Skeleton, id uint32) *format.OpenFile {
 	for _, o := range s.OpenFiles {
 		if o.Id == id {
-			return o.GetUnixSocket()
+			return o
 		}
 	}
 	return nil

@@ -3578,6 +3578,8 @@ type OpenFile struct {
 	//	*OpenFile_Inotify
 	//	*OpenFile_Pidfd
 	//	*OpenFile_PtyMaster
+	//	*OpenFile_NetlinkSocket
+	//	*OpenFile_InetSocket
 	//	*OpenFile_Memory
 	//	*OpenFile_Namespace
 	Kind          isOpenFile_Kind `protobuf_oneof:"kind"`
@@ -3820,6 +3822,24 @@ func (x *OpenFile) GetPtyMaster() *PtyMaster {
 	return nil
 }
 
+func (x *OpenFile) GetNetlinkSocket() *NetlinkSocket {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_NetlinkSocket); ok {
+			return x.NetlinkSocket
+		}
+	}
+	return nil
+}
+
+func (x *OpenFile) GetInetSocket() *InetSocket {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_InetSocket); ok {
+			return x.InetSocket
+		}
+	}
+	return nil
+}
+
 func (x *OpenFile) GetMemory() *MemoryFile {
 	if x != nil {
 		if x, ok := x.Kind.(*OpenFile_Memory); ok {
@@ -3902,6 +3922,14 @@ type OpenFile_PtyMaster struct {
 	PtyMaster *PtyMaster `protobuf:"bytes,34,opt,name=pty_master,json=ptyMaster,proto3,oneof"`
 }
 
+type OpenFile_NetlinkSocket struct {
+	NetlinkSocket *NetlinkSocket `protobuf:"bytes,40,opt,name=netlink_socket,json=netlinkSocket,proto3,oneof"`
+}
+
+type OpenFile_InetSocket struct {
+	InetSocket *InetSocket `protobuf:"bytes,41,opt,name=inet_socket,json=inetSocket,proto3,oneof"`
+}
+
 type OpenFile_Memory struct {
 	Memory *MemoryFile `protobuf:"bytes,60,opt,name=memory,proto3,oneof"`
 }
@@ -3939,6 +3967,10 @@ func (*OpenFile_Inotify) isOpenFile_Kind() {}
 func (*OpenFile_Pidfd) isOpenFile_Kind() {}
 
 func (*OpenFile_PtyMaster) isOpenFile_Kind() {}
+
+func (*OpenFile_NetlinkSocket) isOpenFile_Kind() {}
+
+func (*OpenFile_InetSocket) isOpenFile_Kind() {}
 
 func (*OpenFile_Memory) isOpenFile_Kind() {}
 
@@ -4986,6 +5018,373 @@ func (x *TcpListener) GetMultipath() bool {
 	return false
 }
 
+// NetlinkSocket is a socket of AF_NETLINK with nothing unread.
+type NetlinkSocket struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"`                         // SOCK_RAW or SOCK_DGRAM
+	Protocol      uint32                 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`                 // NETLINK_*
+	Port          uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`                         // nl_pid that it is bound to; 0: not bound
+	Groups        []uint32               `protobuf:"varint,4,rep,packed,name=groups,proto3" json:"groups,omitempty"`              // that it is a member of, counted from 1
+	PeerPort      uint32                 `protobuf:"varint,5,opt,name=peer_port,json=peerPort,proto3" json:"peer_port,omitempty"` // nl_pid and nl_groups that it is connected to
+	PeerGroups    uint32                 `protobuf:"varint,6,opt,name=peer_groups,json=peerGroups,proto3" json:"peer_groups,omitempty"`
+	Options       []*SocketOption        `protobuf:"bytes,7,rep,name=options,proto3" json:"options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NetlinkSocket) Reset() {
+	*x = NetlinkSocket{}
+	mi := &file_statefile_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NetlinkSocket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NetlinkSocket) ProtoMessage() {}
+
+func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NetlinkSocket.ProtoReflect.Descriptor instead.
+func (*NetlinkSocket) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *NetlinkSocket) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *NetlinkSocket) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *NetlinkSocket) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *NetlinkSocket) GetGroups() []uint32 {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *NetlinkSocket) GetPeerPort() uint32 {
+	if x != nil {
+		return x.PeerPort
+	}
+	return 0
+}
+
+func (x *NetlinkSocket) GetPeerGroups() uint32 {
+	if x != nil {
+		return x.PeerGroups
+	}
+	return 0
+}
+
+func (x *NetlinkSocket) GetOptions() []*SocketOption {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+type InetAddress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       []byte                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // 4 or 16 bytes
+	Port          uint32                 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	ScopeId       uint32                 `protobuf:"varint,3,opt,name=scope_id,json=scopeId,proto3" json:"scope_id,omitempty"`    // AF_INET6
+	FlowInfo      uint32                 `protobuf:"varint,4,opt,name=flow_info,json=flowInfo,proto3" json:"flow_info,omitempty"` // AF_INET6, of a peer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InetAddress) Reset() {
+	*x = InetAddress{}
+	mi := &file_statefile_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InetAddress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InetAddress) ProtoMessage() {}
+
+func (x *InetAddress) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
+func (*InetAddress) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *InetAddress) GetAddress() []byte {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *InetAddress) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *InetAddress) GetScopeId() uint32 {
+	if x != nil {
+		return x.ScopeId
+	}
+	return 0
+}
+
+func (x *InetAddress) GetFlowInfo() uint32 {
+	if x != nil {
+		return x.FlowInfo
+	}
+	return 0
+}
+
+// InetSocket is a socket of UDP, UDP-Lite, raw IP or ICMP (ping).
+type InetSocket struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Family        uint32                 `protobuf:"varint,1,opt,name=family,proto3" json:"family,omitempty"`     // AF_INET or AF_INET6
+	Type          uint32                 `protobuf:"varint,2,opt,name=type,proto3" json:"type,omitempty"`         // SOCK_DGRAM or SOCK_RAW
+	Protocol      uint32                 `protobuf:"varint,3,opt,name=protocol,proto3" json:"protocol,omitempty"` // IPPROTO_*
+	Address       *InetAddress           `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`    // unset: not bound
+	Peer          *InetAddress           `protobuf:"bytes,5,opt,name=peer,proto3" json:"peer,omitempty"`          // unset: not connected
+	Options       []*SocketOption        `protobuf:"bytes,6,rep,name=options,proto3" json:"options,omitempty"`
+	Queue         []*InetDatagram        `protobuf:"bytes,7,rep,name=queue,proto3" json:"queue,omitempty"` // UDP only: unread, in order
+	Memberships   []*Membership          `protobuf:"bytes,8,rep,name=memberships,proto3" json:"memberships,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InetSocket) Reset() {
+	*x = InetSocket{}
+	mi := &file_statefile_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InetSocket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InetSocket) ProtoMessage() {}
+
+func (x *InetSocket) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
+func (*InetSocket) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *InetSocket) GetFamily() uint32 {
+	if x != nil {
+		return x.Family
+	}
+	return 0
+}
+
+func (x *InetSocket) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *InetSocket) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *InetSocket) GetAddress() *InetAddress {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *InetSocket) GetPeer() *InetAddress {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *InetSocket) GetOptions() []*SocketOption {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *InetSocket) GetQueue() []*InetDatagram {
+	if x != nil {
+		return x.Queue
+	}
+	return nil
+}
+
+func (x *InetSocket) GetMemberships() []*Membership {
+	if x != nil {
+		return x.Memberships
+	}
+	return nil
+}
+
+type InetDatagram struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	Sender        *InetAddress           `protobuf:"bytes,2,opt,name=sender,proto3" json:"sender,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InetDatagram) Reset() {
+	*x = InetDatagram{}
+	mi := &file_statefile_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InetDatagram) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InetDatagram) ProtoMessage() {}
+
+func (x *InetDatagram) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
+func (*InetDatagram) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *InetDatagram) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *InetDatagram) GetSender() *InetAddress {
+	if x != nil {
+		return x.Sender
+	}
+	return nil
+}
+
+// Membership is in a multicast group (MCAST_JOIN_GROUP).
+type Membership struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         []byte                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"` // 4 or 16 bytes
+	Interface     string                 `protobuf:"bytes,2,opt,name=interface,proto3" json:"interface,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Membership) Reset() {
+	*x = Membership{}
+	mi := &file_statefile_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Membership) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Membership) ProtoMessage() {}
+
+func (x *Membership) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Membership.ProtoReflect.Descriptor instead.
+func (*Membership) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Membership) GetGroup() []byte {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *Membership) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
 // UnixSocket is a socket of AF_UNIX (struct unix_sock). What is connected with
 // it is another open file of the image; a socket that is in no table lies in the
 // queue of one that is.
@@ -5028,7 +5427,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5040,7 +5439,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5053,7 +5452,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -5202,7 +5601,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5214,7 +5613,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5227,7 +5626,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -5273,7 +5672,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5285,7 +5684,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5298,7 +5697,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -5370,7 +5769,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5382,7 +5781,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5395,7 +5794,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -5576,7 +5975,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5588,7 +5987,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5601,7 +6000,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -5629,7 +6028,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5641,7 +6040,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5654,7 +6053,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -5682,7 +6081,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5694,7 +6093,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5707,7 +6106,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -5742,7 +6141,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5754,7 +6153,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5767,7 +6166,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -5816,7 +6215,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5828,7 +6227,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5841,7 +6240,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -5979,7 +6378,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5991,7 +6390,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6004,7 +6403,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -6218,7 +6617,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6230,7 +6629,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6243,7 +6642,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -6290,7 +6689,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6302,7 +6701,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6315,7 +6714,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -6359,7 +6758,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6371,7 +6770,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6384,7 +6783,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -6412,7 +6811,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6424,7 +6823,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6437,7 +6836,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -6474,7 +6873,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6486,7 +6885,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6499,7 +6898,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -6564,7 +6963,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6576,7 +6975,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6589,7 +6988,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -6742,7 +7141,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6754,7 +7153,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6767,7 +7166,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -6871,7 +7270,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6883,7 +7282,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6896,7 +7295,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -6917,7 +7316,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6929,7 +7328,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6942,7 +7341,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -6973,7 +7372,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6985,7 +7384,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6998,7 +7397,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -7050,7 +7449,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7062,7 +7461,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7075,7 +7474,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -7121,7 +7520,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7133,7 +7532,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7146,7 +7545,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -7468,8 +7867,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xbc\n" +
-	"\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xcf\v\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -7498,7 +7896,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\ainotify\x18  \x01(\v2\x1d.lxccheckpoint.format.InotifyH\x00R\ainotify\x123\n" +
 	"\x05pidfd\x18! \x01(\v2\x1b.lxccheckpoint.format.PidfdH\x00R\x05pidfd\x12@\n" +
 	"\n" +
-	"pty_master\x18\" \x01(\v2\x1f.lxccheckpoint.format.PtyMasterH\x00R\tptyMaster\x12:\n" +
+	"pty_master\x18\" \x01(\v2\x1f.lxccheckpoint.format.PtyMasterH\x00R\tptyMaster\x12L\n" +
+	"\x0enetlink_socket\x18( \x01(\v2#.lxccheckpoint.format.NetlinkSocketH\x00R\rnetlinkSocket\x12C\n" +
+	"\vinet_socket\x18) \x01(\v2 .lxccheckpoint.format.InetSocketH\x00R\n" +
+	"inetSocket\x12:\n" +
 	"\x06memory\x18< \x01(\v2 .lxccheckpoint.format.MemoryFileH\x00R\x06memory\x12C\n" +
 	"\tnamespace\x18= \x01(\v2#.lxccheckpoint.format.NamespaceFileH\x00R\tnamespaceB\x06\n" +
 	"\x04kind\"1\n" +
@@ -7577,7 +7978,38 @@ const file_statefile_proto_rawDesc = "" +
 	"\bscope_id\x18\x04 \x01(\rR\ascopeId\x12\x18\n" +
 	"\abacklog\x18\x05 \x01(\rR\abacklog\x12<\n" +
 	"\aoptions\x18\x06 \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x12\x1c\n" +
-	"\tmultipath\x18\a \x01(\bR\tmultipath\"\xf6\x04\n" +
+	"\tmultipath\x18\a \x01(\bR\tmultipath\"\xe7\x01\n" +
+	"\rNetlinkSocket\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\rR\x04type\x12\x1a\n" +
+	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\x12\x16\n" +
+	"\x06groups\x18\x04 \x03(\rR\x06groups\x12\x1b\n" +
+	"\tpeer_port\x18\x05 \x01(\rR\bpeerPort\x12\x1f\n" +
+	"\vpeer_groups\x18\x06 \x01(\rR\n" +
+	"peerGroups\x12<\n" +
+	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"s\n" +
+	"\vInetAddress\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\fR\aaddress\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\x12\x19\n" +
+	"\bscope_id\x18\x03 \x01(\rR\ascopeId\x12\x1b\n" +
+	"\tflow_info\x18\x04 \x01(\rR\bflowInfo\"\x84\x03\n" +
+	"\n" +
+	"InetSocket\x12\x16\n" +
+	"\x06family\x18\x01 \x01(\rR\x06family\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\rR\x04type\x12\x1a\n" +
+	"\bprotocol\x18\x03 \x01(\rR\bprotocol\x12;\n" +
+	"\aaddress\x18\x04 \x01(\v2!.lxccheckpoint.format.InetAddressR\aaddress\x125\n" +
+	"\x04peer\x18\x05 \x01(\v2!.lxccheckpoint.format.InetAddressR\x04peer\x12<\n" +
+	"\aoptions\x18\x06 \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x128\n" +
+	"\x05queue\x18\a \x03(\v2\".lxccheckpoint.format.InetDatagramR\x05queue\x12B\n" +
+	"\vmemberships\x18\b \x03(\v2 .lxccheckpoint.format.MembershipR\vmemberships\"]\n" +
+	"\fInetDatagram\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x129\n" +
+	"\x06sender\x18\x02 \x01(\v2!.lxccheckpoint.format.InetAddressR\x06sender\"@\n" +
+	"\n" +
+	"Membership\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\fR\x05group\x12\x1c\n" +
+	"\tinterface\x18\x02 \x01(\tR\tinterface\"\xf6\x04\n" +
 	"\n" +
 	"UnixSocket\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x18\n" +
@@ -7859,7 +8291,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -7917,126 +8349,140 @@ var file_statefile_proto_goTypes = []any{
 	(*EpollTarget)(nil),         // 53: lxccheckpoint.format.EpollTarget
 	(*SocketOption)(nil),        // 54: lxccheckpoint.format.SocketOption
 	(*TcpListener)(nil),         // 55: lxccheckpoint.format.TcpListener
-	(*UnixSocket)(nil),          // 56: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 57: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 58: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 59: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 60: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 61: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 62: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 63: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 64: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 65: lxccheckpoint.format.Task
-	(*Rest)(nil),                // 66: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 67: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 68: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 69: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 70: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 71: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 72: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 73: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 74: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 75: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 76: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 77: lxccheckpoint.format.ContentSum
+	(*NetlinkSocket)(nil),       // 56: lxccheckpoint.format.NetlinkSocket
+	(*InetAddress)(nil),         // 57: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 58: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 59: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 60: lxccheckpoint.format.Membership
+	(*UnixSocket)(nil),          // 61: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 62: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 63: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 64: lxccheckpoint.format.Process
+	(*ControllingTerminal)(nil), // 65: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 66: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 67: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 68: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 69: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 70: lxccheckpoint.format.Task
+	(*Rest)(nil),                // 71: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 72: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 73: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 74: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 75: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 76: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 77: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 78: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 79: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 80: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 81: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 82: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
-	7,  // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
-	9,  // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
-	10, // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	23, // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	26, // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	33, // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	36, // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	37, // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	39, // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	45, // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	59, // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	67, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	19, // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	73, // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	75, // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	76, // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	8,  // 16: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
-	0,  // 17: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	16, // 18: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	18, // 19: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	17, // 20: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	15, // 21: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	11, // 22: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	61, // 23: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
-	12, // 24: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	13, // 25: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	32, // 26: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	32, // 27: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	14, // 28: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	20, // 29: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
-	21, // 30: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
-	22, // 31: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	25, // 32: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	24, // 33: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	1,  // 34: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	22, // 35: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	27, // 36: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	28, // 37: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	31, // 38: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	29, // 39: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	29, // 40: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	30, // 41: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	32, // 42: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	34, // 43: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	35, // 44: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,  // 45: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	38, // 46: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	35, // 47: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	22, // 48: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	22, // 49: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	22, // 50: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	42, // 51: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	44, // 52: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	44, // 53: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	46, // 54: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	52, // 55: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	55, // 56: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	56, // 57: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	47, // 58: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	48, // 59: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	49, // 60: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	51, // 61: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	43, // 62: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	40, // 63: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	41, // 64: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	22, // 65: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	50, // 66: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	22, // 67: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	53, // 68: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	54, // 69: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	54, // 70: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	57, // 71: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	58, // 72: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	57, // 73: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	3,  // 74: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	65, // 75: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	62, // 76: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	63, // 77: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	60, // 78: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	61, // 79: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	64, // 80: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	68, // 81: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	69, // 82: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	71, // 83: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	70, // 84: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	72, // 85: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,  // 86: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	66, // 87: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	5,  // 88: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	74, // 89: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	77, // 90: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	91, // [91:91] is the sub-list for method output_type
-	91, // [91:91] is the sub-list for method input_type
-	91, // [91:91] is the sub-list for extension type_name
-	91, // [91:91] is the sub-list for extension extendee
-	0,  // [0:91] is the sub-list for field type_name
+	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
+	9,   // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
+	10,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
+	23,  // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	26,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	33,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	36,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	37,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	39,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	45,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	64,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	72,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	19,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
+	78,  // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	80,  // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	81,  // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	8,   // 16: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
+	0,   // 17: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
+	16,  // 18: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	18,  // 19: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	17,  // 20: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	15,  // 21: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	11,  // 22: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	66,  // 23: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	12,  // 24: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	13,  // 25: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	32,  // 26: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	32,  // 27: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	14,  // 28: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	20,  // 29: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	21,  // 30: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	22,  // 31: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	25,  // 32: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	24,  // 33: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	1,   // 34: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	22,  // 35: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	27,  // 36: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	28,  // 37: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	31,  // 38: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	29,  // 39: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	29,  // 40: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	30,  // 41: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	32,  // 42: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	34,  // 43: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	35,  // 44: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,   // 45: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	38,  // 46: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	35,  // 47: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	22,  // 48: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	22,  // 49: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	22,  // 50: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	42,  // 51: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	44,  // 52: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	44,  // 53: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	46,  // 54: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	52,  // 55: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	55,  // 56: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	61,  // 57: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	47,  // 58: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	48,  // 59: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	49,  // 60: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	51,  // 61: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	43,  // 62: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	56,  // 63: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	58,  // 64: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	40,  // 65: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	41,  // 66: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	22,  // 67: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	50,  // 68: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	22,  // 69: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	53,  // 70: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	54,  // 71: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	54,  // 72: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	57,  // 73: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	57,  // 74: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	54,  // 75: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	59,  // 76: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	60,  // 77: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	57,  // 78: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	54,  // 79: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	62,  // 80: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	63,  // 81: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	62,  // 82: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	3,   // 83: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	70,  // 84: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	67,  // 85: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	68,  // 86: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	65,  // 87: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	66,  // 88: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	69,  // 89: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	73,  // 90: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	74,  // 91: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	76,  // 92: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	75,  // 93: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	77,  // 94: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 95: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	71,  // 96: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	5,   // 97: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	79,  // 98: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	82,  // 99: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	100, // [100:100] is the sub-list for method output_type
+	100, // [100:100] is the sub-list for method input_type
+	100, // [100:100] is the sub-list for extension type_name
+	100, // [100:100] is the sub-list for extension extendee
+	0,   // [0:100] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -8083,6 +8529,8 @@ func file_statefile_proto_init() {
 		(*OpenFile_Inotify)(nil),
 		(*OpenFile_Pidfd)(nil),
 		(*OpenFile_PtyMaster)(nil),
+		(*OpenFile_NetlinkSocket)(nil),
+		(*OpenFile_InetSocket)(nil),
 		(*OpenFile_Memory)(nil),
 		(*OpenFile_Namespace)(nil),
 	}
@@ -8092,7 +8540,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   72,
+			NumMessages:   77,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

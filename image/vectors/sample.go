@@ -115,6 +115,7 @@ func Everything() *format.Skeleton {
 		{Number: 6, OpenFile: 35}, {Number: 7, OpenFile: 36}, {Number: 9, OpenFile: 37},
 		{Number: 10, OpenFile: 38},
 		{Number: 20, OpenFile: 60}, {Number: 21, OpenFile: 61}, {Number: 22, OpenFile: 63}, {Number: 23, OpenFile: 64}, {Number: 24, OpenFile: 65},
+		{Number: 25, OpenFile: 66}, {Number: 26, OpenFile: 67},
 	}
 	s.Files[0].Locks = []*format.FileLock{{Kind: format.LockKind_LOCK_RECORD, Exclusive: true, Start: 10, Length: 5, Pid: 5, Number: 3}}
 	s.OpenFiles = []*format.OpenFile{
@@ -178,5 +179,11 @@ func unixSockets() []*format.OpenFile {
 		socket(65, &format.UnixSocket{Type: datagram, Address: []byte("/run/log"), Path: "/run/log", Mode: 0o666, QueueLimit: 512, Queue: []*format.UnixMessage{
 			{Data: []byte("dying"), SenderAddress: []byte("/run/gone")},
 		}}),
+		{Id: 66, Flags: 2, Kind: &format.OpenFile_NetlinkSocket{NetlinkSocket: &format.NetlinkSocket{Type: 3, Port: 5, Groups: []uint32{1, 33}}}},
+		{Id: 67, Flags: 2, Kind: &format.OpenFile_InetSocket{InetSocket: &format.InetSocket{
+			Family: 2, Type: datagram, Protocol: 17, Address: &format.InetAddress{Address: []byte{127, 0, 0, 1}, Port: 53},
+			Queue:       []*format.InetDatagram{{Data: []byte("query"), Sender: &format.InetAddress{Address: []byte{10, 0, 0, 1}, Port: 1000}}},
+			Memberships: []*format.Membership{{Group: []byte{224, 0, 0, 251}, Interface: "eth0"}},
+		}}},
 	}
 }

@@ -19,6 +19,37 @@ func GetsockoptBytes(fd, level, name, size int) ([]byte, error) {
 	return b[:n], nil
 }
 
+// GetsockoptInOut is getsockopt(2) of an option whose value says what is asked
+// for.
+func GetsockoptInOut(fd, level, name int, value []byte) ([]byte, error) {
+	n := uint32(len(value))
+	_, err := call6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name), uintptr(base(value)), uintptr(unsafe.Pointer(&n)), 0)
+	return value[:min(int(n), len(value))], err
+}
+
+// SocketFilter is getsockopt(2) of SO_GET_FILTER: n instructions of 8 bytes each
+// in a buffer of size bytes. That option counts them instead of bytes.
+func SocketFilter(fd, size int) (b []byte, n int, err error) {
+	var count uint32
+	_, err = call6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_GET_FILTER, 0, uintptr(unsafe.Pointer(&count)), 0)
+	if err != nil || count == 0 {
+		return nil, 0, err
+	}
+	b = make([]byte, size)
+	_, err = call6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_GET_FILTER, uintptr(base(b)), uintptr(unsafe.Pointer(&count)), 0)
+	return b, min(int(count), size/8), err
+}
+
+// AttachFilter is setsockopt(2) of SO_ATTACH_FILTER.
+func AttachFilter(fd int, code []byte) error {
+	f := struct { // struct sock_fprog
+		length uint16
+		filter unsafe.Pointer
+	}{uint16(len(code) / 8), base(code)}
+	_, err := call6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, uintptr(unsafe.Pointer(&f)), unsafe.Sizeof(f), 0)
+	return err
+}
+
 // IntBytes is an int as socket options have it.
 func IntBytes(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
 

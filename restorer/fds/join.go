@@ -41,6 +41,14 @@ func (r *Restart) Join(ctx context.Context, people People) (err error) {
 			}
 		}
 	}
+	for _, f := range r.files {
+		if f.GetInetSocket() == nil {
+			continue
+		}
+		if err := j.fillInet(f); err != nil {
+			return fmt.Errorf("%s: %w", r.name(f), err)
+		}
+	}
 	return nil
 }
 

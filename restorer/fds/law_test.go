@@ -155,7 +155,7 @@ func TestLookMakeLook(t *testing.T) {
 			}}},
 		},
 	}
-	s.OpenFiles = append(s.OpenFiles, unixSamples(s)...)
+	s.OpenFiles = append(append(s.OpenFiles, unixSamples(s)...), inetSamples()...)
 	s.Files = []*format.Files{at(append(slices.Clone(s.OpenFiles), s.OpenFiles[0])...)}
 	s.OpenFiles = append(s.OpenFiles, eventfd(135, 9)) // in flight only
 	s.Files[0].Descriptors[4].CloseOnExec = true
@@ -201,6 +201,9 @@ func TestLookMakeLook(t *testing.T) {
 	for i, o := range first.OpenFiles {
 		if want := mustKind(t, s.OpenFiles[i]); mustKind(t, o) != want {
 			t.Errorf("%s came back as %s", want.name, mustKind(t, o).name)
+		}
+		if o.GetInetSocket() != nil || o.GetNetlinkSocket() != nil { // they refer to nothing
+			same(&format.OpenFile{Kind: s.OpenFiles[i].Kind}, &format.OpenFile{Kind: o.Kind})
 		}
 	}
 	if e := first.OpenFiles[12].GetEpoll().GetTargets(); len(e) != 2 {

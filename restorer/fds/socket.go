@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/tracee"
 )
 
@@ -82,11 +83,22 @@ func (r *Restart) createSockets(files []*file, calls []tracee.Call) error {
 
 // setOptions sets a socket's options in the order of the image. The size of a
 // buffer is the value to set: the kernel doubles it (socket(7)).
+//
+// Whatever the order, a filter is locked last (SO_LOCK_FILTER): nothing can be
+// attached then.
 func setOptions(fd int, options []*format.SocketOption) error {
+	var lock *format.SocketOption
 	for _, o := range options {
+		if o.Level == unix.SOL_SOCKET && o.Name == unix.SO_LOCK_FILTER {
+			lock = o
+			continue
+		}
 		if err := setOption(fd, int(o.Level), int(o.Name), o.Value); err != nil {
 			return fmt.Errorf("set option %d of level %d to % x: %w", o.Name, o.Level, o.Value, err)
 		}
+	}
+	if lock != nil {
+		return setOption(fd, unix.SOL_SOCKET, unix.SO_LOCK_FILTER, lock.Value)
 	}
 	return nil
 }
@@ -94,6 +106,9 @@ func setOptions(fd int, options []*format.SocketOption) error {
 func setOption(fd, level, name int, value []byte) error {
 	if len(value) == 0 {
 		return unix.EINVAL
+	}
+	if level == unix.SOL_SOCKET && name == unix.SO_ATTACH_FILTER {
+		return sys.AttachFilter(fd, value)
 	}
 	// A program with CAP_NET_ADMIN could set more than net.core.rmem_max.
 	force := map[int]int{unix.SO_SNDBUF: unix.SO_SNDBUFFORCE, unix.SO_RCVBUF: unix.SO_RCVBUFFORCE}

@@ -10,7 +10,6 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
-	"lxc-checkpoint/tracee"
 )
 
 // connectStream makes the connection of a stream or of sequenced packets, both
@@ -126,16 +125,8 @@ func (j *join) spotFor(f *file) (*spot, error) {
 // temporarySocket makes a socket that was closed at the checkpoint, bound to an
 // address that may be empty.
 func (j *join) temporarySocket(typ uint32, address []byte) (int, error) {
-	calls := []tracee.Call{{Nr: unix.SYS_SOCKET, Args: [6]uint64{unix.AF_UNIX, uint64(typ) | unix.SOCK_CLOEXEC}}}
-	if err := runChecked(j.root, calls); err != nil {
-		return -1, err
-	}
-	fd, err := j.root.Take(int(calls[0].Result))
+	fd, err := j.socketInside(unix.AF_UNIX, int(typ), 0)
 	if err != nil {
-		return -1, err
-	}
-	if err := runChecked(j.root, []tracee.Call{shut(int(calls[0].Result))}); err != nil {
-		unix.Close(fd)
 		return -1, err
 	}
 	var s *spot

@@ -1,0 +1,45 @@
+package fds
+
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+)
+
+// inetSamples are sockets of IP and netlink.
+func inetSamples() []*format.OpenFile {
+	at := func(address []byte, port uint32) *format.InetAddress {
+		return &format.InetAddress{Address: address, Port: port}
+	}
+	here, here6 := []byte{127, 0, 0, 1}, append(make([]byte, 15), 1)
+	ip := func(id uint32, s *format.InetSocket) *format.OpenFile {
+		return &format.OpenFile{Id: id, Flags: unix.O_RDWR, Kind: &format.OpenFile_InetSocket{InetSocket: s}}
+	}
+	netlink := func(id uint32, s *format.NetlinkSocket) *format.OpenFile {
+		return &format.OpenFile{Id: id, Flags: unix.O_RDWR, Kind: &format.OpenFile_NetlinkSocket{NetlinkSocket: s}}
+	}
+	return []*format.OpenFile{
+		netlink(201, &format.NetlinkSocket{Type: unix.SOCK_RAW, Protocol: unix.NETLINK_ROUTE}),
+		netlink(202, &format.NetlinkSocket{Type: unix.SOCK_DGRAM, Protocol: unix.NETLINK_ROUTE, Port: 4711, Groups: []uint32{1, 5, 33},
+			Options: []*format.SocketOption{{Level: unix.SOL_NETLINK, Name: unix.NETLINK_EXT_ACK, Value: number(1)}}}),
+		netlink(203, &format.NetlinkSocket{Type: unix.SOCK_RAW, Protocol: unix.NETLINK_KOBJECT_UEVENT, Port: 1, Groups: []uint32{2}, PeerPort: 7,
+			Options: []*format.SocketOption{{Level: unix.SOL_SOCKET, Name: unix.SO_ATTACH_FILTER, Value: []byte{6, 0, 0, 0, 255, 0, 0, 0}}}}),
+		ip(204, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP}),
+		ip(205, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(here, 5353),
+			Queue: []*format.InetDatagram{{Data: []byte("one"), Sender: at([]byte{10, 1, 2, 3}, 53)}, {Sender: at(here, 54)}, {Data: bytes.Repeat([]byte("x"), 60_000), Sender: at(here, 55)}}}),
+		ip(206, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(here, 5354), Peer: at(here, 5353),
+			Queue: []*format.InetDatagram{{Data: []byte("back"), Sender: at(here, 5353)}}}),
+		ip(207, &format.InetSocket{Family: unix.AF_INET6, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(make([]byte, 16), 5355),
+			Queue: []*format.InetDatagram{{Data: []byte("six"), Sender: at(here6, 53)}, {Data: []byte("four"), Sender: at(append(append(make([]byte, 10), 255, 255), here...), 53)}}}),
+		ip(208, &format.InetSocket{Family: unix.AF_INET6, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDPLITE, Address: at(here6, 5356),
+			Options: []*format.SocketOption{{Level: unix.IPPROTO_IPV6, Name: unix.IPV6_V6ONLY, Value: number(1)}}, // as bind(2) makes it
+			Queue:   []*format.InetDatagram{{Data: []byte("lite"), Sender: at(here6, 53)}}}),
+		ip(209, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_RAW, Protocol: 200, Address: at(here, 0), Peer: at(here, 0)}),
+		ip(210, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(make([]byte, 4), 5357),
+			Memberships: []*format.Membership{{Group: []byte{224, 1, 2, 3}, Interface: "lo"}}}),
+		ip(211, &format.InetSocket{Family: unix.AF_INET6, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(make([]byte, 16), 5358),
+			Memberships: []*format.Membership{{Group: append([]byte{0xff, 2}, here6[2:]...)[:16], Interface: "lo"}}}),
+	}
+}
