@@ -418,6 +418,9 @@ func (r *restart) loadRegisters(t *stub.Task, k *format.Task) error {
 }
 
 func (r *restart) load(t *stub.Task, k *format.Task, rested bool) error {
+	if err := tasks.Segments(t, k); err != nil {
+		return err
+	}
 	if !rested {
 		if err := r.loadRegisters(t, k); err != nil {
 			return err
@@ -433,6 +436,9 @@ func (r *restart) load(t *stub.Task, k *format.Task, rested bool) error {
 		if err := t.Thread.Resume(int64(k.SystemCallPlusOne)-1, int(k.RestartCode)); err != nil {
 			return err
 		}
+	}
+	if err := tasks.Dispatch(t, k); err != nil {
+		return err
 	}
 	return t.Thread.SetSignalMask(k.SignalMask)
 }

@@ -11,7 +11,7 @@ const MendNeedsCall = false
 // when they return EINTR.
 func (r *Registers) mend(*CallSeen) bool {
 	nr, in := r.Syscall()
-	if !in || r.Result() != -int64(unix.EINTR) {
+	if !r.Wide() || !in || r.Result() != -int64(unix.EINTR) {
 		return false
 	}
 	switch nr {

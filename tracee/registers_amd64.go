@@ -124,7 +124,26 @@ func (t *Thread) Registers() (Registers, error) {
 	if err != nil {
 		return Registers{}, t.wrap("read the registers of", err)
 	}
+	if n == narrowSize {
+		return parseNarrow(b[:n]), nil
+	}
 	return ParseRegisters(b[:n])
+}
+
+// narrowSize is the size of struct user_regs_struct32, in bytes.
+const narrowSize = 17 * 4
+
+// parseNarrow takes what the kernel gives of a thread that runs 32-bit code
+// (task_user_regset_view, arch/x86/kernel/ptrace.c). It tells who that is;
+// nothing may be written back by it.
+func parseNarrow(b []byte) (r Registers) {
+	for i, to := range []*uint64{
+		&r.Rbx, &r.Rcx, &r.Rdx, &r.Rsi, &r.Rdi, &r.Rbp, &r.Rax, &r.Ds, &r.Es, &r.Fs, &r.Gs,
+		&r.OrigRax, &r.Rip, &r.Cs, &r.Eflags, &r.Rsp, &r.Ss,
+	} {
+		*to = uint64(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return r
 }
 
 // SetRegisters writes the general registers of the stopped thread.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"lxc-checkpoint/internal/sys"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -37,6 +39,7 @@ type Remote struct {
 	running  bool // it was let go on, and its next stop has not come yet
 	atExit   bool // it is at the exit from a call
 	reason   int  // see Thread.reason
+	dispatch sys.SyscallUserDispatch
 
 	rseq    uint64 // address of rseq_cs, 0: none
 	rseqCS  uint64
@@ -93,7 +96,31 @@ func (r *Remote) prepare() (err error) {
 		}
 	}
 	r.work, r.reason = r.original, t.reason
-	return t.SetSignalMask(allSignals)
+	if err := r.suspendDispatch(); err != nil {
+		return err
+	}
+	if err := t.SetSignalMask(allSignals); err != nil {
+		return errors.Join(err, r.resumeDispatch())
+	}
+	return nil
+}
+
+// suspendDispatch lets our calls pass by a thread that handles its own
+// (PR_SET_SYSCALL_USER_DISPATCH). Before Linux 6.4 the kernel does not tell.
+func (r *Remote) suspendDispatch() error {
+	d, err := sys.PtraceSyscallUserDispatch(r.t.tid)
+	if err != nil || d.Mode == 0 {
+		return nil
+	}
+	r.dispatch = d
+	return r.t.wrap("switch off the system call dispatch of", sys.PtraceSetSyscallUserDispatch(r.t.tid, sys.SyscallUserDispatch{}))
+}
+
+func (r *Remote) resumeDispatch() error {
+	if r.dispatch.Mode == 0 {
+		return nil
+	}
+	return r.t.wrap("switch on the system call dispatch of", sys.PtraceSetSyscallUserDispatch(r.t.tid, r.dispatch))
 }
 
 const (
@@ -252,7 +279,7 @@ func (r *Remote) close(ctx context.Context) error {
 	if r.rseq != 0 {
 		errs = append(errs, r.Write(r.rseq, binary.LittleEndian.AppendUint64(nil, r.rseqCS)))
 	}
-	errs = append(errs, r.t.SetSignalMask(r.mask), r.t.SetRegisters(r.original))
+	errs = append(errs, r.t.SetSignalMask(r.mask), r.t.SetRegisters(r.original), r.resumeDispatch())
 	r.t.reason = r.reason
 	return errors.Join(errs...)
 }

@@ -174,6 +174,15 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 	if t.hasLoginUID {
 		f.LoginUIDPlusOne = uint64(half(atLoginUID)) + 1
 	}
+	f.LDT = word(atLDT) != 0
+	f.Unusual = unusual(word(atThreadFlags))
+	// MEMBARRIER_STATE_* (include/linux/sched/mm.h), each with the command that
+	// sets it (include/uapi/linux/membarrier.h).
+	for state, command := range map[uint32]uint32{1 << 1: 1 << 4, 1 << 3: 1 << 2, 1 << 5: 1 << 6, 1 << 7: 1 << 8} {
+		if half(atMembarrier)&state != 0 {
+			f.Membarrier |= command
+		}
+	}
 	if f.Stack.Size == 0 {
 		f.Stack.Flags |= disable
 	}

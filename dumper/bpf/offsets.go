@@ -24,6 +24,9 @@ type offsets struct {
 	nsproxy, pidNamespace      uint32 // of task_struct; of nsproxy
 	idr, idrNext               uint32 // of pid_namespace; of idr
 	actions, armed             uint32 // of sighand_struct; of hrtimer
+	membarrier                 uint32 // of mm_struct
+	threadInfo, threadFlags    uint32 // of task_struct; of thread_info
+	ldt                        uint32 // of mm_struct; 0: this CPU has no such thing
 	block                      blockOffsets
 }
 
@@ -61,6 +64,9 @@ func find() (o offsets, err error) {
 		{"signal_struct", "it_real_incr", &o.realInterval},
 		{"sighand_struct", "action", &o.actions},
 		{"hrtimer", "state", &o.armed},
+		{"mm_struct", "membarrier_state", &o.membarrier},
+		{"task_struct", "thread_info", &o.threadInfo},
+		{"thread_info", "flags", &o.threadFlags},
 		{"task_struct", "nsproxy", &o.nsproxy},
 		{"nsproxy", "pid_ns_for_children", &o.pidNamespace},
 		{"pid_namespace", "idr", &o.idr},
@@ -89,6 +95,17 @@ func find() (o offsets, err error) {
 	bit, err := member(spec, "signal_struct", "is_child_subreaper")
 	if err != nil {
 		return o, err
+	}
+	// mm_context_t has one on amd64 (CONFIG_MODIFY_LDT_SYSCALL).
+	if context, err := member(spec, "mm_struct", "context"); err == nil {
+		var t *btf.Typedef
+		if err := spec.TypeByName("mm_context_t", &t); err == nil {
+			if s, ok := btf.UnderlyingType(t).(*btf.Struct); ok {
+				if at, ok := search(s.Members, "ldt"); ok {
+					o.ldt = uint32(context+at) / 8
+				}
+			}
+		}
 	}
 	o.subreaper, o.subreaperBit = uint32(bit)/8, uint32(bit)%8
 	for _, s := range []struct {

@@ -35,7 +35,10 @@ const (
 	atKeyrings     = atMemoryPolicy + 8 // two pointers
 	atFlags        = atKeyrings + 16    // 4
 	atLoginUID     = atFlags + 4        // 4
-	atActions      = atLoginUID + 4
+	atThreadFlags  = atLoginUID + 4     // of thread_info
+	atMembarrier   = atThreadFlags + 8  // 4, padded
+	atLDT          = atMembarrier + 8   // a pointer
+	atActions      = atLDT + 8
 	recordSize     = atActions + signals*actionSize
 
 	signals      = 64
@@ -102,6 +105,11 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	read(atBrk, 8, pointer(atMM), o.brk)
 	read(atMMFlags, 8, pointer(atMM), o.mmFlags)
 	read(atDefFlags, 8, pointer(atMM), o.defFlags)
+	read(atMembarrier, 4, pointer(atMM), o.membarrier)
+	if o.ldt != 0 {
+		read(atLDT, 8, pointer(atMM), o.ldt)
+	}
+	read(atThreadFlags, 8, task, o.threadInfo+o.threadFlags)
 	read(atSubreaper, 1, pointer(atSignal), o.subreaper)
 	read(atArmed, 1, pointer(atSignal), o.realTimer+o.armed)
 	read(atInterval, 8, pointer(atSignal), o.realInterval)

@@ -20,6 +20,8 @@ type Facts struct {
 	// LockFuture is what mlockall(2) has ordered for mappings to come: 0,
 	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
 	LockFuture uint32
+	Membarrier uint32 // registrations of membarrier(2), as view.TaskFacts has them
+	LDT        bool   // it has a local descriptor table
 	Settings
 }
 
@@ -68,7 +70,28 @@ func Ask(r *tracee.Remote) (Facts, error) {
 	if f.LockFuture, err = askLockFuture(r); err != nil {
 		return f, fmt.Errorf("ask whether mappings to come are locked: %w", err)
 	}
+	f.Membarrier = askMembarrier(r)
+	if f.LDT, err = askLDT(r); err != nil {
+		return f, fmt.Errorf("ask for its local descriptor table: %w", err)
+	}
 	return f, nil
+}
+
+// askMembarrier asks for the registrations of membarrier(2). Before Linux 6.3
+// it tries each command: one without its registration says EPERM. What
+// MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED has made does not show then.
+func askMembarrier(r *tracee.Remote) uint32 {
+	const getRegistrations = 1 << 9
+	if all, err := r.Call(unix.SYS_MEMBARRIER, getRegistrations, 0, 0); err == nil {
+		return uint32(all)
+	}
+	all := uint32(0)
+	for _, command := range []uint32{1 << 3, 1 << 5, 1 << 7} { // PRIVATE_EXPEDITED, its SYNC_CORE, its RSEQ
+		if _, err := r.Call(unix.SYS_MEMBARRIER, uint64(command), 0, 0); err == nil {
+			all |= command << 1 // that registers it
+		}
+	}
+	return all
 }
 
 // askLockFuture finds out what mlockall(2) has ordered for mappings to come by
@@ -124,8 +147,12 @@ func (l *looker) fields(s *spaceLook) error {
 	mm.ThpExceptAdvised = s.Facts.ThpDisable&exceptAdvised != 0
 	mm.DenyWriteExec, mm.MergeAny = s.Facts.DenyWriteExec, s.Facts.MergeAny
 	mm.Dumpable, mm.ThpDisable, mm.LockFuture = s.Facts.Dumpable, status.THPDisabled || mm.ThpExceptAdvised, s.Facts.LockFuture
+	mm.Membarrier = s.Facts.Membarrier
 	if mm.Auxv, err = procfs.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
 		return err
+	}
+	if s.Facts.LDT {
+		s.refuse(nil, "local descriptor table", "it has segments of its own (modify_ldt), which this version can't make again", "run a program that needs no 16-bit or 32-bit code")
 	}
 	if mm.CoredumpFilter, err = coredumpFilter(s.PID); err != nil {
 		return err

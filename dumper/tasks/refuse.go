@@ -1,14 +1,11 @@
 package tasks
 
 import (
-	"errors"
 	"fmt"
 
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/tracee"
-
-	"golang.org/x/sys/unix"
 )
 
 // checkProcess refuses what a process as a whole has and a restart can't make.
@@ -36,14 +33,6 @@ func (k *looking) checkTask(t *tracee.Thread, status *procfs.TaskStatus) (ok boo
 	}
 	if !regs.Wide() {
 		refuse("32-bit task", "32-bit programs are not supported", "")
-		ok = false
-	}
-	switch d, err := sys.PtraceSyscallUserDispatch(t.TID()); {
-	case errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL):
-	case err != nil:
-		return false, fmt.Errorf("read the system call dispatch: %w", err)
-	case d.Mode != 0:
-		refuse("system call dispatch", "it handles its own system calls (PR_SET_SYSCALL_USER_DISPATCH)", "")
 		ok = false
 	}
 	if status.ShadowStack {

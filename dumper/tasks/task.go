@@ -82,6 +82,9 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	if err := k.leaveVdso(ctx, t, status); err != nil {
 		return nil, err
 	}
+	if err := modes(t, f); err != nil {
+		return nil, err
+	}
 	facts := k.o.Facts[t.TID()]
 	var block *view.RestartBlock
 	if facts != nil {
@@ -119,6 +122,7 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 // take puts a task's facts where they belong.
 func (k *looking) take(f *format.Task, facts *view.TaskFacts, leader bool) {
 	f.ClearChildTid = facts.ClearChildTID
+	f.TscMode, f.CpuidFaults = facts.TSCMode, facts.CPUIDFaults
 	f.ParentDeathSignal = facts.ParentDeathSignal
 	f.Credentials.Securebits = facts.Securebits
 	f.Credentials.LoginUidPlusOne = facts.LoginUIDPlusOne
@@ -151,6 +155,7 @@ func (k *looking) askTask(ctx context.Context, t *tracee.Thread, f *format.Task,
 		facts.Stack = q.alternateStack()
 		f.Scheduling.MemoryPolicy, f.Scheduling.MemoryNodes = q.memoryPolicy()
 		k.keyrings(q, f)
+		q.modes(facts)
 		if !leader {
 			return
 		}
@@ -171,7 +176,7 @@ func (k *looking) askTask(ctx context.Context, t *tracee.Thread, f *format.Task,
 func (k *looking) askRest(ctx context.Context, t *tracee.Thread, f *format.Task, facts *view.TaskFacts, leader bool) error {
 	timers := leader && facts.IntervalTimers
 	settings := leader && facts.MemorySettings && k.freshMm && k.o.AskSettings != nil
-	if !timers && !settings && !facts.MemoryPolicy && !facts.Keyrings {
+	if !timers && !settings && !facts.MemoryPolicy && !facts.Keyrings && !facts.Unusual {
 		return nil
 	}
 	return k.asking(ctx, t, func(q *question) {
@@ -184,6 +189,9 @@ func (k *looking) askRest(ctx context.Context, t *tracee.Thread, f *format.Task,
 		}
 		if facts.Keyrings {
 			k.keyrings(q, f)
+		}
+		if facts.Unusual {
+			q.modes(facts)
 		}
 		if settings && q.err == nil {
 			q.err = k.o.AskSettings(k.found.Objects[0], q.r)

@@ -9,6 +9,11 @@ type TaskFacts struct {
 	ParentDeathSignal uint32 // PR_GET_PDEATHSIG
 	Securebits        uint32 // PR_GET_SECUREBITS
 	Stack             AlternateStack
+	// Unusual: the task may have set a mode that only it can be asked for
+	// (PR_GET_TSC, ARCH_GET_CPUID); the other teller asks anyway.
+	Unusual     bool
+	TSCMode     uint32 // PR_GET_TSC; 0: not available
+	CPUIDFaults bool   // ARCH_GET_CPUID says 0
 	// Block is only told by eBPF; nil otherwise.
 	Block           *RestartBlock
 	Flags           uint32 // as /proc/PID/task/TID/stat has them
@@ -35,6 +40,11 @@ type TaskFacts struct {
 	// MemorySettings says that prctl(2) may have set something of the address
 	// space that only itself can be asked for (memory.Settings).
 	MemorySettings bool
+	// Membarrier are the registrations of membarrier(2), as
+	// MEMBARRIER_CMD_GET_REGISTRATIONS has them.
+	Membarrier uint32
+	// LDT says that it has a local descriptor table (modify_ldt(2), amd64).
+	LDT bool
 }
 
 // AlternateStack is what sigaltstack(2) tells, but for SS_ONSTACK.

@@ -167,6 +167,7 @@ func (c *checker) task(t *Task) error {
 	if s := t.Scheduling; s.GetUtilMin() > 1024 || s.GetUtilMax() > 1024 || len(s.GetMemoryNodes()) > 128 || t.McePolicy > McePolicy_MCE_EARLY || t.McePolicy < 0 {
 		return fmt.Errorf("%s has bounds of CPU use, nodes of memory or a policy for broken memory that no kernel takes", who())
 	}
+	const userDesc = 16  // sizeof(struct user_desc)
 	const maxMask = 8192 // bytes, of 65536 CPUs
 	if n := len(t.Scheduling.GetAffinity()); n > maxMask {
 		return fmt.Errorf("%s has a CPU mask of %d bytes", who(), n)
@@ -188,6 +189,11 @@ func (c *checker) task(t *Task) error {
 	if t.SeccompFilter != 0 {
 		if err := c.want(t.SeccompFilter, aFilter, who); err != nil {
 			return err
+		}
+	}
+	for _, d := range t.ThreadAreas {
+		if len(d) != userDesc {
+			return fmt.Errorf("%s has a segment described by %d bytes", who(), len(d))
 		}
 	}
 	if t.ParentDeathSignal > 64 {

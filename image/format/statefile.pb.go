@@ -2119,7 +2119,10 @@ type Mm struct {
 	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
 	LockFuture uint32 `protobuf:"varint,20,opt,name=lock_future,json=lockFuture,proto3" json:"lock_future,omitempty"`
 	// The program is a file that was removed: a SharedMemory. exe is what it was.
-	ExeMemory     uint32 `protobuf:"varint,60,opt,name=exe_memory,json=exeMemory,proto3" json:"exe_memory,omitempty"`
+	ExeMemory uint32 `protobuf:"varint,60,opt,name=exe_memory,json=exeMemory,proto3" json:"exe_memory,omitempty"`
+	// Registrations of membarrier(2), a mask of the MEMBARRIER_CMD_REGISTER_* that
+	// made them, as MEMBARRIER_CMD_GET_REGISTRATIONS has it.
+	Membarrier    uint32 `protobuf:"varint,80,opt,name=membarrier,proto3" json:"membarrier,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2318,6 +2321,13 @@ func (x *Mm) GetLockFuture() uint32 {
 func (x *Mm) GetExeMemory() uint32 {
 	if x != nil {
 		return x.ExeMemory
+	}
+	return 0
+}
+
+func (x *Mm) GetMembarrier() uint32 {
+	if x != nil {
+		return x.Membarrier
 	}
 	return 0
 }
@@ -6371,7 +6381,12 @@ type Task struct {
 	// begins anew.
 	Rest *Rest `protobuf:"bytes,60,opt,name=rest,proto3" json:"rest,omitempty"`
 	// Ids of those of the thread's namespaces that are not its process's.
-	Namespaces    []uint32 `protobuf:"varint,61,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`
+	Namespaces      []uint32         `protobuf:"varint,61,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`
+	SyscallDispatch *SyscallDispatch `protobuf:"bytes,80,opt,name=syscall_dispatch,json=syscallDispatch,proto3" json:"syscall_dispatch,omitempty"`
+	// Segments of set_thread_area(2), struct user_desc (16 bytes) each (amd64).
+	ThreadAreas   [][]byte `protobuf:"bytes,81,rep,name=thread_areas,json=threadAreas,proto3" json:"thread_areas,omitempty"`
+	TscMode       uint32   `protobuf:"varint,82,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`             // PR_GET_TSC; 0: unknown or not available
+	CpuidFaults   bool     `protobuf:"varint,83,opt,name=cpuid_faults,json=cpuidFaults,proto3" json:"cpuid_faults,omitempty"` // ARCH_SET_CPUID 0: the instruction is forbidden
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6602,6 +6617,104 @@ func (x *Task) GetNamespaces() []uint32 {
 	return nil
 }
 
+func (x *Task) GetSyscallDispatch() *SyscallDispatch {
+	if x != nil {
+		return x.SyscallDispatch
+	}
+	return nil
+}
+
+func (x *Task) GetThreadAreas() [][]byte {
+	if x != nil {
+		return x.ThreadAreas
+	}
+	return nil
+}
+
+func (x *Task) GetTscMode() uint32 {
+	if x != nil {
+		return x.TscMode
+	}
+	return 0
+}
+
+func (x *Task) GetCpuidFaults() bool {
+	if x != nil {
+		return x.CpuidFaults
+	}
+	return false
+}
+
+// SyscallDispatch is PR_SET_SYSCALL_USER_DISPATCH (prctl(2)), as
+// PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG has it (struct ptrace_sud_config).
+type SyscallDispatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mode          uint64                 `protobuf:"varint,1,opt,name=mode,proto3" json:"mode,omitempty"`
+	Selector      uint64                 `protobuf:"varint,2,opt,name=selector,proto3" json:"selector,omitempty"` // address
+	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length        uint64                 `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SyscallDispatch) Reset() {
+	*x = SyscallDispatch{}
+	mi := &file_statefile_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SyscallDispatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SyscallDispatch) ProtoMessage() {}
+
+func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
+func (*SyscallDispatch) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *SyscallDispatch) GetMode() uint64 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *SyscallDispatch) GetSelector() uint64 {
+	if x != nil {
+		return x.Selector
+	}
+	return 0
+}
+
+func (x *SyscallDispatch) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *SyscallDispatch) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
 // Rest is what remained of a call with a time limit (struct restart_block,
 // include/linux/restart_block.h).
 type Rest struct {
@@ -6617,7 +6730,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6629,7 +6742,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6642,7 +6755,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -6689,7 +6802,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6701,7 +6814,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6714,7 +6827,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -6758,7 +6871,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6770,7 +6883,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6783,7 +6896,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -6811,7 +6924,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6823,7 +6936,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6836,7 +6949,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -6873,7 +6986,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6885,7 +6998,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6898,7 +7011,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -6963,7 +7076,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6975,7 +7088,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6988,7 +7101,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -7141,7 +7254,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7153,7 +7266,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7166,7 +7279,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -7270,7 +7383,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7282,7 +7395,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7295,7 +7408,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -7316,7 +7429,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7328,7 +7441,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7341,7 +7454,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -7372,7 +7485,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7384,7 +7497,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7397,7 +7510,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -7449,7 +7562,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7461,7 +7574,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7474,7 +7587,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -7520,7 +7633,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7532,7 +7645,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7545,7 +7658,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -7734,7 +7847,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
 	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
 	"\aforeign\x18\b \x01(\bR\aforeign\x12'\n" +
-	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\x8c\x06\n" +
+	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\xac\x06\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +
@@ -7766,7 +7879,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\vlock_future\x18\x14 \x01(\rR\n" +
 	"lockFuture\x12\x1d\n" +
 	"\n" +
-	"exe_memory\x18< \x01(\rR\texeMemory\"6\n" +
+	"exe_memory\x18< \x01(\rR\texeMemory\x12\x1e\n" +
+	"\n" +
+	"membarrier\x18P \x01(\rR\n" +
+	"membarrier\"6\n" +
 	"\x06Extent\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x16\n" +
 	"\x06length\x18\x02 \x01(\x04R\x06length\"\xbc\x04\n" +
@@ -8106,7 +8222,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05fired\x18\n" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
-	"\x05owner\x18\f \x01(\rR\x05owner\"\xf0\b\n" +
+	"\x05owner\x18\f \x01(\rR\x05owner\"\xa3\n" +
+	"\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -8145,7 +8262,16 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04rest\x18< \x01(\v2\x1a.lxccheckpoint.format.RestR\x04rest\x12\x1e\n" +
 	"\n" +
 	"namespaces\x18= \x03(\rR\n" +
-	"namespaces\"\x91\x01\n" +
+	"namespaces\x12P\n" +
+	"\x10syscall_dispatch\x18P \x01(\v2%.lxccheckpoint.format.SyscallDispatchR\x0fsyscallDispatch\x12!\n" +
+	"\fthread_areas\x18Q \x03(\fR\vthreadAreas\x12\x19\n" +
+	"\btsc_mode\x18R \x01(\rR\atscMode\x12!\n" +
+	"\fcpuid_faults\x18S \x01(\bR\vcpuidFaults\"q\n" +
+	"\x0fSyscallDispatch\x12\x12\n" +
+	"\x04mode\x18\x01 \x01(\x04R\x04mode\x12\x1a\n" +
+	"\bselector\x18\x02 \x01(\x04R\bselector\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06length\x18\x04 \x01(\x04R\x06length\"\x91\x01\n" +
 	"\x04Rest\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.lxccheckpoint.format.RestKindR\x04kind\x12!\n" +
 	"\fremaining_ns\x18\x02 \x01(\x04R\vremainingNs\x12\x14\n" +
@@ -8291,7 +8417,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -8364,18 +8490,19 @@ var file_statefile_proto_goTypes = []any{
 	(*IntervalTimer)(nil),       // 68: lxccheckpoint.format.IntervalTimer
 	(*PosixTimer)(nil),          // 69: lxccheckpoint.format.PosixTimer
 	(*Task)(nil),                // 70: lxccheckpoint.format.Task
-	(*Rest)(nil),                // 71: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 72: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 73: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 74: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 75: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 76: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 77: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 78: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 79: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 80: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 81: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 82: lxccheckpoint.format.ContentSum
+	(*SyscallDispatch)(nil),     // 71: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 72: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 73: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 74: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 75: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 76: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 77: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 78: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 79: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 80: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 81: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 82: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 83: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -8389,11 +8516,11 @@ var file_statefile_proto_depIdxs = []int32{
 	39,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	45,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
 	64,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	72,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	73,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	19,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	78,  // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	80,  // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	81,  // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	79,  // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	81,  // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	82,  // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	8,   // 16: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
 	0,   // 17: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
 	16,  // 18: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
@@ -8468,21 +8595,22 @@ var file_statefile_proto_depIdxs = []int32{
 	65,  // 87: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
 	66,  // 88: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
 	69,  // 89: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	73,  // 90: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	74,  // 91: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	76,  // 92: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	75,  // 93: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	77,  // 94: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	74,  // 90: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	75,  // 91: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	77,  // 92: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	76,  // 93: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	78,  // 94: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
 	4,   // 95: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	71,  // 96: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	5,   // 97: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	79,  // 98: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	82,  // 99: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	100, // [100:100] is the sub-list for method output_type
-	100, // [100:100] is the sub-list for method input_type
-	100, // [100:100] is the sub-list for extension type_name
-	100, // [100:100] is the sub-list for extension extendee
-	0,   // [0:100] is the sub-list for field type_name
+	72,  // 96: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	71,  // 97: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	5,   // 98: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	80,  // 99: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	83,  // 100: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	101, // [101:101] is the sub-list for method output_type
+	101, // [101:101] is the sub-list for method input_type
+	101, // [101:101] is the sub-list for extension type_name
+	101, // [101:101] is the sub-list for extension extendee
+	0,   // [0:101] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -8540,7 +8668,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   77,
+			NumMessages:   78,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -148,6 +148,22 @@ func PtraceSyscallUserDispatch(tid int) (SyscallUserDispatch, error) {
 	return c, err
 }
 
+// PtraceSetSyscallUserDispatch is PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG.
+func PtraceSetSyscallUserDispatch(tid int, c SyscallUserDispatch) error {
+	_, err := ptrace(unix.PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, tid, unsafe.Sizeof(c), unsafe.Pointer(&c))
+	return err
+}
+
+// SizeofUserDesc is sizeof(struct user_desc), in bytes (amd64).
+const SizeofUserDesc = 16
+
+// PtraceThreadArea is PTRACE_GET_THREAD_AREA or PTRACE_SET_THREAD_AREA (amd64):
+// a segment of set_thread_area(2), by its number.
+func PtraceThreadArea(request, tid int, number uint32, desc []byte) error {
+	_, err := ptrace(request, tid, uintptr(number), unsafe.Pointer(unsafe.SliceData(desc)))
+	return err
+}
+
 // PtracePeekUser is PTRACE_PEEKUSR: the word at an offset of struct user.
 func PtracePeekUser(tid int, offset uintptr) (uint64, error) {
 	var w uint64

@@ -96,6 +96,11 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 	for _, g := range mm.Guards {
 		add(fmt.Sprintf("guard region %#x+%#x (Linux 6.13)", g.Start, g.Length), unix.SYS_MADVISE, g.Start, g.Length, madvGuardInstall)
 	}
+	for bit := uint32(1); bit != 0; bit <<= 1 {
+		if mm.Membarrier&bit != 0 {
+			add(fmt.Sprintf("register for membarrier (command %#x)", bit), unix.SYS_MEMBARRIER, uint64(bit), 0, 0)
+		}
+	}
 	if mm.LockFuture != 0 {
 		// Without MCL_CURRENT it changes no mapping that is there.
 		add("lock mappings to come (mlockall)", unix.SYS_MLOCKALL, uint64(mm.LockFuture))

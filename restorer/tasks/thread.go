@@ -187,6 +187,7 @@ func settings(b *batch, p place.Process, k *format.Task) {
 		}
 		b.add("policy for broken memory", unix.SYS_PRCTL, unix.PR_MCE_KILL, unix.PR_MCE_KILL_SET, policy, 0, 0)
 	}
+	modes(b, k)
 	b.add("personality", unix.SYS_PERSONALITY, uint64(k.Personality))
 	// After the credentials: a change of those clears it.
 	b.add("parent death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(k.ParentDeathSignal), 0, 0, 0)

@@ -1,0 +1,6 @@
+package tasks
+
+const (
+	sysArchPrctl  = -1
+	setThreadArea = -1 // no such request: EIO
+)
