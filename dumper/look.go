@@ -214,6 +214,7 @@ func (l *looking) lookAtNamespaces() error {
 	l.refuse(refused)
 	l.skeleton.Namespaces, l.skeleton.FileSystems = result.Namespaces, result.FileSystems
 	l.objects.Segments = result.Segments
+	l.checkUndo()
 	cgroups, err := namespaces.Cgroups(filepath.Base(l.container.CgroupDir), processes)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"lxc-checkpoint/image/reader"
 	"lxc-checkpoint/internal/clocks"
 	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/namespaces"
 	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/restorer/stub"
@@ -58,6 +59,10 @@ func (r *restart) finish() error {
 		return err
 	}
 	if err := r.backing.Settle(r.plan.Skeleton); err != nil {
+		return err
+	}
+	err := memory.Undo(r.plan.Skeleton, r.root, func(p *format.Process) place.Process { return r.leaders[p.Pid] })
+	if err != nil {
 		return err
 	}
 	done := map[uint32]bool{}

@@ -27,6 +27,7 @@ type Teller struct {
 	iter    *link.Iter
 	bit     uint32 // of is_child_subreaper in its byte
 	block   blockOffsets
+	undo    *undoOffsets
 	// Where there is none, the record has a 0, which is root's.
 	hasLoginUID bool
 }
@@ -46,7 +47,7 @@ func Open() (t *Teller, err error) {
 		return nil, err
 	}
 	_ = rlimit.RemoveMemlock() // before Linux 5.11; what it forbids shows below
-	t = &Teller{bit: o.subreaperBit, block: o.block, hasLoginUID: o.loginUID != 0}
+	t = &Teller{bit: o.subreaperBit, block: o.block, undo: o.undo, hasLoginUID: o.loginUID != 0}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -156,6 +157,7 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		// interval. Of the two CPU timers, what is not 0 is when they expire.
 		IntervalTimers: b[atArmed] != 0 || word(atInterval) != 0 || word(atCPUTimers) != 0 || word(atCPUTimers+cpuTimerSize) != 0,
 		Block:          t.block.parse(b[atBlock:][:blockSize]),
+		Undo:           t.undo.parse(b[atUndo:][:undoSize]),
 		Actions:        b[atActions:recordSize],
 		LastPID:        max(half(atNextPID), 1) - 1,
 		Flags:          half(atFlags),

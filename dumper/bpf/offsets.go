@@ -28,6 +28,7 @@ type offsets struct {
 	threadInfo, threadFlags    uint32 // of task_struct; of thread_info
 	ldt                        uint32 // of mm_struct; 0: this CPU has no such thing
 	block                      blockOffsets
+	undo                       *undoOffsets // nil: there is nothing of the kind
 }
 
 // find looks the offsets up in the kernel's BTF. A field that this kernel
@@ -120,6 +121,7 @@ func find() (o offsets, err error) {
 			return o, fmt.Errorf("struct %s has %d bytes in this kernel, not %d", s.name, t.Size, s.want)
 		}
 	}
+	o.undo = findUndo(spec)
 	o.block, err = findBlock(spec)
 	return o, err
 }

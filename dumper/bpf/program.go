@@ -38,7 +38,8 @@ const (
 	atThreadFlags  = atLoginUID + 4     // of thread_info
 	atMembarrier   = atThreadFlags + 8  // 4, padded
 	atLDT          = atMembarrier + 8   // a pointer
-	atActions      = atLDT + 8
+	atUndo         = atLDT + 8
+	atActions      = atUndo + undoSize
 	recordSize     = atActions + signals*actionSize
 
 	signals      = 64
@@ -129,6 +130,24 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	if o.threadKeyring != 0 && o.itsKeyring != 0 {
 		read(atKeyrings, 8, pointer(atCred), o.threadKeyring)
 		read(atKeyrings+8, 8, pointer(atCred), o.itsKeyring)
+	}
+	if u := o.undo; u != nil {
+		read(atUndo, 8, task, u.list)
+		read(atUndo+8, 8, pointer(atUndo), u.head)
+		for i := range int32(undoSets) {
+			this, at := int16(atUndo+8), atUndo+16+i*undoEntry
+			if i > 0 {
+				this = int16(at - undoEntry + undoNext)
+			}
+			read(at+undoNext, 8, pointer(this), 0)
+			read(at+undoID, 4, pointer(this), u.id-u.entry)
+			if u.pointer {
+				read(at+undoAt, 8, pointer(this), u.adj-u.entry)
+				read(at+undoNumbers, 2*undoSemaphores, pointer(int16(at+undoAt)), 0)
+			} else {
+				read(at+undoNumbers, 2*undoSemaphores, pointer(this), u.adj-u.entry)
+			}
+		}
 	}
 	read(atActions, signals*actionSize, pointer(atSighand), o.actions)
 

@@ -99,7 +99,7 @@ func semaphores(ipc *format.Ipc) error {
 		s := &format.SysvSemaphores{Permissions: permissions(number, "semid")}
 		values, err := sys.SemGetAll(int(s.Permissions.Id), int(number("nsems")))
 		if err != nil {
-			return fmt.Errorf("System V semaphores %d: %w", s.Permissions.Id, err)
+			return fmt.Errorf("the System V semaphores %d: %w", s.Permissions.Id, err)
 		}
 		for _, v := range values {
 			s.Values = append(s.Values, uint32(v))
@@ -117,13 +117,13 @@ func sysvQueues(ipc *format.Ipc) error {
 		id := int(q.Permissions.Id)
 		var err error
 		if q.Capacity, err = sys.MsgCapacity(id); err != nil {
-			return fmt.Errorf("System V message queue %d: %w", id, err)
+			return fmt.Errorf("the System V message queue %d: %w", id, err)
 		}
 		buffer := make([]byte, 8+number("cbytes"))
 		for i := range int(number("qnum")) {
 			kind, data, err := sys.MsgCopy(id, i, buffer)
 			if err != nil {
-				return fmt.Errorf("System V message queue %d, message %d (the kernel needs CONFIG_CHECKPOINT_RESTORE): %w", id, i, err)
+				return fmt.Errorf("the System V message queue %d, message %d (the kernel needs CONFIG_CHECKPOINT_RESTORE): %w", id, i, err)
 			}
 			q.Messages = append(q.Messages, &format.SysvMessage{Type: kind, Data: append([]byte(nil), data...)})
 		}

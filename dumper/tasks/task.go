@@ -128,6 +128,7 @@ func (k *looking) take(f *format.Task, facts *view.TaskFacts, leader bool) {
 	f.Credentials.LoginUidPlusOne = facts.LoginUIDPlusOne
 	flags(f, facts.Flags)
 	f.AlternateStack = &format.AlternateStack{Pointer: facts.Stack.Pointer, Flags: facts.Stack.Flags, Size: facts.Stack.Size}
+	k.undo(facts.Undo, leader)
 	if !leader {
 		return
 	}

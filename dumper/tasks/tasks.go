@@ -29,6 +29,7 @@ type Looker struct {
 	rootFilters              int
 	level                    int            // of the container's pid namespace, from ours
 	groups                   map[int]uint32 // process groups by the host's number
+	undos                    map[uint64]int // lists of semaphores to undo: host's number of the process
 	filters                  filters
 	o                        Options
 }
@@ -100,6 +101,7 @@ func New(ids *view.IDs, processes []*ptrace.Process, o Options) (*Looker, error)
 		fs:       view.NewClasses(sys.KcmpFS, ids),
 		sighands: view.NewClasses(sys.KcmpSighand, ids),
 		groups:   map[int]uint32{},
+		undos:    map[uint64]int{},
 		filters:  filters{ids: map[filterKey]uint32{}},
 	}
 	status, err := procfs.ReadStatus(l.root.PID)

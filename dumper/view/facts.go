@@ -22,6 +22,10 @@ type TaskFacts struct {
 	// has a keyring of its own or its process's (keyrings(7)): which, it is asked.
 	MemoryPolicy, Keyrings bool
 
+	// Undo is what happens to semaphores when the last task that has it ends; nil:
+	// nothing, or nobody could tell.
+	Undo *Undo
+
 	// These are the process's; every task of it has them.
 	ChildSubreaper bool // PR_GET_CHILD_SUBREAPER
 	// IntervalTimers says that getitimer(2) would show one that runs.
@@ -45,6 +49,21 @@ type TaskFacts struct {
 	Membarrier uint32
 	// LDT says that it has a local descriptor table (modify_ldt(2), amd64).
 	LDT bool
+}
+
+// Undo is a list of adjustments to System V semaphores (SEM_UNDO of semop(2)),
+// which threads share (CLONE_SYSVSEM).
+type Undo struct {
+	List uint64 // which one it is: the kernel's address
+	Sets []UndoSet
+	More bool // it has more sets than these
+}
+
+// UndoSet is what is done to a set of semaphores. Behind the last semaphore of
+// the set the numbers mean nothing.
+type UndoSet struct {
+	ID          uint32
+	Adjustments []int16
 }
 
 // AlternateStack is what sigaltstack(2) tells, but for SS_ONSTACK.

@@ -54,7 +54,7 @@ func (o *Objects) Unattached() error {
 			continue
 		}
 		if err := o.unattached(key, o.Segments[id]); err != nil {
-			return fmt.Errorf("System V shared memory %d: %w", id, err)
+			return fmt.Errorf("the System V shared memory %d: %w", id, err)
 		}
 	}
 	return nil

@@ -53,6 +53,9 @@ func (c *checker) process(p *Process) error {
 			return err
 		}
 	}
+	if err := c.undo(p); err != nil {
+		return err
+	}
 	if err := signals(p.Pending, who); err != nil {
 		return err
 	}

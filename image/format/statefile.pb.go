@@ -5752,6 +5752,7 @@ type Process struct {
 	Parent         uint32                 `protobuf:"varint,2,opt,name=parent,proto3" json:"parent,omitempty"` // pid; 0 for the root
 	Group          uint32                 `protobuf:"varint,3,opt,name=group,proto3" json:"group,omitempty"`   // process group
 	Session        uint32                 `protobuf:"varint,4,opt,name=session,proto3" json:"session,omitempty"`
+	Undo           []*SemaphoreUndo       `protobuf:"bytes,70,rep,name=undo,proto3" json:"undo,omitempty"`
 	HostPid        uint32                 `protobuf:"varint,5,opt,name=host_pid,json=hostPid,proto3" json:"host_pid,omitempty"` // where it was saved; informative
 	State          ProcessState           `protobuf:"varint,6,opt,name=state,proto3,enum=lxccheckpoint.format.ProcessState" json:"state,omitempty"`
 	WaitStatus     uint32                 `protobuf:"varint,7,opt,name=wait_status,json=waitStatus,proto3" json:"wait_status,omitempty"` // ZOMBIE: as wait4 gives it
@@ -5833,6 +5834,13 @@ func (x *Process) GetSession() uint32 {
 		return x.Session
 	}
 	return 0
+}
+
+func (x *Process) GetUndo() []*SemaphoreUndo {
+	if x != nil {
+		return x.Undo
+	}
+	return nil
 }
 
 func (x *Process) GetHostPid() uint32 {
@@ -5975,6 +5983,60 @@ func (x *Process) GetPosixTimers() []*PosixTimer {
 	return nil
 }
 
+// SemaphoreUndo is what the kernel does to a set of semaphores when the process
+// ends (SEM_UNDO of semop(2), struct sem_undo).
+type SemaphoreUndo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Set           uint32                 `protobuf:"varint,1,opt,name=set,proto3" json:"set,omitempty"`                          // SysvSemaphores.permissions.id
+	Adjustments   []int32                `protobuf:"zigzag32,2,rep,packed,name=adjustments,proto3" json:"adjustments,omitempty"` // to each semaphore of the set, from the first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SemaphoreUndo) Reset() {
+	*x = SemaphoreUndo{}
+	mi := &file_statefile_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SemaphoreUndo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SemaphoreUndo) ProtoMessage() {}
+
+func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
+func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *SemaphoreUndo) GetSet() uint32 {
+	if x != nil {
+		return x.Set
+	}
+	return 0
+}
+
+func (x *SemaphoreUndo) GetAdjustments() []int32 {
+	if x != nil {
+		return x.Adjustments
+	}
+	return nil
+}
+
 type ControllingTerminal struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Path            string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // as Terminal.path
@@ -5985,7 +6047,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5997,7 +6059,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6010,7 +6072,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -6038,7 +6100,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6050,7 +6112,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6063,7 +6125,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -6091,7 +6153,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6103,7 +6165,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6116,7 +6178,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -6151,7 +6213,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6163,7 +6225,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6176,7 +6238,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -6225,7 +6287,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6237,7 +6299,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6250,7 +6312,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -6393,7 +6455,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6405,7 +6467,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6418,7 +6480,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -6659,7 +6721,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6671,7 +6733,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6684,7 +6746,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -6730,7 +6792,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6742,7 +6804,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6755,7 +6817,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -6802,7 +6864,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6814,7 +6876,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6827,7 +6889,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -6871,7 +6933,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6883,7 +6945,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6896,7 +6958,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -6924,7 +6986,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6936,7 +6998,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6949,7 +7011,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -6986,7 +7048,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6998,7 +7060,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7011,7 +7073,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -7076,7 +7138,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7088,7 +7150,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7101,7 +7163,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -7254,7 +7316,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7266,7 +7328,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7279,7 +7341,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -7383,7 +7445,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7395,7 +7457,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7408,7 +7470,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -7429,7 +7491,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7441,7 +7503,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7454,7 +7516,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -7485,7 +7547,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7497,7 +7559,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7510,7 +7572,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -7562,7 +7624,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7574,7 +7636,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7587,7 +7649,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -7633,7 +7695,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7645,7 +7707,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7658,7 +7720,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -8160,12 +8222,13 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06sender\x18\x02 \x01(\rR\x06sender\x12%\n" +
 	"\x0esender_address\x18\x03 \x01(\fR\rsenderAddress\x12G\n" +
 	"\vcredentials\x18\x04 \x01(\v2%.lxccheckpoint.format.PeerCredentialsR\vcredentials\x12\x16\n" +
-	"\x06rights\x18\x05 \x03(\rR\x06rights\"\xb1\a\n" +
+	"\x06rights\x18\x05 \x03(\rR\x06rights\"\xea\a\n" +
 	"\aProcess\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\rR\x06parent\x12\x14\n" +
 	"\x05group\x18\x03 \x01(\rR\x05group\x12\x18\n" +
-	"\asession\x18\x04 \x01(\rR\asession\x12\x19\n" +
+	"\asession\x18\x04 \x01(\rR\asession\x127\n" +
+	"\x04undo\x18F \x03(\v2#.lxccheckpoint.format.SemaphoreUndoR\x04undo\x12\x19\n" +
 	"\bhost_pid\x18\x05 \x01(\rR\ahostPid\x128\n" +
 	"\x05state\x18\x06 \x01(\x0e2\".lxccheckpoint.format.ProcessStateR\x05state\x12\x1f\n" +
 	"\vwait_status\x18\a \x01(\rR\n" +
@@ -8191,7 +8254,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\fcommand_line\x18\x15 \x01(\tR\vcommandLine\x12%\n" +
 	"\x0eautogroup_nice\x18( \x01(\x11R\rautogroupNice\x12'\n" +
 	"\x0fstop_unreported\x18\x16 \x01(\bR\x0estopUnreported\x12C\n" +
-	"\fposix_timers\x18< \x03(\v2 .lxccheckpoint.format.PosixTimerR\vposixTimers\"T\n" +
+	"\fposix_timers\x18< \x03(\v2 .lxccheckpoint.format.PosixTimerR\vposixTimers\"C\n" +
+	"\rSemaphoreUndo\x12\x10\n" +
+	"\x03set\x18\x01 \x01(\rR\x03set\x12 \n" +
+	"\vadjustments\x18\x02 \x03(\x11R\vadjustments\"T\n" +
 	"\x13ControllingTerminal\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12)\n" +
 	"\x10foreground_group\x18\x02 \x01(\rR\x0fforegroundGroup\"H\n" +
@@ -8417,7 +8483,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -8484,25 +8550,26 @@ var file_statefile_proto_goTypes = []any{
 	(*PeerCredentials)(nil),     // 62: lxccheckpoint.format.PeerCredentials
 	(*UnixMessage)(nil),         // 63: lxccheckpoint.format.UnixMessage
 	(*Process)(nil),             // 64: lxccheckpoint.format.Process
-	(*ControllingTerminal)(nil), // 65: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 66: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 67: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 68: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 69: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 70: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 71: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 72: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 73: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 74: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 75: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 76: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 77: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 78: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 79: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 80: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 81: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 82: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 83: lxccheckpoint.format.ContentSum
+	(*SemaphoreUndo)(nil),       // 65: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 66: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 67: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 68: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 69: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 70: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 71: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 72: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 73: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 74: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 75: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 76: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 77: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 78: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 79: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 80: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 81: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 82: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 83: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 84: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -8516,11 +8583,11 @@ var file_statefile_proto_depIdxs = []int32{
 	39,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	45,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
 	64,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	73,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	74,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	19,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	79,  // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	81,  // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	82,  // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	80,  // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	82,  // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	83,  // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	8,   // 16: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
 	0,   // 17: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
 	16,  // 18: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
@@ -8528,7 +8595,7 @@ var file_statefile_proto_depIdxs = []int32{
 	17,  // 20: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
 	15,  // 21: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
 	11,  // 22: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	66,  // 23: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	67,  // 23: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
 	12,  // 24: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
 	13,  // 25: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
 	32,  // 26: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
@@ -8588,29 +8655,30 @@ var file_statefile_proto_depIdxs = []int32{
 	62,  // 80: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
 	63,  // 81: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
 	62,  // 82: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	3,   // 83: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	70,  // 84: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	67,  // 85: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	68,  // 86: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	65,  // 87: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	66,  // 88: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	69,  // 89: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	74,  // 90: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	75,  // 91: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	77,  // 92: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	76,  // 93: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	78,  // 94: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 95: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	72,  // 96: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	71,  // 97: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	5,   // 98: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	80,  // 99: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	83,  // 100: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	101, // [101:101] is the sub-list for method output_type
-	101, // [101:101] is the sub-list for method input_type
-	101, // [101:101] is the sub-list for extension type_name
-	101, // [101:101] is the sub-list for extension extendee
-	0,   // [0:101] is the sub-list for field type_name
+	65,  // 83: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 84: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	71,  // 85: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	68,  // 86: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	69,  // 87: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	66,  // 88: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	67,  // 89: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	70,  // 90: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	75,  // 91: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	76,  // 92: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	78,  // 93: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	77,  // 94: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	79,  // 95: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 96: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	73,  // 97: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	72,  // 98: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	5,   // 99: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	81,  // 100: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	84,  // 101: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	102, // [102:102] is the sub-list for method output_type
+	102, // [102:102] is the sub-list for method input_type
+	102, // [102:102] is the sub-list for extension type_name
+	102, // [102:102] is the sub-list for extension extendee
+	0,   // [0:102] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -8668,7 +8736,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   78,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

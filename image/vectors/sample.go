@@ -157,6 +157,7 @@ func Everything() *format.Skeleton {
 	filtered := s.Processes[1].Tasks[2]
 	filtered.SeccompMode, filtered.SeccompFilters, filtered.SeccompFilter = 2, 2, 42
 	s.Processes[2].State, s.Processes[2].StopSignal = format.ProcessState_STOPPED, 19
+	s.Processes[1].Undo = []*format.SemaphoreUndo{{Set: 1, Adjustments: []int32{-1, 2}}}
 	s.Layout.Contents = append(s.Layout.Contents, &format.Content{Owner: 20, Estimate: 4 * Page})
 	return s
 }

@@ -125,3 +125,18 @@ func FuzzExpand(f *testing.F) {
 		_ = tool.Options.Parse(whole)
 	})
 }
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]Size{"0": 0, "4096": 4096, "64K": 64 << 10, "100m": 100 << 20, "2G": 2 << 30, "1T": 1 << 40} {
+		var s Size
+		if err := s.Set(text); err != nil || s != want {
+			t.Errorf("%s: %d, %v", text, s, err)
+		}
+	}
+	for _, text := range []string{"", "K", "-1", "1.5G", "9999999999G", "5X"} {
+		var s Size
+		if err := s.Set(text); err == nil {
+			t.Errorf("%q is taken for %d", text, s)
+		}
+	}
+}

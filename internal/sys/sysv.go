@@ -51,6 +51,25 @@ func SemGet(key, n, flags int) (int, error) {
 	return int(id), err
 }
 
+// SemOpSize is sizeof(struct sembuf); SemUndo is SEM_UNDO.
+const (
+	SemOpSize = 6
+	SemUndo   = 0x1000
+)
+
+// AppendSemOp appends a struct sembuf.
+func AppendSemOp(b []byte, number, operation, flags int) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(number))
+	b = binary.NativeEndian.AppendUint16(b, uint16(operation))
+	return binary.NativeEndian.AppendUint16(b, uint16(flags))
+}
+
+// SemOp is semop(2) with operations of AppendSemOp.
+func SemOp(id int, operations []byte) error {
+	_, err := call6(unix.SYS_SEMTIMEDOP, uintptr(id), uintptr(unsafe.Pointer(unsafe.SliceData(operations))), uintptr(len(operations)/SemOpSize), 0, 0, 0)
+	return err
+}
+
 // SemSet is semctl(2) with IPC_SET: struct semid_ds begins with a struct
 // ipc64_perm, and nothing else of it is taken.
 func SemSet(id int, p unix.SysvIpcPerm) error {

@@ -155,6 +155,32 @@ func TestFileThatIsNotTheSame(t *testing.T) {
 	}
 }
 
+// TestAllowChanged: the same file with other content is taken, another kind of
+// file is not.
+func TestAllowChanged(t *testing.T) {
+	h := newHelper(t)
+	name := h.root("/data/f")
+	must(t, os.WriteFile(name, []byte("0123456789"), 0o644))
+	id := identify(h, "/data/f")
+	must(t, os.WriteFile(name, []byte("012"), 0o644))
+	r, err := New(&format.Skeleton{}, h, nil)
+	must(t, err)
+	defer r.Close()
+	for _, open := range []func(*format.FileIdentity, int) (int, error){r.Open, r.OpenData} {
+		r.AllowChanged = false
+		_, err := open(id, unix.O_RDONLY)
+		wantError(t, err, "--allow-changed")
+		r.AllowChanged = true
+		fd, err := open(id, unix.O_RDONLY)
+		must(t, err)
+		unix.Close(fd)
+	}
+	must(t, os.Remove(name))
+	must(t, os.Mkdir(name, 0o755))
+	_, err = r.Open(id, unix.O_RDONLY)
+	wantError(t, err, "another type of file")
+}
+
 func TestPipes(t *testing.T) {
 	h := newHelper(t)
 	end := func(id, pipe uint32, flags int) *format.OpenFile {
