@@ -80,9 +80,11 @@ async function main() {
     request.on('data', (c) => chunks.push(c));
     request.on('end', () => response.end(digest(Buffer.concat(chunks))));
   });
+  const second = http.createServer(server.listeners('request')[0]);
+  // Time goes on while all of it stands in a file: no connection may be given up for that.
+  for (const s of [server, second]) s.keepAliveTimeout = s.requestTimeout = s.headersTimeout = 0;
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
   const places = { unix: { socketPath: 'http.sock' }, tcp: { host: '127.0.0.1', port: 8000 } };
-  const second = http.createServer(server.listeners('request')[0]);
   await new Promise((go) => server.listen(places.unix.socketPath, go));
   await new Promise((go) => second.listen(places.tcp.port, places.tcp.host, go));
   const sockets = process.argv.slice(2);
