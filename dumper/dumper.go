@@ -41,6 +41,9 @@ type Options struct {
 	// Check looks at the skeleton before anything is written; an error of it
 	// ends the checkpoint. nil: none.
 	Check func(*format.Skeleton) error
+	// Forks says in which order a restart would fork: so copy-on-write memory
+	// that processes share can stay shared. nil: each gets its own.
+	Forks func(*format.Skeleton) ([]format.Fork, error)
 }
 
 // Stats are what a checkpoint took.
@@ -100,7 +103,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	if err := w.Skeleton(s); err != nil {
 		return nil, err
 	}
-	if stats.Pages, err = contents.Pump(ctx, func() memory.PageWriter { return w.Batch() }, o.Workers, o.Progress); err != nil {
+	if stats.Pages, err = contents.Pump(ctx, memory.Writers{New: func() memory.PageWriter { return w.Batch() }, EndInherited: w.EndInherited}, o.Workers, o.Progress); err != nil {
 		return nil, err
 	}
 	stats.Write = clock.lap()

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/image/reader"
 	"lxc-checkpoint/restorer/fds"
 	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/namespaces"
@@ -24,6 +26,8 @@ type restart struct {
 	opts    Options
 	log     *slog.Logger
 	plan    *Plan
+	img     *reader.Reader
+	poured  atomic.Int64 // bytes
 	stage   stage.Stage
 	root    *stub.Task
 	born    map[uint32][]uint32   // the namespaces that each process is in
@@ -41,9 +45,9 @@ type restart struct {
 }
 
 // begin gets the first process from the stage.
-func begin(ctx context.Context, plan *Plan, o Options) (*restart, error) {
+func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*restart, error) {
 	r := &restart{
-		ctx: ctx, opts: o, log: o.Log, plan: plan,
+		ctx: ctx, opts: o, log: o.Log, plan: plan, img: img,
 		born: map[uint32][]uint32{}, leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
 	}
 	need := stage.Need{Skeleton: plan.Skeleton, Area: plan.Area, Highest: plan.Highest, Timeout: o.Timeout, Log: o.Log}
@@ -133,7 +137,14 @@ func (r *restart) tearDown() error {
 // makeTree makes processes with their parents, sessions and groups, then
 // threads.
 func (r *restart) makeTree() error {
-	for _, s := range r.plan.Steps {
+	pours := r.plan.Pours
+	for i, s := range r.plan.Steps {
+		for len(pours) > 0 && pours[0].Step == i {
+			if err := r.pourInherited(&pours[0]); err != nil {
+				return err
+			}
+			pours = pours[1:]
+		}
 		if err := r.step(s); err != nil {
 			return err
 		}
@@ -288,19 +299,21 @@ func (r *restart) endZombies() error {
 	return nil
 }
 
-// mapMemory gives every address space its mappings, still empty.
+// mapMemory gives every address space its mappings, still empty but for what was
+// inherited.
 func (r *restart) mapMemory() error {
 	vdso, err := memory.NewVdso(r.plan.Skeleton.Header, r.root.Family)
 	if err != nil {
 		return err
 	}
 	done := map[uint32]bool{}
+	page := uint64(r.plan.Skeleton.Header.PageSize)
 	for _, p := range r.plan.Skeleton.Processes {
 		if p.State == format.ProcessState_ZOMBIE || done[p.Mm] {
 			continue
 		}
 		done[p.Mm] = true
-		if err := r.backing.Map(r.leaders[p.Pid], r.plan.Skeleton.Mm(p.Mm), vdso); err != nil {
+		if err := r.backing.Map(r.leaders[p.Pid], r.plan.Skeleton.Mm(p.Mm), vdso, r.plan.Pieces[p.Mm], page); err != nil {
 			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
 		}
 	}

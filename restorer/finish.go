@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/image/reader"
 	"lxc-checkpoint/internal/clocks"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/restorer/memory"
@@ -20,37 +18,6 @@ import (
 	"lxc-checkpoint/restorer/stub"
 	"lxc-checkpoint/restorer/tasks"
 )
-
-// pour moves the bytes from the image to their owners and checks the image to
-// its end.
-func (r *restart) pour(ctx context.Context, img *reader.Reader) (int64, error) {
-	var n atomic.Int64
-	var total uint64
-	for _, c := range r.plan.Skeleton.Layout.GetContents() {
-		total += c.Estimate
-	}
-	if p := r.opts.Progress; p != nil {
-		p.SetTotal(int64(total))
-		defer p.Done()
-	}
-	// In a goroutine of its own: ours is bound to its thread, and to hand a
-	// frame to a worker from here would cost two switches of threads.
-	done := make(chan error)
-	go func() {
-		done <- img.Contents(ctx, r.opts.Workers, func(owner uint32, offset uint64, data []byte) error {
-			n.Add(int64(len(data)))
-			if r.opts.Progress != nil {
-				r.opts.Progress.Add(int64(len(data)))
-			}
-			if done, err := r.space.Pour(owner, offset, data); done {
-				return err
-			}
-			return r.backing.Pour(owner, offset, data)
-		})
-	}()
-	err := <-done
-	return n.Load(), err
-}
 
 // finish gives every process what is its own; nothing runs yet.
 func (r *restart) finish() error {

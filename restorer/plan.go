@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/stub"
 )
 
@@ -20,6 +21,10 @@ type Plan struct {
 	// Helpers are processes that exist only while the tree is being built, in
 	// the order in which they can end.
 	Helpers []Helper
+	// Pours gives pages to processes before they fork, in order.
+	Pours []Pour
+	// Pieces are what lies in each Mm, by its id, when all forks are made.
+	Pieces map[uint32][]memory.Piece
 	// Area is where the restart's own memory lies in every address space.
 	Area stub.Area
 	// Highest is the highest descriptor number in any table.
@@ -86,6 +91,9 @@ func NewPlan(s *format.Skeleton) (*Plan, error) {
 		return nil, err
 	}
 	if err := p.checkDeathSignals(); err != nil {
+		return nil, err
+	}
+	if err := p.inherit(); err != nil {
 		return nil, err
 	}
 	area, err := findArea(s.Mms)

@@ -66,13 +66,18 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 	}
 	stats.Plan = clock.lap()
 
-	r, err := begin(ctx, plan, o) // the first process, in its namespaces
+	r, err := begin(ctx, img, plan, o) // the first process, in its namespaces
 	if err != nil {
 		return nil, err
 	}
 	defer r.undo(&err) // until Go, a failure leaves nothing behind
 	defer r.shareCPU()()
 	stats.Stage = clock.lap()
+
+	r.setTotal()
+	if o.Progress != nil {
+		defer o.Progress.Done()
+	}
 
 	// First all that several share and all that is inherited, then what is
 	// each one's own: a session must exist before its members, a descriptor
@@ -95,7 +100,7 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 
 	// Bytes come late: damage that shows only at the end of the statefile
 	// still finds nothing that runs.
-	poured, err := r.pour(ctx, img)
+	poured, err := r.pour()
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func checkpoint(ctx context.Context, o *options, c *container.Container, out out
 		After: o.after(), Timeout: o.timeout.Duration, Tool: cli.Version, Log: log, Progress: shown,
 		WithoutBPF: o.noBPF, MaxDeleted: uint64(o.maxDeleted),
 		// What this host could not restart is never killed.
-		Check: restorer.CheckPlan,
+		Check: restorer.CheckPlan, Forks: restorer.Forks,
 	})
 	if err != nil {
 		return nil, err

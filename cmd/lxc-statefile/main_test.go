@@ -51,6 +51,8 @@ func sample(t *testing.T) (dir string, b []byte) {
 	b = vectors.Write(s, vectors.ImageID,
 		vectors.Pages{Owner: vectors.MmID, Offset: 0x1f000, Data: append(vectors.Fill('h'), vectors.Fill('f')...)},
 		vectors.Pages{Owner: vectors.MmID, Offset: 0x40000, Data: vectors.Fill('k')},
+		vectors.Pages{Owner: vectors.InheritedID, Offset: 0x11000, Data: append(vectors.Fill('c'), vectors.Fill('d')...)},
+		vectors.Pages{Owner: vectors.ChildMmID, Offset: 0x12000, Data: vectors.Fill('e')},
 		vectors.Pages{Owner: 20, Offset: 0x1000, Data: vectors.Fill('s')})
 	if err := os.WriteFile(filepath.Join(dir, "c1"), b, 0o600); err != nil {
 		t.Fatal(err)
@@ -104,7 +106,7 @@ func TestJSON(t *testing.T) {
 	for _, m := range sum.Memory {
 		stored += m.Stored
 	}
-	if stored != 4*vectors.Page {
+	if stored != 7*vectors.Page {
 		t.Errorf("%d bytes stored", stored)
 	}
 	text, err := os.ReadFile("JSON.md")

@@ -52,6 +52,16 @@ func (s sizes) of(kind string) *Memory {
 	return s[kind]
 }
 
+func (s sizes) add(o sizes) {
+	for kind, k := range o {
+		t := s.of(kind)
+		t.Mappings += k.Mappings
+		t.Size += k.Size
+		t.Stored += k.Stored
+		t.Compressed += k.Compressed
+	}
+}
+
 func (s sizes) list() []Memory {
 	all := []Memory{}
 	for _, k := range memoryKinds {
@@ -62,11 +72,21 @@ func (s sizes) list() []Memory {
 	return all
 }
 
+// heir is an address space that has pages of an Inherited.
+type heir struct {
+	mm   *format.Mm
+	runs []span
+	has  sizes
+}
+
+type span struct{ start, end uint64 }
+
 // measured is how large everything is.
 type measured struct {
 	mu     sync.Mutex
 	mms    map[uint32]*format.Mm
 	owners map[uint32]sizes
+	heirs  map[uint32][]*heir // by Inherited
 	file   Statefile
 }
 
@@ -79,7 +99,7 @@ func (m *measured) of(owner uint32) sizes {
 
 // newMeasured counts frames from now on: it comes before the skeleton is read.
 func newMeasured(img *reader.Reader) *measured {
-	m := &measured{mms: map[uint32]*format.Mm{}, owners: map[uint32]sizes{}}
+	m := &measured{mms: map[uint32]*format.Mm{}, owners: map[uint32]sizes{}, heirs: map[uint32][]*heir{}}
 	img.Trace(func(f reader.Frame) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -112,6 +132,13 @@ func (m *measured) read(ctx context.Context, img *reader.Reader, s *format.Skele
 			k.Mappings++
 			k.Size += v.End - v.Start
 		}
+		for _, i := range mm.Inherits {
+			h := &heir{mm: mm, has: sizes{}}
+			for a, b := range format.EachRun(i.Runs, uint64(s.Header.PageSize)) {
+				h.runs = append(h.runs, span{a, b})
+			}
+			m.heirs[i.Inherited] = append(m.heirs[i.Inherited], h)
+		}
 	}
 	return img.Contents(ctx, workers(), func(owner uint32, offset uint64, data []byte) error {
 		m.mu.Lock()
@@ -123,18 +150,36 @@ func (m *measured) read(ctx context.Context, img *reader.Reader, s *format.Skele
 
 // split calls add for the parts of a run of bytes that are of one kind.
 func (m *measured) split(owner uint32, offset, size uint64, add func(k *Memory, n uint64)) {
+	if heirs := m.heirs[owner]; heirs != nil {
+		splitByKind(heirs[0].mm, m.of(owner), offset, size, add)
+		for _, h := range heirs {
+			first := sort.Search(len(h.runs), func(i int) bool { return h.runs[i].end > offset })
+			for _, r := range h.runs[first:] {
+				from, to := max(r.start, offset), min(r.end, offset+size)
+				if from >= to {
+					break
+				}
+				splitByKind(h.mm, h.has, from, to-from, add)
+			}
+		}
+		return
+	}
 	mm := m.mms[owner]
 	if mm == nil {
 		add(m.of(owner).of(shared), size)
 		return
 	}
+	splitByKind(mm, m.of(owner), offset, size, add)
+}
+
+func splitByKind(mm *format.Mm, s sizes, offset, size uint64, add func(k *Memory, n uint64)) {
 	for size > 0 {
 		v := vmaAt(mm, offset)
 		n := size
 		if v != nil {
 			n = min(size, v.End-offset)
 		}
-		add(m.of(owner).of(memoryKind(v)), n)
+		add(s.of(memoryKind(v)), n)
 		offset, size = offset+n, size-n
 	}
 }
@@ -165,6 +210,13 @@ func (m *measured) ofMm(mm *format.Mm) []Memory {
 			k.Compressed += inside.Compressed
 		}
 	}
+	for _, i := range mm.Inherits {
+		for _, h := range m.heirs[i.Inherited] {
+			if h.mm == mm {
+				all.add(h.has)
+			}
+		}
+	}
 	return all.list()
 }
 
@@ -172,13 +224,7 @@ func (m *measured) ofMm(mm *format.Mm) []Memory {
 func (m *measured) total() []Memory {
 	all := sizes{}
 	for _, owner := range m.owners {
-		for kind, k := range owner {
-			t := all.of(kind)
-			t.Mappings += k.Mappings
-			t.Size += k.Size
-			t.Stored += k.Stored
-			t.Compressed += k.Compressed
-		}
+		all.add(owner)
 	}
 	return all.list()
 }

@@ -8,6 +8,7 @@
 //     the shared zero page and pages full of zeros;
 //   - private mappings of files: pages that the program has written, i.e. that
 //     are no longer the file's, zeros included;
+//   - of both, pages that address spaces share since a fork: once for all;
 //   - shared anonymous memory, memfds, removed files, System V segments: once
 //     for all that map or open them, what the inode holds;
 //   - shared mappings of other files: none, the file has them.
@@ -43,12 +44,16 @@ type Space struct {
 
 // Memory is what Look found.
 type Memory struct {
-	Mms      []*format.Mm
-	Shared   []*format.SharedMemory
-	Contents []*format.Content
-	sources  []source
-	objects  *view.Objects
-	closers  []func()
+	Mms    []*format.Mm
+	Shared []*format.SharedMemory
+	// Inherited is what address spaces share since a fork.
+	Inherited []*format.Inherited
+	Contents  []*format.Content
+	sources   []source
+	// How many sources each Inherited has; they are the first.
+	inherited []int
+	objects   *view.Objects
+	closers   []func()
 }
 
 // source is a content whose bytes Pump reads.
@@ -69,10 +74,13 @@ type extent struct {
 type how uint8
 
 const (
-	unreadable how = 1 << iota // by the program: only through /proc/PID/mem
-	keepZeros                  // pages of zeros differ from what would be there without them
-	ofFile                     // a written page of a private file mapping
-	huge                       // in a MAP_HUGETLB mapping
+	// Only through /proc/PID/mem: what the program can't read itself; and what
+	// it may share with others since a fork, of which process_vm_readv(2) would
+	// give it a copy of its own (gup_must_unshare, mm/internal.h, Linux 5.19).
+	byFile    how = 1 << iota
+	keepZeros     // pages of zeros differ from what would be there without them
+	ofFile        // a written page of a private file mapping
+	huge          // in a MAP_HUGETLB mapping
 )
 
 // Env is what the room gets from the story.
@@ -82,6 +90,8 @@ type Env struct {
 	IDs     *view.IDs
 	Objects *view.Objects // nil: a look of its own finds them
 	Workers int           // how many goroutines may look at once
+	// Kin says who was forked by whom; nil: nobody shares pages with anybody.
+	Kin *Kin
 }
 
 // Look looks at address spaces of stopped processes. What can't be taken is in
@@ -120,8 +130,15 @@ func Look(ctx context.Context, env Env, spaces []Space) (*Memory, refusal.List, 
 			return nil, nil, fmt.Errorf("memory of process %d (%s): %w", spaces[i].NSPID, spaces[i].Command, errs[i])
 		}
 		m.Mms = append(m.Mms, s.mm)
-		m.add(source{owner: s.mm.Id, pid: spaces[i].PID, extents: s.extents})
 		refused = append(refused, s.refused...)
+	}
+	if len(refused) == 0 {
+		if err := m.inherit(ctx, env, found); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, s := range found {
+		m.add(source{owner: s.mm.Id, pid: s.PID, extents: s.extents})
 	}
 	if err := env.Objects.Unattached(); err != nil {
 		return nil, nil, err
@@ -197,6 +214,7 @@ type spaceLook struct {
 	mm      *format.Mm
 	areas   []procfs.MappedArea
 	extents []extent
+	common  []commonArea
 	refused refusal.List
 }
 
@@ -232,6 +250,10 @@ func (l *looker) space(space *Space) (*spaceLook, error) {
 		}
 		s.mm.Vmas = append(s.mm.Vmas, v)
 		if h, ok := howToRead(v, a); ok {
+			if mayBeCommon(v, a) {
+				h |= byFile
+				s.common = append(s.common, commonArea{vma: v, how: h})
+			}
 			kept = append(kept, keptArea{v.Start, v.End, h})
 		}
 	}
@@ -257,7 +279,7 @@ func howToRead(v *format.Vma, a *procfs.MappedArea) (how, bool) {
 		return 0, false
 	}
 	if v.Prot&unix.PROT_READ == 0 {
-		h |= unreadable
+		h |= byFile
 	}
 	if v.HugePageSize != 0 {
 		h |= huge

@@ -81,6 +81,8 @@ func key(owner uint32, offset uint64) uint64 { return uint64(owner)<<56 | offset
 
 func (s *store) writer() PageWriter { return s }
 
+func (s *store) writers() Writers { return Writers{New: s.writer} }
+
 func (s *store) Flush() error { return nil }
 
 func (s *store) Pages(owner uint32, offset uint64, _ uint32, data []byte) error {
@@ -110,7 +112,7 @@ func dump(t *testing.T, pid int) (*Memory, *store, Counts) {
 		t.Fatal(err)
 	}
 	s := &store{pages: map[uint64][]byte{}, t: t}
-	counts, err := m.Pump(t.Context(), s.writer, 2, nil)
+	counts, err := m.Pump(t.Context(), Writers{New: s.writer}, 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,12 +336,12 @@ func TestPumpEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := errors.New("disk full")
-	if _, err := m.Pump(t.Context(), (&store{pages: map[uint64][]byte{}, t: t, fail: full}).writer, 2, nil); !errors.Is(err, full) {
+	if _, err := m.Pump(t.Context(), (&store{pages: map[uint64][]byte{}, t: t, fail: full}).writers(), 2, nil); !errors.Is(err, full) {
 		t.Errorf("a failing writer: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := m.Pump(ctx, (&store{pages: map[uint64][]byte{}, t: t}).writer, 2, nil); !errors.Is(err, context.Canceled) {
+	if _, err := m.Pump(ctx, (&store{pages: map[uint64][]byte{}, t: t}).writers(), 2, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: %v", err)
 	}
 	// A process that has gone.
@@ -347,7 +349,7 @@ func TestPumpEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(50 * time.Millisecond)
-	if _, err := m.Pump(t.Context(), (&store{pages: map[uint64][]byte{}, t: t}).writer, 2, nil); err == nil || !strings.Contains(err.Error(), "killed") {
+	if _, err := m.Pump(t.Context(), (&store{pages: map[uint64][]byte{}, t: t}).writers(), 2, nil); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("a process that was killed: %v", err)
 	}
 }

@@ -33,23 +33,45 @@ const batchSize = 1 << 20
 // maxPieces bounds the runs of one batch: the iovecs of a call.
 const maxPieces = 256
 
-// Pump moves the bytes of all contents to writers, one for each worker. Its workers each claim the next
-// runs of pages, read them into a buffer of their own, and write what is not
-// zero: memory stays bounded, whatever the container's size. The first error,
-// or the end of ctx, ends all of them.
-func (m *Memory) Pump(ctx context.Context, newWriter func() PageWriter, workers int, p *progress.Progress) (Counts, error) {
+// Writers are where Pump writes to.
+type Writers struct {
+	New          func() PageWriter        // one for each worker
+	EndInherited func(owner uint32) error // after all pages of an Inherited
+}
+
+// Pump moves the bytes of all contents to writers: first those of each
+// Inherited, one after the other, then all others.
+func (m *Memory) Pump(ctx context.Context, to Writers, workers int, p *progress.Progress) (Counts, error) {
+	var total Counts
+	left := m.sources
+	for i, n := range m.inherited {
+		if err := m.pump(ctx, left[:n], to, workers, p, &total); err != nil {
+			return total, err
+		}
+		if err := to.EndInherited(m.Inherited[i].Id); err != nil {
+			return total, err
+		}
+		left = left[n:]
+	}
+	return total, m.pump(ctx, left, to, workers, p, &total)
+}
+
+// pump moves the bytes of some sources. Its workers each claim the next runs of
+// pages, read them into a buffer of their own, and write what is not zero:
+// memory stays bounded, whatever the container's size. The first error, or the
+// end of ctx, ends all of them.
+func (m *Memory) pump(ctx context.Context, sources []source, to Writers, workers int, p *progress.Progress, total *Counts) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	q := &queue{sources: m.sources}
+	q := &queue{sources: sources}
 	var (
 		mutex sync.Mutex
-		total Counts
 		first error
 		group sync.WaitGroup
 	)
 	for range max(1, workers) {
 		group.Go(func() {
-			k := worker{to: newWriter(), buffer: buffers.Get().([]byte)}
+			k := worker{to: to.New(), buffer: buffers.Get().([]byte)}
 			defer k.close()
 			err := k.work(ctx, q, p)
 			mutex.Lock()
@@ -62,7 +84,7 @@ func (m *Memory) Pump(ctx context.Context, newWriter func() PageWriter, workers 
 		})
 	}
 	group.Wait()
-	return total, first
+	return first
 }
 
 // work moves batches until there are no more.
@@ -115,7 +137,7 @@ func (q *queue) claim(pieces *[]extent) *batch {
 	room := uint64(batchSize)
 	for q.extent < len(s.extents) && room > 0 && len(b.pieces) < maxPieces {
 		e := s.extents[q.extent]
-		if len(b.pieces) > 0 && (e.how^b.pieces[0].how)&unreadable != 0 {
+		if len(b.pieces) > 0 && (e.how^b.pieces[0].how)&byFile != 0 {
 			break
 		}
 		n := min(room, e.length-q.done)

@@ -106,7 +106,7 @@ func (k *worker) read(b *batch) (int, error) {
 		total += int(p.length)
 	}
 	done := 0
-	if b.source.shared == "" && b.pieces[0].how&unreadable == 0 {
+	if b.source.shared == "" && b.pieces[0].how&byFile == 0 {
 		var err error
 		if done, err = k.readMemory(b, total); err != nil {
 			return 0, err

@@ -51,7 +51,7 @@ func (s *Skeleton) Check() error {
 		return fmt.Errorf("%d is no process's number", n)
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.mounts, c.memory, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.processes, c.groups, c.tree, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.mounts, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.processes, c.groups, c.tree, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -63,17 +63,18 @@ func (s *Skeleton) Check() error {
 type kind string
 
 const (
-	aNamespace    kind = "namespace"
-	anMm          kind = "address space"
-	aSharedMemory kind = "shared memory"
-	aFiles        kind = "descriptor table"
-	anFs          kind = "fs"
-	aSighand      kind = "signal table"
-	anOpenFile    kind = "open file"
-	aPipe         kind = "pipe"
-	aFilter       kind = "seccomp filter"
-	aFileSystem   kind = "file system"
-	aFileContent  kind = "file's content"
+	aNamespace     kind = "namespace"
+	anMm           kind = "address space"
+	aSharedMemory  kind = "shared memory"
+	aFiles         kind = "descriptor table"
+	anFs           kind = "fs"
+	aSighand       kind = "signal table"
+	anOpenFile     kind = "open file"
+	aPipe          kind = "pipe"
+	aFilter        kind = "seccomp filter"
+	aFileSystem    kind = "file system"
+	aFileContent   kind = "file's content"
+	inheritedPages kind = "list of inherited pages"
 )
 
 type checker struct {
@@ -109,6 +110,7 @@ func (c *checker) ids() error {
 		claim(c, anFs, c.Fs, (*Fs).GetId),
 		claim(c, aSighand, c.Sighands, (*Sighand).GetId),
 		claim(c, anOpenFile, c.OpenFiles, (*OpenFile).GetId),
+		claim(c, inheritedPages, c.Inherited, (*Inherited).GetId),
 		claim(c, aPipe, c.Pipes, (*Pipe).GetId),
 		claim(c, aFilter, c.SeccompFilters, (*SeccompFilter).GetId))
 }
@@ -173,9 +175,14 @@ func (c *checker) file(f *FileIdentity, who func() string) error {
 
 func (c *checker) layout() error {
 	seen := map[uint32]bool{}
+	for i, p := range c.Inherited {
+		if i >= len(c.Layout.Contents) || c.Layout.Contents[i].Owner != p.Id {
+			return fmt.Errorf("the layout does not announce the inherited pages %d in their place", p.Id)
+		}
+	}
 	for _, content := range c.Layout.Contents {
 		k := c.kinds[content.Owner]
-		if k != anMm && k != aSharedMemory && k != aFileContent || seen[content.Owner] {
+		if k != anMm && k != aSharedMemory && k != inheritedPages && k != aFileContent || seen[content.Owner] {
 			return fmt.Errorf("the layout announces bytes of object %d, which has none, or announces them twice", content.Owner)
 		}
 		seen[content.Owner] = true

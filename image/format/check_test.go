@@ -96,6 +96,19 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].File = s.Mms[0].Exe }, "file"},
 		{func(s *format.Skeleton) { s.Mms[0].Vmas[2].SharedMemory = 0 }, "no shared memory"},
 		{func(s *format.Skeleton) { s.Mms[0].Vmas[2].SharedMemory = vectors.MmID }, "shared memory 1"},
+		{func(s *format.Skeleton) { s.Inherited[0].Runs = nil }, "no pages"},
+		{func(s *format.Skeleton) { s.Inherited[0].Runs = []byte{17, 0} }, "no length"},
+		{func(s *format.Skeleton) { s.Inherited[0].Runs = []byte{0x80} }, "no begin"},
+		{func(s *format.Skeleton) { s.Inherited[0].Runs = []byte{17, 1, 0, 1} }, "part of the one before"},
+		{func(s *format.Skeleton) {
+			s.Inherited[0].Runs = []byte{17, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}
+		}, "user space"},
+		{func(s *format.Skeleton) { s.Mms[0].Inherits[0].Inherited = vectors.MmID }, "list of inherited pages 1"},
+		{func(s *format.Skeleton) { s.Mms[0].Inherits[0].Runs = []byte{17, 3} }, "which that has not"},
+		{func(s *format.Skeleton) { s.Mms[0].Inherits[0].Runs = []byte{16, 1} }, "which that has not"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].End = 0x12000 }, "no private mapping"},
+		{func(s *format.Skeleton) { s.Mms[0].Inherits = append(s.Mms[0].Inherits, s.Mms[0].Inherits[0]) }, "a page twice"},
+		{func(s *format.Skeleton) { s.Layout.Contents = s.Layout.Contents[1:] }, "in their place"},
 		{func(s *format.Skeleton) { s.Mms[0].Guards[0].Length = ^uint64(0) - 4095 }, "guard"},
 
 		{func(s *format.Skeleton) { s.Files[0].Descriptors[1].Number = 0 }, "out of order"},
@@ -156,8 +169,8 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Processes[0].Parent = 5 }, "first process 1"},
 		{func(s *format.Skeleton) { s.Processes[1].Parent = 77 }, "descend"},
 		{func(s *format.Skeleton) { s.Processes[1].Parent = 9 }, "descend"},
-		{func(s *format.Skeleton) { s.Layout.Contents[0].Owner = 3 }, "object 3"},
-		{func(s *format.Skeleton) { s.Layout.Contents[1].Owner = 1 }, "object 1"},
+		{func(s *format.Skeleton) { s.Layout.Contents[1].Owner = 3 }, "object 3"},
+		{func(s *format.Skeleton) { s.Layout.Contents[3].Owner = 1 }, "object 1"},
 	} {
 		s := vectors.Everything()
 		c.spoil(s)

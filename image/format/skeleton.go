@@ -25,6 +25,7 @@ type Skeleton struct {
 	Pipes          []*Pipe
 	SeccompFilters []*SeccompFilter
 	Processes      []*Process
+	Inherited      []*Inherited // in the order in which a restart needs them
 	Layout         *Layout
 }
 
@@ -46,6 +47,9 @@ func (s *Skeleton) Records() []*Record {
 	}
 	for _, m := range s.Mms {
 		add(&Record{Body: &Record_Mm{m}})
+	}
+	for _, m := range s.Inherited {
+		add(&Record{Body: &Record_Inherited{m}})
 	}
 	for _, m := range s.SharedMemories {
 		add(&Record{Body: &Record_SharedMemory{m}})
@@ -103,6 +107,8 @@ func (s *Skeleton) Add(r *Record) error {
 		s.Mms = append(s.Mms, b.Mm)
 	case *Record_SharedMemory:
 		s.SharedMemories = append(s.SharedMemories, b.SharedMemory)
+	case *Record_Inherited:
+		s.Inherited = append(s.Inherited, b.Inherited)
 	case *Record_Files:
 		s.Files = append(s.Files, b.Files)
 	case *Record_Fs:
@@ -150,6 +156,11 @@ func (s *Skeleton) Mm(id uint32) *Mm { return find(s.Mms, id, (*Mm).GetId) }
 // SharedMemory finds shared memory by its id.
 func (s *Skeleton) SharedMemory(id uint32) *SharedMemory {
 	return find(s.SharedMemories, id, (*SharedMemory).GetId)
+}
+
+// InheritedByID finds pages that were inherited by their id.
+func (s *Skeleton) InheritedByID(id uint32) *Inherited {
+	return find(s.Inherited, id, (*Inherited).GetId)
 }
 
 // FilesByID finds a descriptor table by its id.

@@ -18,11 +18,13 @@ import (
 // and several that decompress them.
 type contents struct {
 	*Reader
-	fn     func(owner uint32, offset uint64, data []byte) error
-	owners map[uint32][]span
-	mu     sync.Mutex
-	sums   map[uint32]*format.ContentSum
-	end    *format.End
+	fn      func(owner uint32, offset uint64, data []byte) error
+	owners  map[uint32][]span
+	section int      // how many Inherited have come to their end
+	buffers [][]byte // one for each worker
+	mu      sync.Mutex
+	sums    map[uint32]*format.ContentSum
+	end     *format.End
 	// Index of the frame with the end, and where it begins.
 	ended   int
 	endedAt int64
@@ -37,7 +39,13 @@ func (r *Reader) Contents(ctx context.Context, workers int, fn func(owner uint32
 	if err != nil {
 		return err
 	}
-	c := &contents{Reader: r, fn: fn, owners: spans(s), sums: map[uint32]*format.ContentSum{}}
+	c := r.begin(s)
+	for c.section < len(s.Inherited) {
+		if _, err := r.Inherited(ctx, workers, fn); err != nil {
+			return err
+		}
+	}
+	c.fn = fn
 	if err := c.run(ctx, max(workers, 1)); err != nil {
 		return err
 	}
@@ -53,6 +61,35 @@ func (r *Reader) Contents(ctx context.Context, workers int, fn func(owner uint32
 	return r.frames.trailer()
 }
 
+// Inherited reads the pages of the next Inherited of the skeleton, as Contents
+// does, which reads what it has left. They are not verified before Contents has
+// come to the end.
+func (r *Reader) Inherited(ctx context.Context, workers int, fn func(owner uint32, offset uint64, data []byte) error) (id uint32, err error) {
+	s, err := r.Skeleton()
+	if err != nil {
+		return 0, err
+	}
+	c := r.begin(s)
+	if c.section >= len(s.Inherited) {
+		return 0, errors.New("the statefile has no more inherited pages")
+	}
+	c.fn = fn
+	if err := c.run(ctx, max(workers, 1)); err != nil {
+		return 0, err
+	}
+	c.section++
+	return s.Inherited[c.section-1].Id, nil
+}
+
+func (r *Reader) begin(s *format.Skeleton) *contents {
+	if r.contents == nil {
+		r.contents = &contents{Reader: r, owners: spans(s), sums: map[uint32]*format.ContentSum{}}
+	}
+	return r.contents
+}
+
+// run reads to the end of the present Inherited, or to the trailer if all have
+// come.
 func (c *contents) run(parent context.Context, workers int) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
@@ -61,10 +98,13 @@ func (c *contents) run(parent context.Context, workers int) error {
 	for range cap(free) {
 		free <- nil
 	}
+	for len(c.buffers) < workers {
+		c.buffers = append(c.buffers, nil)
+	}
 	var wg sync.WaitGroup
-	for range workers {
+	for i := range workers {
 		wg.Go(func() {
-			var buf []byte
+			buf := c.buffers[i]
 			for job := range jobs {
 				var err error
 				if buf, err = c.frame(job, buf); err != nil {
@@ -72,6 +112,7 @@ func (c *contents) run(parent context.Context, workers int) error {
 				}
 				free <- job.data
 			}
+			c.buffers[i] = buf
 		})
 	}
 	err := c.feed(ctx, jobs, free)
@@ -83,8 +124,9 @@ func (c *contents) run(parent context.Context, workers int) error {
 	return err
 }
 
-// feed reads frames until the trailer.
-func (c *contents) feed(ctx context.Context, jobs chan<- compressed, free <-chan []byte) error {
+// feed reads frames until the trailer, or the end of the present Inherited.
+func (c *contents) feed(ctx context.Context, jobs chan<- compressed, free chan []byte) error {
+	inherited := c.section < len(c.skeleton.Inherited)
 	for {
 		var buf []byte
 		select {
@@ -93,11 +135,18 @@ func (c *contents) feed(ctx context.Context, jobs chan<- compressed, free <-chan
 			return context.Cause(ctx)
 		}
 		job, err := c.frames.next(buf, frame.MaxContentFrame)
-		if errors.Is(err, errTrailer) {
+		if errors.Is(err, errTrailer) && !inherited {
 			return nil
+		}
+		if errors.Is(err, errTrailer) {
+			return c.frames.damage("the end of the inherited pages %d is missing", c.skeleton.Inherited[c.section].Id)
 		}
 		if err != nil {
 			return err
+		}
+		if inherited && job.size <= mostInheritedEnd {
+			// No record of pages is so small.
+			return c.inheritedEnd(job)
 		}
 		select {
 		case jobs <- job:
@@ -105,6 +154,32 @@ func (c *contents) feed(ctx context.Context, jobs chan<- compressed, free <-chan
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// mostInheritedEnd is more than an InheritedEnd takes, in bytes.
+const mostInheritedEnd = 64
+
+// inheritedEnd checks the end of the present Inherited.
+func (c *contents) inheritedEnd(job compressed) error {
+	b, err := c.decompress(job, nil)
+	if err != nil {
+		return err
+	}
+	rec := &format.Record{}
+	body, rest, err := record(b)
+	if err != nil || len(rest) > 0 || proto.Unmarshal(body, rec) != nil || rec.GetInheritedEnd() == nil {
+		return job.damage(errors.New("this should be the end of inherited pages"))
+	}
+	switch e := rec.GetInheritedEnd(); {
+	case e.ImageId != c.skeleton.Header.ImageId:
+		return job.damage(errors.New("a frame of another statefile"))
+	case e.Inherited != c.skeleton.Inherited[c.section].Id:
+		return job.damage(fmt.Errorf("the inherited pages %d end where those of %d should", e.Inherited, c.skeleton.Inherited[c.section].Id))
+	}
+	if c.trace != nil {
+		c.trace(Frame{Index: job.index, Offset: job.offset, Compressed: len(job.data), Decompressed: len(b)})
+	}
+	return nil
 }
 
 // frame handles a frame's records. It returns its buffer.
@@ -227,6 +302,8 @@ func (c *contents) check(p *pages) error {
 		return errors.New("a frame of another statefile")
 	case c.owners[p.owner] == nil:
 		return fmt.Errorf("bytes of object %d, which has no content", p.owner)
+	case !c.inPlace(p.owner):
+		return fmt.Errorf("bytes of object %d are not where the layout has them: inherited pages come first, each at its turn", p.owner)
 	case size == 0 || size > frame.MaxPages || size%page != 0 || p.offset%page != 0 || p.offset+size < p.offset:
 		return fmt.Errorf("%d bytes at %#x of object %d are no pages", size, p.offset, p.owner)
 	case !within(c.owners[p.owner], p.offset, size):
@@ -235,6 +312,14 @@ func (c *contents) check(p *pages) error {
 		return fmt.Errorf("bytes of round %d, which this version does not know", p.round)
 	}
 	return nil
+}
+
+// inPlace tells whether it is the owner's turn.
+func (c *contents) inPlace(owner uint32) bool {
+	if c.section < len(c.skeleton.Inherited) {
+		return owner == c.skeleton.Inherited[c.section].Id
+	}
+	return c.skeleton.InheritedByID(owner) == nil
 }
 
 func (c *contents) add(p *pages) {

@@ -51,6 +51,7 @@ type Reader struct {
 	size     int64 // of the skeleton
 	failed   error
 	trace    func(Frame)
+	contents *contents // nil: none was read
 }
 
 // Frame tells a tool about a frame that was read.

@@ -20,6 +20,12 @@ func spans(s *format.Skeleton) map[uint32][]span {
 			all[c.Owner] = []span{{0, (m.Size + page - 1) / page * page}}
 			continue
 		}
+		if i := s.InheritedByID(c.Owner); i != nil {
+			for start, end := range format.EachRun(i.Runs, uint64(s.Header.PageSize)) {
+				all[c.Owner] = append(all[c.Owner], span{start, end})
+			}
+			continue
+		}
 		mm := s.Mm(c.Owner)
 		if mm == nil {
 			continue // of a file

@@ -3,6 +3,7 @@ package vectors
 import (
 	"bytes"
 	"os"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/xxh3"
@@ -28,12 +29,21 @@ type Pages struct {
 func Fill(b byte) []byte { return bytes.Repeat([]byte{b}, Page) }
 
 // Write returns the statefile of a skeleton and its contents, as our own writer
-// makes it. It panics on errors, as all of this package does: it is for
-// programs that are wrong then.
+// makes it, with the contents of each Inherited first. It panics on errors, as all
+// of this package does: it is for programs that are wrong then.
 func Write(s *format.Skeleton, id uint64, contents ...Pages) []byte {
 	var b bytes.Buffer
 	w := writer.New(&b, writer.Options{ImageID: id})
 	must(w.Skeleton(s))
+	for _, i := range s.Inherited {
+		contents = slices.DeleteFunc(slices.Clone(contents), func(p Pages) bool {
+			if p.Owner == i.Id {
+				must(w.Pages(p.Owner, p.Offset, 0, p.Data))
+			}
+			return p.Owner == i.Id
+		})
+		must(w.EndInherited(i.Id))
+	}
 	for _, p := range contents {
 		must(w.Pages(p.Owner, p.Offset, 0, p.Data))
 	}

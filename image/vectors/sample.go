@@ -16,6 +16,18 @@ const (
 	SighandID
 )
 
+// Ids of more objects in Everything.
+const (
+	ChildMmID   = 200
+	InheritedID = 201
+)
+
+func runs(start, end uint64) []byte {
+	r := format.NewRuns(Page)
+	r.Add(start, end-start)
+	return r.Bytes()
+}
+
 // Smallest returns the skeleton of one process, pid 1, with nothing but a
 // mapping of 16 pages at 0x10000.
 func Smallest() *format.Skeleton {
@@ -108,6 +120,13 @@ func Everything() *format.Skeleton {
 		{Start: 0x50000, End: 0x52000, Prot: 5, Kind: format.VmaKind_VMA_VDSO},
 		{Start: 0xffffffffff600000, End: 0xffffffffff601000, Prot: 4, Kind: format.VmaKind_VMA_VSYSCALL},
 	}
+	// Process 9 has a copy of the heap, and has changed a page since.
+	s.Inherited = []*format.Inherited{{Id: InheritedID, Runs: runs(0x11000, 0x13000)}}
+	s.Mms[0].Inherits = []*format.Inheritance{{Inherited: InheritedID, Runs: runs(0x11000, 0x13000)}}
+	s.Mms = append(s.Mms, &format.Mm{
+		Id: ChildMmID, Exe: s.Mms[0].Exe, Vmas: s.Mms[0].Vmas[:1:1],
+		Inherits: []*format.Inheritance{{Inherited: InheritedID, Runs: runs(0x11000, 0x12000)}},
+	})
 	s.Mms[0].Guards = []*format.Extent{{Start: 0x18000, Length: Page}}
 	s.Files[0].Descriptors = []*format.Descriptor{
 		{Number: 0, OpenFile: 30}, {Number: 1, OpenFile: 31}, {Number: 2, OpenFile: 31},
@@ -156,9 +175,13 @@ func Everything() *format.Skeleton {
 	}
 	filtered := s.Processes[1].Tasks[2]
 	filtered.SeccompMode, filtered.SeccompFilters, filtered.SeccompFilter = 2, 2, 42
+	s.Processes[2].Mm = ChildMmID
 	s.Processes[2].State, s.Processes[2].StopSignal = format.ProcessState_STOPPED, 19
 	s.Processes[1].Undo = []*format.SemaphoreUndo{{Set: 1, Adjustments: []int32{-1, 2}}}
-	s.Layout.Contents = append(s.Layout.Contents, &format.Content{Owner: 20, Estimate: 4 * Page})
+	s.Layout.Contents = []*format.Content{
+		{Owner: InheritedID, Estimate: 2 * Page}, {Owner: MmID, Estimate: 16 * Page},
+		{Owner: ChildMmID, Estimate: Page}, {Owner: 20, Estimate: 4 * Page},
+	}
 	return s
 }
 

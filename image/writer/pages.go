@@ -79,6 +79,16 @@ func (w *Writer) Pages(owner uint32, offset uint64, round uint32, data []byte) e
 	return b.Flush()
 }
 
+// EndInherited says that all pages of an Inherited are written: the Layout's
+// next content begins. Every Batch must have been flushed.
+func (w *Writer) EndInherited(id uint32) error {
+	b, err := format.Marshal(&format.Record{Body: &format.Record_InheritedEnd{InheritedEnd: &format.InheritedEnd{Inherited: id, ImageId: w.imageID}}})
+	if err != nil {
+		return err
+	}
+	return w.frame(append(protowire.AppendVarint(nil, uint64(len(b))), b...), nil)
+}
+
 // appendPages appends a record with its length. The bytes are its last field,
 // so nothing has to go through a marshaller.
 func appendPages(b []byte, owner uint32, offset uint64, round uint32, imageID uint64, data []byte) []byte {

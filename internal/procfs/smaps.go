@@ -16,6 +16,8 @@ type MappedArea struct {
 	KernelPageSize uint64 // bytes; that of a MAP_HUGETLB mapping is larger than the base page
 	Rss            uint64 // bytes present
 	Swap           uint64 // bytes
+	SwapPss        uint64 // bytes; of a slot that others have too its share only
+	SharedBytes    uint64 // bytes present that others have mapped too
 	ProtectionKey  uint64 // pkeys(7); 0 is the default one
 	// VmFlags, two letters each, joined by blanks: "rd wr mr mw me ac sd".
 	Flags string
@@ -96,6 +98,7 @@ func (p *smaps) line(line []byte) error {
 	}
 	a := &p.areas[len(p.areas)-1]
 	var to *uint64
+	var shared uint64
 	key, value, _ := bytes.Cut(line, []byte{':'})
 	switch string(key) {
 	case "VmFlags":
@@ -107,6 +110,10 @@ func (p *smaps) line(line []byte) error {
 		to = &a.Rss
 	case "Swap":
 		to = &a.Swap
+	case "SwapPss":
+		to = &a.SwapPss
+	case "Shared_Clean", "Shared_Dirty":
+		to = &shared
 	case "ProtectionKey":
 		s := scanner{rest: bytes.TrimLeft(value, " "), ok: true}
 		if a.ProtectionKey = s.decimal(); !s.ok {
@@ -122,5 +129,6 @@ func (p *smaps) line(line []byte) error {
 		return bad()
 	}
 	*to = kib << 10
+	a.SharedBytes += shared
 	return nil
 }

@@ -72,6 +72,8 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 		calls = append(calls, c)
 		about = append(about, what)
 	}
+	page := uint64(os.Getpagesize())
+	heirs := Heirs(mm, page)
 	for _, v := range mm.Vmas {
 		at := fmt.Sprintf("mapping %#x-%#x", v.Start, v.End)
 		for _, a := range v.Advice {
@@ -80,6 +82,8 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 		switch {
 		case v.LockOnFault:
 			add("lock "+at, unix.SYS_MLOCK2, v.Start, v.End-v.Start, unix.MLOCK_ONFAULT)
+		case v.Locked && heirs[v] != nil && v.Prot&unix.PROT_WRITE != 0:
+			lockShared(v, mm, page, add)
 		case v.Locked:
 			add("lock "+at, unix.SYS_MLOCK, v.Start, v.End-v.Start)
 		}
@@ -114,7 +118,7 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 		return err
 	}
 	for i, c := range calls {
-		if err := c.Err(); err != nil {
+		if err := c.Err(); err != nil && about[i] != "" {
 			return fmt.Errorf("%s: %w", about[i], err)
 		}
 	}
@@ -138,6 +142,23 @@ func (b *Backing) setProgram(p place.Process, mm *format.Mm) error {
 	}
 	_, err = p.Call(unix.SYS_CLOSE, uint64(there[0]))
 	return err
+}
+
+// lockShared locks a mapping of which pages are shared since a fork. mlock(2)
+// would give the process a copy of each, and mprotect(2) too if it made a locked
+// mapping writable (populate_vma_page_range, mm/gup.c; mprotect_fixup,
+// mm/mprotect.c). So it is locked as its pages come, and then without that: by an
+// mlock that marks all of it, and stops at its first page, which can't be read.
+// Its error is what is wanted. add without a name adds a call that may fail.
+func lockShared(v *format.Vma, mm *format.Mm, page uint64, add func(what string, nr uint64, args ...uint64)) {
+	at := fmt.Sprintf("mapping %#x-%#x", v.Start, v.End)
+	add("lock "+at, unix.SYS_MLOCK2, v.Start, v.End-v.Start, unix.MLOCK_ONFAULT)
+	add("protect "+at, unix.SYS_MPROTECT, v.Start, page, unix.PROT_NONE)
+	add("", unix.SYS_MLOCK, v.Start, v.End-v.Start)
+	add("unprotect "+at, unix.SYS_MPROTECT, v.Start, page, uint64(v.Prot))
+	for _, rest := range surplus([]Piece{{v, v.Start, v.End}}, mm, page) {
+		add("fill "+at, unix.SYS_MADVISE, rest.Start, rest.End-rest.Start, unix.MADV_POPULATE_WRITE)
+	}
 }
 
 // setMap is PR_SET_MM_MAP (prctl(2), struct prctl_mm_map). The kernel refuses

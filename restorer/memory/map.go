@@ -16,9 +16,17 @@ import (
 
 func addressOf(m []byte) uint64 { return uint64(uintptr(unsafe.Pointer(&m[0]))) }
 
-// Map makes an address space's mappings, empty, in a process that has it.
-func (b *Backing) Map(p place.Process, mm *format.Mm, vdso *Vdso) error {
+// Map makes an address space's mappings, empty but for what it has inherited,
+// in a process that has it; have are those that were made before it was forked.
+func (b *Backing) Map(p place.Process, mm *format.Mm, vdso *Vdso, have []Piece, page uint64) error {
 	b.leader[mm.Id] = p.PID()
+	var made map[*format.Vma]bool
+	if len(have) > 0 {
+		var err error
+		if made, err = b.fit(p, mm, have, page); err != nil {
+			return err
+		}
+	}
 	var calls []tracee.Call
 	var about []*format.Vma
 	for _, v := range mm.Vmas {
@@ -29,7 +37,7 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso *Vdso) error {
 		if !ok {
 			c, ok = vdso.mapping(v)
 		}
-		if ok {
+		if ok && !made[v] {
 			calls = append(calls, c)
 			about = append(about, v)
 		}

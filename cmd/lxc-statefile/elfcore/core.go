@@ -32,10 +32,14 @@ type core struct {
 	// shared are the mappings of each shared memory, private the others.
 	shared  map[uint32][]*region
 	private []*region
+	// inherited are the runs of pages that it has of each Inherited.
+	inherited map[uint32][]run
 
 	mu     sync.Mutex // layout changes while pages come
 	layout *layout
 }
+
+type run struct{ start, end uint64 }
 
 // Write writes the core of process pid to a regular file, which must be empty.
 // It reads the whole statefile, and what it wrote counts only if it returns no
@@ -53,6 +57,7 @@ func Write(ctx context.Context, img *reader.Reader, pid uint32, to *os.File, o O
 		return fmt.Errorf("process %d is a zombie: it had ended and has no memory", pid)
 	}
 	c := &core{to: to, process: p, mm: s.Mm(p.Mm), shared: map[uint32][]*region{}, layout: newLayout(uint64(s.Header.PageSize))}
+	c.inherit(uint64(s.Header.PageSize))
 	files, err := newFileSet(o.Root, o.Missing)
 	if err != nil {
 		return err
@@ -108,19 +113,50 @@ func (c *core) mapping(h *format.Header, v *format.Vma, files *fileSet) error {
 // pages puts bytes of the process into the core.
 func (c *core) pages(owner uint32, offset uint64, data []byte) error {
 	if owner == c.mm.Id {
-		// Mappings lie in order; those before offset have none of it.
-		first := sort.Search(len(c.private), func(i int) bool { return c.private[i].End > offset })
-		for _, r := range c.private[first:] {
-			if r.Start >= offset+uint64(len(data)) {
+		if err := c.putPrivate(offset, data); err != nil {
+			return err
+		}
+	}
+	if runs := c.inherited[owner]; runs != nil {
+		end := offset + uint64(len(data))
+		first := sort.Search(len(runs), func(i int) bool { return runs[i].end > offset })
+		for _, r := range runs[first:] {
+			from, to := max(r.start, offset), min(r.end, end)
+			if from >= to {
 				break
 			}
-			if err := c.put(r, r.Start, offset, data); err != nil {
+			if err := c.putPrivate(from, data[from-offset:to-offset]); err != nil {
 				return err
 			}
 		}
 	}
 	for _, r := range c.shared[owner] {
 		if err := c.put(r, r.Offset, offset, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inherit notes which pages the process shares with others since a fork.
+func (c *core) inherit(page uint64) {
+	c.inherited = map[uint32][]run{}
+	for _, i := range c.mm.Inherits {
+		for a, b := range format.EachRun(i.Runs, page) {
+			c.inherited[i.Inherited] = append(c.inherited[i.Inherited], run{a, b})
+		}
+	}
+}
+
+// putPrivate puts bytes at an address into the private mappings there.
+func (c *core) putPrivate(address uint64, data []byte) error {
+	// Mappings lie in order; those before it have none of it.
+	first := sort.Search(len(c.private), func(i int) bool { return c.private[i].End > address })
+	for _, r := range c.private[first:] {
+		if r.Start >= address+uint64(len(data)) {
+			break
+		}
+		if err := c.put(r, r.Start, address, data); err != nil {
 			return err
 		}
 	}
