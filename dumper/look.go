@@ -216,9 +216,13 @@ func (l *looking) lookAtNamespaces() error {
 	l.skeleton.Namespaces, l.skeleton.FileSystems = result.Namespaces, result.FileSystems
 	l.objects.Segments = result.Segments
 	l.checkUndo()
-	cgroups, err := namespaces.Cgroups(filepath.Base(l.container.CgroupDir), processes)
+	name := filepath.Base(l.container.CgroupDir)
+	cgroups, own, err := namespaces.Cgroups(name, processes)
 	if err != nil {
 		return err
+	}
+	if l.skeleton.Container.Cgroups, err = namespaces.CgroupTree(name, own); err != nil {
+		return fmt.Errorf("cgroups of the container: %w", err)
 	}
 	for i, p := range alive {
 		p.Namespaces, p.Cgroups = result.IDs(&processes[i]), cgroups[i]

@@ -128,6 +128,9 @@ func (r *restart) tearDown() error {
 		}
 	}
 	err := stub.KillAll(all, r.opts.Timeout)
+	if r.space != nil {
+		r.space.Undo()
+	}
 	if undo := r.stage.Undo(); undo != nil {
 		return undo
 	}

@@ -360,14 +360,14 @@ var cloneFlag = map[format.NamespaceKind]uint64{
 
 // Cgroups finds the cgroups of each process from the container's own ones, in
 // the processes' order. name is the last part of the path of the container's
-// cgroup in the freezer's hierarchy.
-func Cgroups(name string, processes []Process) ([][]*format.CgroupMembership, error) {
+// cgroup in the freezer's hierarchy. own are the paths of the container's cgroups
+// by hierarchy.
+func Cgroups(name string, processes []Process) (all [][]*format.CgroupMembership, own map[string]string, err error) {
 	paths := make([][]procfs.CgroupPath, len(processes))
-	own := map[string]string{} // the container's cgroup by hierarchy
+	own = map[string]string{}
 	for i, p := range processes {
-		var err error
 		if paths[i], err = procfs.ReadCgroupPaths(p.PID); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, c := range paths[i] {
 			have, known := own[c.Controllers]
@@ -380,14 +380,14 @@ func Cgroups(name string, processes []Process) ([][]*format.CgroupMembership, er
 	for controllers, path := range own {
 		own[controllers] = upTo(path, name)
 	}
-	all := make([][]*format.CgroupMembership, len(processes))
+	all = make([][]*format.CgroupMembership, len(processes))
 	for i := range processes {
 		for _, c := range paths[i] {
 			rest := "/" + strings.TrimPrefix(strings.TrimPrefix(c.Path, own[c.Controllers]), "/")
 			all[i] = append(all[i], &format.CgroupMembership{Controllers: c.Controllers, Path: rest})
 		}
 	}
-	return all, nil
+	return all, own, nil
 }
 
 // CgroupRoots notes the roots of a cgroup namespace that a program has made, as

@@ -102,6 +102,7 @@ func Everything() *format.Skeleton {
 			{Path: "/to", Mode: 0o120777, Target: "lock"},
 		}},
 	}
+	s.Container.Cgroups = []*format.Cgroup{{Controllers: "name=systemd", Path: "/system.slice", Mode: 0o755}}
 	s.SharedMemories = []*format.SharedMemory{
 		{Id: 20, Size: 4 * Page},
 		{Id: 21, Size: 2 * Page, Kind: &format.SharedMemory_Memfd{Memfd: &format.Memfd{Name: []byte("m"), Seals: 7, Inode: inode}}},

@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -89,3 +90,20 @@ func unescapeMount(s string) string {
 }
 
 var mountEscapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#")
+
+// CgroupDirectory finds the directory of a cgroup: controllers and path are as
+// a CgroupPath has them.
+func CgroupDirectory(mounts []CgroupMount, controllers, path string) (string, bool) {
+	first, _, _ := strings.Cut(controllers, ",")
+	for _, m := range mounts {
+		if controllers == "" && m.Version != 2 || controllers != "" && !m.HasController(first) {
+			continue
+		}
+		rel, err := filepath.Rel(m.Root, path)
+		if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
+			continue
+		}
+		return filepath.Join(m.Mountpoint, rel), true
+	}
+	return "", false
+}

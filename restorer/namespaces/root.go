@@ -30,6 +30,7 @@ type Root struct {
 	directories map[directory]int
 	cgroups     []procfs.CgroupPath // of the first process, as the stage put it
 	hierarchies []procfs.CgroupMount
+	made        []string // cgroups that were not there
 }
 
 // Enter sets what the namespaces themselves know, and opens the root. hostMounts
@@ -57,6 +58,7 @@ func Enter(s *format.Skeleton, root place.Process, hostMounts bool, log *slog.Lo
 	}
 	defer func() {
 		if err != nil {
+			r.Undo()
 			r.Close()
 		}
 	}()
@@ -87,7 +89,7 @@ func Enter(s *format.Skeleton, root place.Process, hostMounts bool, log *slog.Lo
 		return nil, err
 	}
 	r.hierarchies = procfs.ParseCgroupMounts(string(text))
-	return r, nil
+	return r, r.makeCgroups(s.Container.Cgroups)
 }
 
 func setNames(p place.Process, u *format.Uts) error {
@@ -160,9 +162,10 @@ func (r *Root) Cgroups(p place.Process, memberships []*format.CgroupMembership) 
 		if !ok {
 			return fmt.Errorf("it was in cgroup %s of hierarchy %q, which this host has not mounted", m.Path, m.Controllers)
 		}
-		dir = filepath.Join(dir, filepath.Join("/", m.Path))
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("make its cgroup: %w", err)
+		own := dir
+		dir = filepath.Join(own, filepath.Join("/", m.Path))
+		if err := r.makeCgroup(own, dir); err != nil {
+			return err
 		}
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(p.PID())), 0); err != nil {
 			return fmt.Errorf("put it into its cgroup %s: %w", dir, err)
@@ -174,29 +177,60 @@ func (r *Root) Cgroups(p place.Process, memberships []*format.CgroupMembership) 
 // cgroup finds the container's own cgroup in a hierarchy.
 func (r *Root) cgroup(controllers string) (string, bool) {
 	for _, c := range r.cgroups {
-		if c.Controllers != controllers {
-			continue
-		}
-		for _, m := range r.hierarchies {
-			if controllers == "" && m.Version == 2 || controllers != "" && m.HasController(firstOf(controllers)) {
-				rel, err := filepath.Rel(m.Root, c.Path)
-				if err != nil {
-					return "", false
-				}
-				return filepath.Join(m.Mountpoint, rel), true
-			}
+		if c.Controllers == controllers {
+			return procfs.CgroupDirectory(r.hierarchies, controllers, c.Path)
 		}
 	}
 	return "", false
 }
 
-func firstOf(controllers string) string {
-	for i, c := range controllers {
-		if c == ',' {
-			return controllers[:i]
+// makeCgroups makes the cgroups below the container's own. One in a hierarchy
+// that this host has not mounted is missed when a process belongs into it.
+func (r *Root) makeCgroups(all []*format.Cgroup) error {
+	for _, g := range all {
+		own, ok := r.cgroup(g.Controllers)
+		if !ok {
+			continue
+		}
+		dir := filepath.Join(own, g.Path)
+		if err := r.makeCgroup(own, dir); err != nil {
+			return err
+		}
+		if err := os.Chown(dir, int(g.Uid), int(g.Gid)); err != nil {
+			return fmt.Errorf("owner of a cgroup: %w", err)
+		}
+		if err := unix.Chmod(dir, g.Mode); err != nil {
+			return fmt.Errorf("mode of cgroup %s: %w", dir, err)
 		}
 	}
-	return controllers
+	return nil
+}
+
+// makeCgroup makes a cgroup below the container's own, and those between, and
+// notes what was not there.
+func (r *Root) makeCgroup(own, dir string) error {
+	var missing []string
+	for at := dir; at != own && at != "/"; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil {
+			break
+		}
+		missing = append(missing, at)
+	}
+	for i := len(missing) - 1; i >= 0; i-- {
+		if err := os.Mkdir(missing[i], 0o755); err != nil {
+			return fmt.Errorf("make a cgroup: %w", err)
+		}
+		r.made = append(r.made, missing[i])
+	}
+	return nil
+}
+
+// Undo removes the cgroups that were made, when no process is in them any more.
+func (r *Root) Undo() {
+	for i := len(r.made) - 1; i >= 0; i-- {
+		_ = unix.Rmdir(r.made[i]) // LXC removes its own with all that is in them
+	}
+	r.made = nil
 }
 
 // Close closes the directories.
