@@ -2,6 +2,7 @@ package fds
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -94,10 +95,20 @@ func parseWatch(text string) (*watch, error) {
 	return w, nil
 }
 
-// watched finds the path of what a watch watches.
+// watched finds the path of what a watch watches; nil if that is gone for good,
+// so that the watch tells nothing any more. When a cgroup is removed, its files
+// vanish from under their watches without a word (kernfs, Linux 6.18): systemd
+// has such watches of services that have ended.
 func (w *walk) watched(f *file, t *watch) (*format.FileIdentity, error) {
 	lost := func(how string) error {
 		return f.refuse("inotify", fmt.Sprintf("what it watches under descriptor %d, inode %d of device %d:%d, %s", t.wd, t.inode, unix.Major(t.device), unix.Minor(t.device), how), "have the program end that watch, or end the program, before the checkpoint")
+	}
+	pipes, err := pipeDevice()
+	if err != nil {
+		return nil, err
+	}
+	if t.device == pipes {
+		return nil, nil // by a restart, for something that was gone already
 	}
 	if t.handle.Size() == 0 {
 		return nil, lost("is on a file system that gives no file handles")
@@ -111,18 +122,36 @@ func (w *walk) watched(f *file, t *watch) (*format.FileIdentity, error) {
 		if unix.Mkdev(uint32(m.Major), uint32(m.Minor)) != t.device {
 			continue
 		}
-		id, err := w.watchedOn(m.Mountpoint, t)
+		root, namespace := w.rootOfMount(m.ID)
+		id, err := watchedOn(root, m.Mountpoint, t)
 		if err == nil {
+			id.MountNamespace = namespace
 			return id, nil
+		}
+		if errors.Is(err, unix.ESTALE) {
+			return nil, nil // nobody can reach it any more
 		}
 		how = "is not reachable by a path: " + err.Error()
 	}
 	return nil, lost(how)
 }
 
+// pipeDevice is the device number of pipes.
+func pipeDevice() (uint64, error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return 0, os.NewSyscallError("pipe2", err)
+	}
+	defer unix.Close(ends[0])
+	defer unix.Close(ends[1])
+	var st unix.Stat_t
+	err := unix.Fstat(ends[0], &st)
+	return st.Dev, err
+}
+
 // watchedOn finds the path of what a watch watches below a mount.
-func (w *walk) watchedOn(mountpoint string, t *watch) (*format.FileIdentity, error) {
-	fd, err := w.openHandle(mountpoint, t.handle)
+func watchedOn(root int, mountpoint string, t *watch) (*format.FileIdentity, error) {
+	fd, err := openHandle(root, mountpoint, t.handle)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +164,7 @@ func (w *walk) watchedOn(mountpoint string, t *watch) (*format.FileIdentity, err
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
 	}
-	at, err := unix.Openat2(w.root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	at, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -152,12 +181,12 @@ func (w *walk) watchedOn(mountpoint string, t *watch) (*format.FileIdentity, err
 // openHandle opens a file by its handle. It names the mount by the working
 // directory of a thread of its own: to open the mount's root would tell those
 // who watch that.
-func (w *walk) openHandle(mountpoint string, handle unix.FileHandle) (fd int, err error) {
+func openHandle(root int, mountpoint string, handle unix.FileHandle) (fd int, err error) {
 	err = elsewhere.Run(func() (err error) {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return err
 		}
-		mount, err := unix.Openat2(w.root, mountpoint, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+		mount, err := unix.Openat2(root, mountpoint, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 		if err != nil {
 			return err
 		}

@@ -69,8 +69,12 @@ func (w *walk) locate(f *file) (*format.FileIdentity, error) {
 // rootOf is the root that a file's path counts from, and which mount namespace
 // it is the root of; 0 is the container's first one.
 func (w *walk) rootOf(f *file) (fd int, namespace uint32) {
+	return w.rootOfMount(f.info.MountID)
+}
+
+func (w *walk) rootOfMount(id int) (fd int, namespace uint32) {
 	for _, n := range w.Nested {
-		if n.Mounts[f.info.MountID] {
+		if n.Mounts[id] {
 			return n.FD(), n.ID
 		}
 	}

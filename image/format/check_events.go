@@ -23,6 +23,9 @@ func (c *checker) eventSource(o *OpenFile, who func() string) error {
 				return fmt.Errorf("%s has watch %d out of order", who(), w.Wd)
 			}
 			last = w.Wd
+			if w.File == nil {
+				continue // gone
+			}
 			if err := c.file(w.File, who); err != nil {
 				return err
 			}

@@ -4937,10 +4937,12 @@ func (x *Inotify) GetWatches() []*InotifyWatch {
 }
 
 type InotifyWatch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Wd            uint32                 `protobuf:"varint,1,opt,name=wd,proto3" json:"wd,omitempty"`     // from 1
-	Mask          uint32                 `protobuf:"varint,2,opt,name=mask,proto3" json:"mask,omitempty"` // IN_*
-	File          *FileIdentity          `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`  // what it watches
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Wd    uint32                 `protobuf:"varint,1,opt,name=wd,proto3" json:"wd,omitempty"`     // from 1
+	Mask  uint32                 `protobuf:"varint,2,opt,name=mask,proto3" json:"mask,omitempty"` // IN_*
+	// What it watches. Without one, that is gone, and the watch tells nothing any
+	// more: a file of a cgroup that was removed.
+	File          *FileIdentity `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

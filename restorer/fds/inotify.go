@@ -50,6 +50,9 @@ func armInotify(r *Restart, f *file) error {
 }
 
 func (r *Restart) watch(fd int, w *format.InotifyWatch) error {
+	if w.File == nil {
+		return watchNothing(fd, w)
+	}
 	at, err := r.lookupFile(w.File, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return err
@@ -66,6 +69,19 @@ func (r *Restart) watch(fd int, w *format.InotifyWatch) error {
 		return fmt.Errorf("%s: %w", w.File.Path, err)
 	}
 	return nil
+}
+
+// watchNothing makes a watch of what is gone: of a pipe, whose inode the watch
+// keeps when both ends are closed, without an event ever.
+func watchNothing(fd int, w *format.InotifyWatch) error {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("make a pipe: %w", err)
+	}
+	defer unix.Close(ends[0])
+	defer unix.Close(ends[1])
+	// To be closed is an event, but not to who isn't told of it yet.
+	return addWatch(fd, ends[0], w.Wd, w.Mask)
 }
 
 // addWatch watches an open file.
