@@ -11,7 +11,9 @@ import (
 
 	"lxc-checkpoint/container"
 	"lxc-checkpoint/dumper/bpf"
+	"lxc-checkpoint/dumper/fds"
 	"lxc-checkpoint/dumper/memory"
+	"lxc-checkpoint/dumper/namespaces"
 	"lxc-checkpoint/dumper/ptrace"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/writer"
@@ -36,6 +38,7 @@ type Options struct {
 	Tool       string        // version of the program, for the header
 	Log        *slog.Logger  // nil: none
 	Progress   *progress.Progress
+	RefuseTCP  bool   // refuse every TCP connection
 	WithoutBPF bool   // have tasks tell by themselves what eBPF could
 	MaxDeleted uint64 // bytes that a removed file may hold; 0: no limit
 	// Check looks at the skeleton before anything is written; an error of it
@@ -82,9 +85,11 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 		return nil, err
 	}
 	defer held.Release(&err) // lets go on every path
+	connections := &fds.Connections{}
+	defer release(connections, &err) // before that
 	stats.Hold = clock.lap()
 
-	s, contents, err := look(ctx, c, held, teller, o) // everything but the bytes; all refusals at once
+	s, contents, err := look(ctx, c, held, connections, teller, o) // everything but the bytes; all refusals at once
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +120,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	}
 	stats.Commit = clock.lap()
 
-	if err := held.Finish(ctx, o.After); err != nil {
+	if err := finish(ctx, held, connections, o.After); err != nil {
 		return nil, err
 	}
 	stats.Finish = clock.lap()
@@ -123,6 +128,38 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	stats.count(s)
 	stats.BytesRead, stats.BytesWritten = stats.Pages.BytesRead, w.BytesOut()
 	return stats, nil
+}
+
+// finish ends the hold. TCP connections stay silent if their processes are to be
+// killed, and so that nobody answers their peers in their place, the network does.
+func finish(ctx context.Context, held *ptrace.Held, connections *fds.Connections, after After) (err error) {
+	if after != Kill {
+		if err := connections.Release(); err != nil {
+			return err
+		}
+		return held.Finish(ctx, after)
+	}
+	if connections.Outside {
+		undo, err := namespaces.Disconnect(held.Processes()[0].Alive())
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if err != nil {
+				undo()
+			}
+		}()
+	}
+	if err = held.Finish(ctx, Kill); err == nil {
+		connections.Close()
+	}
+	return err
+}
+
+func release(connections *fds.Connections, err *error) {
+	if e := connections.Release(); e != nil && *err == nil {
+		*err = e
+	}
 }
 
 // Check looks at a running container as Dump does, and lets it go: an error says
@@ -142,14 +179,19 @@ func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats
 		return nil, err
 	}
 	defer held.Release(&err)
+	connections := &fds.Connections{}
+	defer release(connections, &err)
 	stats.Hold = clock.lap()
 
-	s, contents, err := look(ctx, c, held, teller, o)
+	s, contents, err := look(ctx, c, held, connections, teller, o)
 	if err != nil {
 		return nil, err
 	}
 	contents.Close()
 	stats.Look = clock.lap()
+	if err := connections.Release(); err != nil {
+		return nil, err
+	}
 	if err := held.Finish(ctx, Continue); err != nil {
 		return nil, err
 	}

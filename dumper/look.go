@@ -29,12 +29,14 @@ type looking struct {
 	ctx       context.Context
 	container *container.Container
 	held      *ptrace.Held
-	o         Options
-	teller    *bpf.Teller // nil: there is none
-	ids       *view.IDs
-	objects   *view.Objects
-	skeleton  *format.Skeleton
-	refused   refusal.List
+	// TCP connections, silent from the look on.
+	connections *fds.Connections
+	o           Options
+	teller      *bpf.Teller // nil: there is none
+	ids         *view.IDs
+	objects     *view.Objects
+	skeleton    *format.Skeleton
+	refused     refusal.List
 
 	at       clocks.Times            // of the hold: what remains is counted from here
 	told     map[int]*view.TaskFacts // by the teller; nil: nothing
@@ -52,11 +54,11 @@ type looking struct {
 
 // look finds out everything but the bytes. It returns a refusal.List of all
 // that can't be saved.
-func look(ctx context.Context, c *container.Container, held *ptrace.Held, teller *bpf.Teller, o Options) (*format.Skeleton, *memory.Memory, error) {
+func look(ctx context.Context, c *container.Container, held *ptrace.Held, connections *fds.Connections, teller *bpf.Teller, o Options) (*format.Skeleton, *memory.Memory, error) {
 	ids := &view.IDs{}
 	objects := &view.Objects{IDs: ids, MaxDeleted: o.MaxDeleted}
 	l := &looking{
-		ctx: ctx, container: c, held: held, teller: teller, o: o,
+		ctx: ctx, container: c, held: held, connections: connections, teller: teller, o: o,
 		ids: ids, objects: objects, skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
 	}
 	var err error
@@ -298,7 +300,7 @@ func (l *looking) rootOf(pid int) (*view.Root, uint32) {
 func (l *looking) lookAtDescriptors() error {
 	env := fds.Env{
 		First: l.first().Alive(), IDs: l.ids, Namespaces: map[uint64]uint32{}, Nested: l.nested,
-		Tasks: l.numbers(), Objects: l.objects, Ask: l.askSocket, Log: l.o.Log,
+		Tasks: l.numbers(), Objects: l.objects, Ask: l.askSocket, Connections: l.connections, RefuseTCP: l.o.RefuseTCP, Log: l.o.Log,
 	}
 	for _, n := range l.skeleton.Namespaces {
 		env.Namespaces[n.Inode] = n.Id

@@ -32,7 +32,7 @@ var errObstacles = errors.New("a checkpoint would not work")
 func check(ctx context.Context, o *options, c *container.Container) error {
 	stats, err := dumper.Check(ctx, c, dumper.Options{
 		Timeout: o.timeout.Duration, Tool: cli.Version, Log: o.tool.Log,
-		WithoutBPF: o.noBPF, MaxDeleted: uint64(o.maxDeleted), Check: restorer.CheckPlan, Forks: restorer.Forks,
+		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, MaxDeleted: uint64(o.maxDeleted), Check: restorer.CheckPlan, Forks: restorer.Forks,
 	})
 	if err != nil && !o.json {
 		return err

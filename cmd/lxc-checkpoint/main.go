@@ -136,7 +136,7 @@ func checkpoint(ctx context.Context, o *options, c *container.Container, out out
 	w := writer.New(out, writer.Options{})
 	stats, err := dumper.Dump(ctx, c, w, dumper.Options{
 		After: o.after(), Timeout: o.timeout.Duration, Tool: cli.Version, Log: log, Progress: shown,
-		WithoutBPF: o.noBPF, MaxDeleted: uint64(o.maxDeleted),
+		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, MaxDeleted: uint64(o.maxDeleted),
 		// What this host could not restart is never killed.
 		Check: restorer.CheckPlan, Forks: restorer.Forks,
 	})

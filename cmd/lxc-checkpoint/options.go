@@ -20,6 +20,7 @@ type options struct {
 	timeout    cli.Seconds
 	printStats bool
 	noBPF      bool
+	tcpRefuse  bool
 	maxDeleted cli.Size
 }
 
@@ -52,6 +53,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for the container's tasks to stop (default 10)")
 	f.Var(&o.maxDeleted, "max-deleted", "keep removed files that hold at most `SIZE` bytes, as 100M (default 64M; 0: any)")
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the checkpoint to stderr, as JSON")
+	f.BoolVar(&o.tcpRefuse, "tcp-refuse", false, "refuse to checkpoint TCP connections")
 	f.BoolVar(&o.noBPF, "no-bpf", false, "load no eBPF program: have the tasks tell everything themselves")
 	o.tool.AddCommon(true)
 	return o

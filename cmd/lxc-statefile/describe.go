@@ -118,6 +118,8 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		return "tcp", fmt.Sprintf("listens at %s", netip.AddrPortFrom(address, uint16(l.Port)))
 	case *format.OpenFile_NetlinkSocket:
 		return "netlink", fmt.Sprintf("protocol %d, port %d, groups %s", k.NetlinkSocket.Protocol, k.NetlinkSocket.Port, ranges(k.NetlinkSocket.Groups))
+	case *format.OpenFile_TcpConnection:
+		return "tcp", tcpConnection(k.TcpConnection)
 	case *format.OpenFile_InetSocket:
 		return "ip", inetSocket(k.InetSocket)
 	case *format.OpenFile_UnixSocket:
@@ -142,6 +144,23 @@ func pipe(p *format.Pipe) string {
 		return "never opened"
 	}
 	return fmt.Sprintf("%d, %d bytes unread", p.Id, len(p.Data))
+}
+
+func tcpConnection(c *format.TcpConnection) string {
+	words := []string{"not bound"}
+	if c.Address != nil {
+		words[0] = "at " + inetName(c.Address)
+	}
+	if c.Peer != nil {
+		words = append(words, "connected to "+inetName(c.Peer))
+	}
+	if n := len(c.ReceiveQueue); n > 0 {
+		words = append(words, fmt.Sprintf("%d bytes unread", n))
+	}
+	if n := len(c.SendQueue); n > 0 {
+		words = append(words, fmt.Sprintf("%d bytes not acknowledged", n))
+	}
+	return strings.Join(words, ", ")
 }
 
 func inetSocket(s *format.InetSocket) string {

@@ -127,6 +127,11 @@ func (w *walk) portlessPeer(f *file, domain, typ int) (*format.InetAddress, erro
 		{unix.AF_INET, unix.SOCK_RAW}: "raw", {unix.AF_INET6, unix.SOCK_RAW}: "raw6",
 		{unix.AF_INET, unix.SOCK_DGRAM}: "icmp", {unix.AF_INET6, unix.SOCK_DGRAM}: "icmp6",
 	}[[2]int{domain, typ}]
+	return w.peerByInode(f, name)
+}
+
+// peerByInode finds a socket's peer in a file of /proc/net.
+func (w *walk) peerByInode(f *file, name string) (*format.InetAddress, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", w.First, name))
 	if err != nil {
 		return nil, err

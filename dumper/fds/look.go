@@ -35,6 +35,10 @@ type Env struct {
 	// Objects are the inodes without a path. Nil: a look of its own finds them.
 	Objects *view.Objects
 	Log     *slog.Logger // nil: none
+	// Connections gets the TCP connections that were silenced; whoever looks
+	// releases them.
+	Connections *Connections
+	RefuseTCP   bool // refuse every TCP connection
 	// Ask makes a call of getsockopt(2) in a task of the container, which sees
 	// numbers as the container does. Nil: nobody can be asked.
 	Ask func(task, fd, level, name, size int) ([]byte, error)
@@ -77,13 +81,17 @@ func (r *Result) TerminalPath(major, minor uint32, tables map[uint32]bool) (stri
 }
 
 // Look looks at all tables. The list has everything that can't be taken.
-func Look(ctx context.Context, env Env, tables []Table) (*Result, refusal.List, error) {
+func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused refusal.List, err error) {
+	if env.Connections == nil {
+		env.Connections = &Connections{}
+		defer func() { err = errors.Join(err, env.Connections.Release()) }()
+	}
 	w, err := newWalk(env)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer w.close()
-	res := &Result{terminals: w.terminals}
+	res = &Result{terminals: w.terminals}
 	for _, t := range tables {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
@@ -96,7 +104,6 @@ func Look(ctx context.Context, env Env, tables []Table) (*Result, refusal.List, 
 	}
 	w.nameSlaves()
 	// When all tables are known: an epoll's targets may be in any of them.
-	var refused refusal.List
 	for i := 0; i < len(w.files); i++ { // to look at a socket's queue can bring more
 		f := w.files[i]
 		err := w.look(f)
@@ -113,6 +120,11 @@ func Look(ctx context.Context, env Env, tables []Table) (*Result, refusal.List, 
 		res.OpenFiles = append(res.OpenFiles, f.OpenFile)
 	}
 	refused = append(refused, w.connectUnix()...)
+	more, err := w.connectTCP()
+	if err != nil {
+		return nil, nil, err
+	}
+	refused = append(refused, more...)
 	pipes, more, err := w.lookAtPipes()
 	if err != nil {
 		return nil, nil, err

@@ -35,7 +35,7 @@ func lookSocket(w *walk, f *file) error {
 	case (tcp || multipath) && listening == 1:
 		return w.lookListener(f, fd, domain, protocol)
 	case tcp:
-		return f.refuse("TCP connection", "only listening TCP sockets are checkpointed yet", "have the peers disconnect before the checkpoint")
+		return w.lookTCP(f, fd, domain)
 	case domain == unix.AF_UNIX:
 		return w.lookUnix(f, fd, typ, listening == 1)
 	case domain == unix.AF_NETLINK:

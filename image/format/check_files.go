@@ -115,6 +115,8 @@ func (c *checker) openFile(o *OpenFile) error {
 		return options(l.GetOptions(), who)
 	case *OpenFile_NetlinkSocket:
 		return netlinkSocket(k.NetlinkSocket, who)
+	case *OpenFile_TcpConnection:
+		return tcpConnection(k.TcpConnection, who)
 	case *OpenFile_InetSocket:
 		return inetSocket(k.InetSocket, who)
 	case *OpenFile_UnixSocket:

@@ -166,3 +166,25 @@ func netlinkSocket(s *NetlinkSocket, who func() string) error {
 	}
 	return options(s.Options, who)
 }
+
+func tcpConnection(c *TcpConnection, who func() string) error {
+	const inet, inet6, synSent, closed, lastState, mostScale = 2, 10, 2, 7, 11, 14
+	size := map[uint32]int{inet: 4, inet6: 16}[c.GetFamily()]
+	if size == 0 || c.State == 0 || c.State > lastState {
+		return fmt.Errorf("%s is a TCP socket of family %d in state %d", who(), c.GetFamily(), c.GetState())
+	}
+	for _, a := range []*InetAddress{c.Address, c.Peer} {
+		if err := inetAddress(a, size, who); err != nil {
+			return err
+		}
+	}
+	needsPeer := c.State != closed
+	needsAddress := needsPeer && c.State != synSent || c.Ended
+	if needsPeer && c.Peer == nil || needsAddress && c.Address == nil {
+		return fmt.Errorf("%s is a TCP socket in state %d without an address", who(), c.State)
+	}
+	if c.Unsent > uint32(len(c.SendQueue)) || c.SendScale > mostScale || c.ReceiveScale > mostScale || c.MaximumSegment > 65535 {
+		return fmt.Errorf("%s is a TCP connection with %d of %d bytes unsent, windows scaled by %d and %d, segments of %d bytes", who(), c.Unsent, len(c.SendQueue), c.SendScale, c.ReceiveScale, c.MaximumSegment)
+	}
+	return options(c.Options, who)
+}

@@ -67,6 +67,10 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { unixSocket(s, 60).PeerCredentials.Pid = 1 << 30 }, "process number"},
 		{func(s *format.Skeleton) { unixSocket(s, 60).PeerAddress = make([]byte, 109) }, "109 bytes"},
 
+		{func(s *format.Skeleton) { openFile(s, 68).GetTcpConnection().State = 0 }, "state 0"},
+		{func(s *format.Skeleton) { openFile(s, 68).GetTcpConnection().Peer = nil }, "without an address"},
+		{func(s *format.Skeleton) { openFile(s, 68).GetTcpConnection().Unsent = 7 }, "7 of 6 bytes unsent"},
+		{func(s *format.Skeleton) { openFile(s, 68).GetTcpConnection().Address.Address = nil }, "0 bytes"},
 		{func(s *format.Skeleton) { openFile(s, 66).GetNetlinkSocket().Groups[0] = 0 }, "group 0"},
 		{func(s *format.Skeleton) { openFile(s, 66).GetNetlinkSocket().Protocol = 77 }, "protocol 77"},
 		{func(s *format.Skeleton) { openFile(s, 67).GetInetSocket().Family = 77 }, "family 77"},

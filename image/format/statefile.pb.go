@@ -3885,6 +3885,7 @@ type OpenFile struct {
 	//	*OpenFile_PtyMaster
 	//	*OpenFile_NetlinkSocket
 	//	*OpenFile_InetSocket
+	//	*OpenFile_TcpConnection
 	//	*OpenFile_Memory
 	//	*OpenFile_Namespace
 	Kind          isOpenFile_Kind `protobuf_oneof:"kind"`
@@ -4145,6 +4146,15 @@ func (x *OpenFile) GetInetSocket() *InetSocket {
 	return nil
 }
 
+func (x *OpenFile) GetTcpConnection() *TcpConnection {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_TcpConnection); ok {
+			return x.TcpConnection
+		}
+	}
+	return nil
+}
+
 func (x *OpenFile) GetMemory() *MemoryFile {
 	if x != nil {
 		if x, ok := x.Kind.(*OpenFile_Memory); ok {
@@ -4235,6 +4245,10 @@ type OpenFile_InetSocket struct {
 	InetSocket *InetSocket `protobuf:"bytes,41,opt,name=inet_socket,json=inetSocket,proto3,oneof"`
 }
 
+type OpenFile_TcpConnection struct {
+	TcpConnection *TcpConnection `protobuf:"bytes,42,opt,name=tcp_connection,json=tcpConnection,proto3,oneof"`
+}
+
 type OpenFile_Memory struct {
 	Memory *MemoryFile `protobuf:"bytes,60,opt,name=memory,proto3,oneof"`
 }
@@ -4276,6 +4290,8 @@ func (*OpenFile_PtyMaster) isOpenFile_Kind() {}
 func (*OpenFile_NetlinkSocket) isOpenFile_Kind() {}
 
 func (*OpenFile_InetSocket) isOpenFile_Kind() {}
+
+func (*OpenFile_TcpConnection) isOpenFile_Kind() {}
 
 func (*OpenFile_Memory) isOpenFile_Kind() {}
 
@@ -5692,6 +5708,299 @@ func (x *Membership) GetInterface() string {
 	return ""
 }
 
+// TcpConnection is a TCP socket that does not listen: connected, or not (yet, or
+// any more). Sequence numbers count modulo 2^32.
+type TcpConnection struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Family  uint32                 `protobuf:"varint,1,opt,name=family,proto3" json:"family,omitempty"`  // AF_INET or AF_INET6
+	State   uint32                 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"`    // TCP_*, include/net/tcp_states.h: 1 ESTABLISHED, 2 SYN_SENT, 4 FIN_WAIT1 …
+	Address *InetAddress           `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"` // unset: not bound
+	Peer    *InetAddress           `protobuf:"bytes,4,opt,name=peer,proto3" json:"peer,omitempty"`       // unset: not connected
+	Options []*SocketOption        `protobuf:"bytes,5,rep,name=options,proto3" json:"options,omitempty"`
+	// The first byte of each queue has this number.
+	SendSequence    uint32 `protobuf:"varint,6,opt,name=send_sequence,json=sendSequence,proto3" json:"send_sequence,omitempty"`
+	ReceiveSequence uint32 `protobuf:"varint,7,opt,name=receive_sequence,json=receiveSequence,proto3" json:"receive_sequence,omitempty"`
+	SendQueue       []byte `protobuf:"bytes,8,opt,name=send_queue,json=sendQueue,proto3" json:"send_queue,omitempty"`           // not acknowledged
+	Unsent          uint32 `protobuf:"varint,9,opt,name=unsent,proto3" json:"unsent,omitempty"`                                 // how many of these, at the end, were not sent at all
+	ReceiveQueue    []byte `protobuf:"bytes,10,opt,name=receive_queue,json=receiveQueue,proto3" json:"receive_queue,omitempty"` // not read
+	// What both sides have agreed upon (TCP_REPAIR_OPTIONS).
+	MaximumSegment           uint32     `protobuf:"varint,11,opt,name=maximum_segment,json=maximumSegment,proto3" json:"maximum_segment,omitempty"` // bytes
+	WindowScaling            bool       `protobuf:"varint,12,opt,name=window_scaling,json=windowScaling,proto3" json:"window_scaling,omitempty"`
+	SendScale                uint32     `protobuf:"varint,13,opt,name=send_scale,json=sendScale,proto3" json:"send_scale,omitempty"`
+	ReceiveScale             uint32     `protobuf:"varint,14,opt,name=receive_scale,json=receiveScale,proto3" json:"receive_scale,omitempty"`
+	SelectiveAcknowledgement bool       `protobuf:"varint,15,opt,name=selective_acknowledgement,json=selectiveAcknowledgement,proto3" json:"selective_acknowledgement,omitempty"`
+	Timestamps               bool       `protobuf:"varint,16,opt,name=timestamps,proto3" json:"timestamps,omitempty"`
+	Timestamp                uint32     `protobuf:"varint,17,opt,name=timestamp,proto3" json:"timestamp,omitempty"`                     // TCP_TIMESTAMP at the checkpoint
+	Window                   *TcpWindow `protobuf:"bytes,18,opt,name=window,proto3" json:"window,omitempty"`                            // unset: not told by the kernel
+	SendBuffer               uint32     `protobuf:"varint,19,opt,name=send_buffer,json=sendBuffer,proto3" json:"send_buffer,omitempty"` // bytes, as SO_SNDBUF and SO_RCVBUF tell
+	ReceiveBuffer            uint32     `protobuf:"varint,20,opt,name=receive_buffer,json=receiveBuffer,proto3" json:"receive_buffer,omitempty"`
+	BufferLock               uint32     `protobuf:"varint,21,opt,name=buffer_lock,json=bufferLock,proto3" json:"buffer_lock,omitempty"` // SO_BUF_LOCK: which of them the program has set
+	Ended                    bool       `protobuf:"varint,22,opt,name=ended,proto3" json:"ended,omitempty"`                             // state CLOSE: it was connected once
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *TcpConnection) Reset() {
+	*x = TcpConnection{}
+	mi := &file_statefile_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TcpConnection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TcpConnection) ProtoMessage() {}
+
+func (x *TcpConnection) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
+func (*TcpConnection) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *TcpConnection) GetFamily() uint32 {
+	if x != nil {
+		return x.Family
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetAddress() *InetAddress {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *TcpConnection) GetPeer() *InetAddress {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *TcpConnection) GetOptions() []*SocketOption {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *TcpConnection) GetSendSequence() uint32 {
+	if x != nil {
+		return x.SendSequence
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetReceiveSequence() uint32 {
+	if x != nil {
+		return x.ReceiveSequence
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetSendQueue() []byte {
+	if x != nil {
+		return x.SendQueue
+	}
+	return nil
+}
+
+func (x *TcpConnection) GetUnsent() uint32 {
+	if x != nil {
+		return x.Unsent
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetReceiveQueue() []byte {
+	if x != nil {
+		return x.ReceiveQueue
+	}
+	return nil
+}
+
+func (x *TcpConnection) GetMaximumSegment() uint32 {
+	if x != nil {
+		return x.MaximumSegment
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetWindowScaling() bool {
+	if x != nil {
+		return x.WindowScaling
+	}
+	return false
+}
+
+func (x *TcpConnection) GetSendScale() uint32 {
+	if x != nil {
+		return x.SendScale
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetReceiveScale() uint32 {
+	if x != nil {
+		return x.ReceiveScale
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetSelectiveAcknowledgement() bool {
+	if x != nil {
+		return x.SelectiveAcknowledgement
+	}
+	return false
+}
+
+func (x *TcpConnection) GetTimestamps() bool {
+	if x != nil {
+		return x.Timestamps
+	}
+	return false
+}
+
+func (x *TcpConnection) GetTimestamp() uint32 {
+	if x != nil {
+		return x.Timestamp
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetWindow() *TcpWindow {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+func (x *TcpConnection) GetSendBuffer() uint32 {
+	if x != nil {
+		return x.SendBuffer
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetReceiveBuffer() uint32 {
+	if x != nil {
+		return x.ReceiveBuffer
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetBufferLock() uint32 {
+	if x != nil {
+		return x.BufferLock
+	}
+	return 0
+}
+
+func (x *TcpConnection) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+// TcpWindow is struct tcp_repair_window (include/uapi/linux/tcp.h).
+type TcpWindow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SendUpdate    uint32                 `protobuf:"varint,1,opt,name=send_update,json=sendUpdate,proto3" json:"send_update,omitempty"`          // snd_wl1
+	Send          uint32                 `protobuf:"varint,2,opt,name=send,proto3" json:"send,omitempty"`                                        // snd_wnd
+	Maximum       uint32                 `protobuf:"varint,3,opt,name=maximum,proto3" json:"maximum,omitempty"`                                  // max_window
+	Receive       uint32                 `protobuf:"varint,4,opt,name=receive,proto3" json:"receive,omitempty"`                                  // rcv_wnd
+	ReceiveUpdate uint32                 `protobuf:"varint,5,opt,name=receive_update,json=receiveUpdate,proto3" json:"receive_update,omitempty"` // rcv_wup
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TcpWindow) Reset() {
+	*x = TcpWindow{}
+	mi := &file_statefile_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TcpWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TcpWindow) ProtoMessage() {}
+
+func (x *TcpWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
+func (*TcpWindow) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *TcpWindow) GetSendUpdate() uint32 {
+	if x != nil {
+		return x.SendUpdate
+	}
+	return 0
+}
+
+func (x *TcpWindow) GetSend() uint32 {
+	if x != nil {
+		return x.Send
+	}
+	return 0
+}
+
+func (x *TcpWindow) GetMaximum() uint32 {
+	if x != nil {
+		return x.Maximum
+	}
+	return 0
+}
+
+func (x *TcpWindow) GetReceive() uint32 {
+	if x != nil {
+		return x.Receive
+	}
+	return 0
+}
+
+func (x *TcpWindow) GetReceiveUpdate() uint32 {
+	if x != nil {
+		return x.ReceiveUpdate
+	}
+	return 0
+}
+
 // UnixSocket is a socket of AF_UNIX (struct unix_sock). What is connected with
 // it is another open file of the image; a socket that is in no table lies in the
 // queue of one that is.
@@ -5734,7 +6043,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5746,7 +6055,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5759,7 +6068,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -5908,7 +6217,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5920,7 +6229,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5933,7 +6242,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -5979,7 +6288,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5991,7 +6300,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6004,7 +6313,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -6077,7 +6386,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6089,7 +6398,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6102,7 +6411,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -6292,7 +6601,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6304,7 +6613,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6317,7 +6626,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -6344,7 +6653,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6356,7 +6665,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6369,7 +6678,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -6397,7 +6706,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6409,7 +6718,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6422,7 +6731,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -6450,7 +6759,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6462,7 +6771,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6475,7 +6784,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -6510,7 +6819,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6522,7 +6831,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6535,7 +6844,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -6584,7 +6893,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6596,7 +6905,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6609,7 +6918,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -6752,7 +7061,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6764,7 +7073,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6777,7 +7086,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -7018,7 +7327,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7030,7 +7339,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7043,7 +7352,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -7089,7 +7398,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7101,7 +7410,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7114,7 +7423,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -7161,7 +7470,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7173,7 +7482,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7186,7 +7495,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -7230,7 +7539,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7242,7 +7551,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7255,7 +7564,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -7283,7 +7592,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7295,7 +7604,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7308,7 +7617,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -7345,7 +7654,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7357,7 +7666,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7370,7 +7679,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -7435,7 +7744,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7447,7 +7756,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7460,7 +7769,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -7613,7 +7922,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7625,7 +7934,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7638,7 +7947,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -7742,7 +8051,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7754,7 +8063,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7767,7 +8076,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -7788,7 +8097,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7800,7 +8109,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7813,7 +8122,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -7844,7 +8153,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7856,7 +8165,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7869,7 +8178,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -7921,7 +8230,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7933,7 +8242,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7946,7 +8255,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -7992,7 +8301,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8004,7 +8313,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8017,7 +8326,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -8361,7 +8670,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xcf\v\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\x9d\f\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -8393,7 +8702,8 @@ const file_statefile_proto_rawDesc = "" +
 	"pty_master\x18\" \x01(\v2\x1f.lxccheckpoint.format.PtyMasterH\x00R\tptyMaster\x12L\n" +
 	"\x0enetlink_socket\x18( \x01(\v2#.lxccheckpoint.format.NetlinkSocketH\x00R\rnetlinkSocket\x12C\n" +
 	"\vinet_socket\x18) \x01(\v2 .lxccheckpoint.format.InetSocketH\x00R\n" +
-	"inetSocket\x12:\n" +
+	"inetSocket\x12L\n" +
+	"\x0etcp_connection\x18* \x01(\v2#.lxccheckpoint.format.TcpConnectionH\x00R\rtcpConnection\x12:\n" +
 	"\x06memory\x18< \x01(\v2 .lxccheckpoint.format.MemoryFileH\x00R\x06memory\x12C\n" +
 	"\tnamespace\x18= \x01(\v2#.lxccheckpoint.format.NamespaceFileH\x00R\tnamespaceB\x06\n" +
 	"\x04kind\"1\n" +
@@ -8503,7 +8813,44 @@ const file_statefile_proto_rawDesc = "" +
 	"\n" +
 	"Membership\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\fR\x05group\x12\x1c\n" +
-	"\tinterface\x18\x02 \x01(\tR\tinterface\"\xf6\x04\n" +
+	"\tinterface\x18\x02 \x01(\tR\tinterface\"\xe2\x06\n" +
+	"\rTcpConnection\x12\x16\n" +
+	"\x06family\x18\x01 \x01(\rR\x06family\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\x12;\n" +
+	"\aaddress\x18\x03 \x01(\v2!.lxccheckpoint.format.InetAddressR\aaddress\x125\n" +
+	"\x04peer\x18\x04 \x01(\v2!.lxccheckpoint.format.InetAddressR\x04peer\x12<\n" +
+	"\aoptions\x18\x05 \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x12#\n" +
+	"\rsend_sequence\x18\x06 \x01(\rR\fsendSequence\x12)\n" +
+	"\x10receive_sequence\x18\a \x01(\rR\x0freceiveSequence\x12\x1d\n" +
+	"\n" +
+	"send_queue\x18\b \x01(\fR\tsendQueue\x12\x16\n" +
+	"\x06unsent\x18\t \x01(\rR\x06unsent\x12#\n" +
+	"\rreceive_queue\x18\n" +
+	" \x01(\fR\freceiveQueue\x12'\n" +
+	"\x0fmaximum_segment\x18\v \x01(\rR\x0emaximumSegment\x12%\n" +
+	"\x0ewindow_scaling\x18\f \x01(\bR\rwindowScaling\x12\x1d\n" +
+	"\n" +
+	"send_scale\x18\r \x01(\rR\tsendScale\x12#\n" +
+	"\rreceive_scale\x18\x0e \x01(\rR\freceiveScale\x12;\n" +
+	"\x19selective_acknowledgement\x18\x0f \x01(\bR\x18selectiveAcknowledgement\x12\x1e\n" +
+	"\n" +
+	"timestamps\x18\x10 \x01(\bR\n" +
+	"timestamps\x12\x1c\n" +
+	"\ttimestamp\x18\x11 \x01(\rR\ttimestamp\x127\n" +
+	"\x06window\x18\x12 \x01(\v2\x1f.lxccheckpoint.format.TcpWindowR\x06window\x12\x1f\n" +
+	"\vsend_buffer\x18\x13 \x01(\rR\n" +
+	"sendBuffer\x12%\n" +
+	"\x0ereceive_buffer\x18\x14 \x01(\rR\rreceiveBuffer\x12\x1f\n" +
+	"\vbuffer_lock\x18\x15 \x01(\rR\n" +
+	"bufferLock\x12\x14\n" +
+	"\x05ended\x18\x16 \x01(\bR\x05ended\"\x9b\x01\n" +
+	"\tTcpWindow\x12\x1f\n" +
+	"\vsend_update\x18\x01 \x01(\rR\n" +
+	"sendUpdate\x12\x12\n" +
+	"\x04send\x18\x02 \x01(\rR\x04send\x12\x18\n" +
+	"\amaximum\x18\x03 \x01(\rR\amaximum\x12\x18\n" +
+	"\areceive\x18\x04 \x01(\rR\areceive\x12%\n" +
+	"\x0ereceive_update\x18\x05 \x01(\rR\rreceiveUpdate\"\xf6\x04\n" +
 	"\n" +
 	"UnixSocket\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x18\n" +
@@ -8799,7 +9146,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -8866,30 +9213,32 @@ var file_statefile_proto_goTypes = []any{
 	(*InetSocket)(nil),          // 62: lxccheckpoint.format.InetSocket
 	(*InetDatagram)(nil),        // 63: lxccheckpoint.format.InetDatagram
 	(*Membership)(nil),          // 64: lxccheckpoint.format.Membership
-	(*UnixSocket)(nil),          // 65: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 66: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 67: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 68: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 69: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 70: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 71: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 72: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 73: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 74: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 75: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 76: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 77: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 78: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 79: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 80: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 81: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 82: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 83: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 84: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 85: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 86: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 87: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 88: lxccheckpoint.format.ContentSum
+	(*TcpConnection)(nil),       // 65: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 66: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 67: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 68: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 69: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 70: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 71: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 72: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 73: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 74: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 75: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 76: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 77: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 78: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 79: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 80: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 81: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 82: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 83: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 84: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 85: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 86: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 87: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 88: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 89: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 90: lxccheckpoint.format.ContentSum
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -8902,12 +9251,12 @@ var file_statefile_proto_depIdxs = []int32{
 	41,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
 	43,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	49,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	68,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	78,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	70,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	80,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	20,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	84,  // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	86,  // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	87,  // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	86,  // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	88,  // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	89,  // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	25,  // 16: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
 	27,  // 17: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
 	8,   // 18: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
@@ -8918,7 +9267,7 @@ var file_statefile_proto_depIdxs = []int32{
 	18,  // 23: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
 	16,  // 24: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
 	12,  // 25: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	71,  // 26: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	73,  // 26: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
 	13,  // 27: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
 	14,  // 28: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
 	36,  // 29: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
@@ -8953,7 +9302,7 @@ var file_statefile_proto_depIdxs = []int32{
 	50,  // 58: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
 	56,  // 59: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
 	59,  // 60: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	65,  // 61: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	67,  // 61: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
 	51,  // 62: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
 	52,  // 63: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
 	53,  // 64: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
@@ -8961,48 +9310,53 @@ var file_statefile_proto_depIdxs = []int32{
 	47,  // 66: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
 	60,  // 67: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
 	62,  // 68: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	44,  // 69: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	45,  // 70: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	23,  // 71: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	54,  // 72: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	23,  // 73: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	57,  // 74: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	58,  // 75: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	58,  // 76: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	61,  // 77: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	61,  // 78: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	58,  // 79: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	63,  // 80: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	64,  // 81: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	61,  // 82: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	58,  // 83: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	66,  // 84: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	67,  // 85: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	66,  // 86: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	69,  // 87: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 88: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	75,  // 89: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	72,  // 90: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	73,  // 91: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	70,  // 92: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	71,  // 93: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	74,  // 94: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	79,  // 95: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	80,  // 96: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	82,  // 97: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	81,  // 98: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	83,  // 99: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 100: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	77,  // 101: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	76,  // 102: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	5,   // 103: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	85,  // 104: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	88,  // 105: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	106, // [106:106] is the sub-list for method output_type
-	106, // [106:106] is the sub-list for method input_type
-	106, // [106:106] is the sub-list for extension type_name
-	106, // [106:106] is the sub-list for extension extendee
-	0,   // [0:106] is the sub-list for field type_name
+	65,  // 69: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	44,  // 70: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	45,  // 71: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	23,  // 72: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	54,  // 73: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	23,  // 74: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	57,  // 75: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	58,  // 76: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	58,  // 77: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	61,  // 78: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	61,  // 79: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	58,  // 80: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	63,  // 81: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	64,  // 82: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	61,  // 83: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	61,  // 84: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	61,  // 85: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	58,  // 86: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	66,  // 87: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	58,  // 88: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	68,  // 89: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	69,  // 90: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	68,  // 91: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	71,  // 92: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 93: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	77,  // 94: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	74,  // 95: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	75,  // 96: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	72,  // 97: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	73,  // 98: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	76,  // 99: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	81,  // 100: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	82,  // 101: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	84,  // 102: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	83,  // 103: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	85,  // 104: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 105: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	79,  // 106: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	78,  // 107: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	5,   // 108: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	87,  // 109: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	90,  // 110: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	111, // [111:111] is the sub-list for method output_type
+	111, // [111:111] is the sub-list for method input_type
+	111, // [111:111] is the sub-list for extension type_name
+	111, // [111:111] is the sub-list for extension extendee
+	0,   // [0:111] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -9053,6 +9407,7 @@ func file_statefile_proto_init() {
 		(*OpenFile_PtyMaster)(nil),
 		(*OpenFile_NetlinkSocket)(nil),
 		(*OpenFile_InetSocket)(nil),
+		(*OpenFile_TcpConnection)(nil),
 		(*OpenFile_Memory)(nil),
 		(*OpenFile_Namespace)(nil),
 	}
@@ -9062,7 +9417,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   83,
+			NumMessages:   85,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -135,7 +135,7 @@ func Everything() *format.Skeleton {
 		{Number: 6, OpenFile: 35}, {Number: 7, OpenFile: 36}, {Number: 9, OpenFile: 37},
 		{Number: 10, OpenFile: 38},
 		{Number: 20, OpenFile: 60}, {Number: 21, OpenFile: 61}, {Number: 22, OpenFile: 63}, {Number: 23, OpenFile: 64}, {Number: 24, OpenFile: 65},
-		{Number: 25, OpenFile: 66}, {Number: 26, OpenFile: 67},
+		{Number: 25, OpenFile: 66}, {Number: 26, OpenFile: 67}, {Number: 27, OpenFile: 68},
 	}
 	s.Files[0].Locks = []*format.FileLock{{Kind: format.LockKind_LOCK_RECORD, Exclusive: true, Start: 10, Length: 5, Pid: 5, Number: 3}}
 	s.OpenFiles = []*format.OpenFile{
@@ -209,6 +209,11 @@ func unixSockets() []*format.OpenFile {
 			Family: 2, Type: datagram, Protocol: 17, Address: &format.InetAddress{Address: []byte{127, 0, 0, 1}, Port: 53},
 			Queue:       []*format.InetDatagram{{Data: []byte("query"), Sender: &format.InetAddress{Address: []byte{10, 0, 0, 1}, Port: 1000}}},
 			Memberships: []*format.Membership{{Group: []byte{224, 0, 0, 251}, Interface: "eth0"}},
+		}}},
+		{Id: 68, Flags: 2, Kind: &format.OpenFile_TcpConnection{TcpConnection: &format.TcpConnection{
+			Family: 2, State: 1, Address: &format.InetAddress{Address: []byte{10, 0, 0, 2}, Port: 80}, Peer: &format.InetAddress{Address: []byte{10, 0, 0, 1}, Port: 5000},
+			SendSequence: 1000, ReceiveSequence: 2000, SendQueue: []byte("answer"), Unsent: 2, ReceiveQueue: []byte("next"), MaximumSegment: 1460,
+			WindowScaling: true, SendScale: 7, ReceiveScale: 7, Timestamps: true, Timestamp: 5, Window: &format.TcpWindow{Send: 65535, Maximum: 65535, Receive: 65535},
 		}}},
 	}
 }

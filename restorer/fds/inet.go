@@ -155,18 +155,7 @@ func (j *join) inject(m *format.InetSocket, d *format.InetDatagram) error {
 			to = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		}
 	}
-	packet := udpPacket(from, to, uint16(d.Sender.Port), uint16(m.Address.GetPort()), byte(m.Protocol), d.Data)
-	family := unix.AF_INET6
-	var name unix.Sockaddr = &unix.SockaddrInet6{Addr: to.As16()}
-	if from.Is4() {
-		family, name = unix.AF_INET, &unix.SockaddrInet4{Addr: to.As4()}
-	}
-	fd, err := j.socketInside(family, unix.SOCK_RAW, unix.IPPROTO_RAW)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return unix.Sendto(fd, packet, unix.MSG_DONTWAIT, name)
+	return j.sendRaw(from, to, udpPacket(from, to, uint16(d.Sender.Port), uint16(m.Address.GetPort()), byte(m.Protocol), d.Data), 0)
 }
 
 // socketInside has the container's first process make a socket for us.
@@ -195,27 +184,36 @@ func udpPacket(from, to netip.Addr, sport, dport uint16, protocol byte, data []b
 	length := uint16(8 + len(data))
 	udp = be.AppendUint16(udp, length)
 	udp = append(be.AppendUint16(udp, 0), data...)
-	pseudo := append(append([]byte{}, from.AsSlice()...), to.AsSlice()...)
-	pseudo = be.AppendUint32(pseudo, uint32(length))
-	pseudo = append(pseudo, 0, 0, 0, protocol)
-	sum := checksum(append(pseudo, udp...))
+	sum := transportChecksum(from, to, protocol, udp)
 	if sum == 0 {
 		sum = 0xffff
 	}
 	be.PutUint16(udp[6:], sum)
+	return ipPacket(from, to, protocol, udp)
+}
+
+// transportChecksum is that of a packet with its pseudo header.
+func transportChecksum(from, to netip.Addr, protocol byte, packet []byte) uint16 {
+	pseudo := append(append([]byte{}, from.AsSlice()...), to.AsSlice()...)
+	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(packet)))
+	pseudo = append(pseudo, 0, 0, 0, protocol)
+	return checksum(append(pseudo, packet...))
+}
+
+// ipPacket puts an IP header before a packet.
+func ipPacket(from, to netip.Addr, protocol byte, packet []byte) []byte {
+	be := binary.BigEndian
 	const hops = 64
+	var ip []byte
 	if from.Is4() {
-		ip := []byte{0x45, 0}
-		ip = be.AppendUint16(ip, uint16(20+len(udp)))
+		ip = be.AppendUint16([]byte{0x45, 0}, uint16(20+len(packet)))
 		ip = append(ip, 0, 0, 0, 0, hops, protocol, 0, 0) // the kernel fills in the checksum
-		ip = append(append(ip, from.AsSlice()...), to.AsSlice()...)
-		return append(ip, udp...)
+	} else {
+		ip = be.AppendUint16([]byte{0x60, 0, 0, 0}, uint16(len(packet)))
+		ip = append(ip, protocol, hops)
 	}
-	ip := []byte{0x60, 0, 0, 0}
-	ip = be.AppendUint16(ip, uint16(len(udp)))
-	ip = append(ip, protocol, hops)
 	ip = append(append(ip, from.AsSlice()...), to.AsSlice()...)
-	return append(ip, udp...)
+	return append(ip, packet...)
 }
 
 // checksum is that of RFC 1071.

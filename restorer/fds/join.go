@@ -41,6 +41,16 @@ func (r *Restart) Join(ctx context.Context, people People) (err error) {
 			}
 		}
 	}
+	for _, step := range []func(*file) error{func(f *file) error { return j.connectTCP(ctx, f) }, j.endTCP} {
+		for _, f := range r.files {
+			if f.GetTcpConnection() == nil {
+				continue
+			}
+			if err := step(f); err != nil {
+				return fmt.Errorf("%s: %w", r.name(f), err)
+			}
+		}
+	}
 	for _, f := range r.files {
 		if f.GetInetSocket() == nil {
 			continue

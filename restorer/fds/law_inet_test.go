@@ -20,7 +20,23 @@ func inetSamples() []*format.OpenFile {
 	netlink := func(id uint32, s *format.NetlinkSocket) *format.OpenFile {
 		return &format.OpenFile{Id: id, Flags: unix.O_RDWR, Kind: &format.OpenFile_NetlinkSocket{NetlinkSocket: s}}
 	}
+	tcp := func(id uint32, c *format.TcpConnection) *format.OpenFile {
+		return &format.OpenFile{Id: id, Flags: unix.O_RDWR, Kind: &format.OpenFile_TcpConnection{TcpConnection: c}}
+	}
+	window := &format.TcpWindow{SendUpdate: 5000, Send: 65536, Maximum: 65536, Receive: 60000, ReceiveUpdate: 5000}
+	established := func(state, from, to uint32) *format.TcpConnection {
+		return &format.TcpConnection{Family: unix.AF_INET, State: state, Address: at(here, from), Peer: at(here, to), SendSequence: 5000, ReceiveSequence: 5000,
+			MaximumSegment: 1400, WindowScaling: true, SendScale: 7, ReceiveScale: 7, SelectiveAcknowledgement: true, Window: window,
+			SendBuffer: 100_000, ReceiveBuffer: 120_000, BufferLock: 1}
+	}
+	queued := established(1, 8001, 8002)
+	queued.SendQueue, queued.ReceiveQueue, queued.SendSequence, queued.ReceiveSequence = []byte("to be acknowledged"), []byte("unread"), 4294967290, 4999
 	return []*format.OpenFile{
+		tcp(301, &format.TcpConnection{Family: unix.AF_INET, State: tcpClose, SendBuffer: 16384, ReceiveBuffer: 131072}),
+		tcp(302, &format.TcpConnection{Family: unix.AF_INET6, State: tcpClose, Address: at(here6, 8000), SendBuffer: 16384, ReceiveBuffer: 131072,
+			Options: []*format.SocketOption{{Level: unix.IPPROTO_IPV6, Name: unix.IPV6_V6ONLY, Value: number(1)}}}),
+		tcp(303, queued),
+		tcp(304, established(1, 8002, 8001)),
 		netlink(201, &format.NetlinkSocket{Type: unix.SOCK_RAW, Protocol: unix.NETLINK_ROUTE}),
 		netlink(202, &format.NetlinkSocket{Type: unix.SOCK_DGRAM, Protocol: unix.NETLINK_ROUTE, Port: 4711, Groups: []uint32{1, 5, 33},
 			Options: []*format.SocketOption{{Level: unix.SOL_NETLINK, Name: unix.NETLINK_EXT_ACK, Value: number(1)}}}),

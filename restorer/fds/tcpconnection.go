@@ -1,0 +1,391 @@
+package fds
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+)
+
+// States of a TCP socket (include/net/tcp_states.h).
+const (
+	tcpEstablished = 1
+	tcpSynSent     = 2
+	tcpFinWait1    = 4
+	tcpFinWait2    = 5
+	tcpClose       = 7
+	tcpCloseWait   = 8
+	tcpLastAck     = 9
+	tcpClosing     = 11
+)
+
+// Values of TCP_REPAIR_QUEUE and TCP_REPAIR_OPTIONS (include/uapi/linux/tcp.h,
+// include/net/tcp.h).
+const (
+	repairNone, repairReceive, repairSend                       = 0, 1, 2
+	optionMSS, optionWindow, optionSACKAllowed, optionTimestamp = 2, 3, 4, 8
+)
+
+func tcpConnectionSocket(_ *Restart, f *file) (family, typ, protocol int, err error) {
+	return int(f.GetTcpConnection().Family), unix.SOCK_STREAM, unix.IPPROTO_TCP, nil
+}
+
+// makeTCPConnection does what does not need other sockets: a connection is built
+// by connectTCP, when all listeners have their addresses.
+func makeTCPConnection(ctx context.Context, _ *Restart, f *file) (int, error) {
+	m := f.GetTcpConnection()
+	if err := setOptions(f.fd, m.Options); err != nil {
+		return f.fd, err
+	}
+	if m.State == tcpClose && !m.Ended || m.State == tcpSynSent {
+		if m.Address != nil {
+			if err := bindInet(ctx, f.fd, m.Address); err != nil {
+				return f.fd, fmt.Errorf("bind it to %s: %w", inetName(m.Address), err)
+			}
+		}
+		if err := setBuffers(f.fd, m); err != nil {
+			return f.fd, err
+		}
+	}
+	return f.fd, setFlags(f.fd, f.Flags)
+}
+
+// onlyMarked is a filter that lets through what bears the mark injectedMark:
+// until the program runs, a connection hears nothing but what is sent to it here.
+//
+//	ld mark; jeq injectedMark, 0, 1; ret all; ret 0
+var onlyMarked = filterCode(
+	bpfInstruction{0x20, 0, 0, 0xfffff000 + 20}, // SKF_AD_OFF + SKF_AD_MARK
+	bpfInstruction{0x15, 0, 1, injectedMark},
+	bpfInstruction{0x06, 0, 0, 0xffffffff},
+	bpfInstruction{0x06, 0, 0, 0},
+)
+
+const injectedMark = 0x6c786370
+
+type bpfInstruction struct {
+	code   uint16
+	jt, jf uint8
+	k      uint32
+}
+
+func filterCode(code ...bpfInstruction) (b []byte) {
+	for _, i := range code {
+		b = binary.NativeEndian.AppendUint16(b, i.code)
+		b = binary.NativeEndian.AppendUint32(append(b, i.jt, i.jf), i.k)
+	}
+	return b
+}
+
+// connectTCP builds a connection in repair mode, without a packet to the peer:
+// numbers, queues, what was agreed upon, windows.
+func (j *join) connectTCP(ctx context.Context, f *file) error {
+	m := f.GetTcpConnection()
+	if m.State == tcpSynSent || m.State == tcpClose && !m.Ended {
+		return nil
+	}
+	if err := sys.AttachFilter(f.fd, onlyMarked); err != nil {
+		return fmt.Errorf("keep packets away from it: %w", err)
+	}
+	set := func(name, value int) error { return unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, name, value) }
+	if err := set(unix.TCP_REPAIR, unix.TCP_REPAIR_ON); err != nil {
+		return fmt.Errorf("build it in repair mode (needs CAP_NET_ADMIN): %w", err)
+	}
+	peer := m.Peer
+	if m.State == tcpClose { // who it was is not known any more
+		peer = &format.InetAddress{Address: m.Address.GetAddress(), Port: 9}
+	}
+	if err := bindInet(ctx, f.fd, m.Address); err != nil {
+		return fmt.Errorf("bind it to %s: %w", inetName(m.Address), err)
+	}
+	for _, q := range []struct {
+		queue int
+		first uint32
+	}{{repairSend, m.SendSequence}, {repairReceive, m.ReceiveSequence}} {
+		if err := errors.Join(set(unix.TCP_REPAIR_QUEUE, q.queue), set(unix.TCP_QUEUE_SEQ, int(int32(q.first)))); err != nil {
+			return fmt.Errorf("set its sequence numbers: %w", err)
+		}
+	}
+	if err := unix.Connect(f.fd, sockaddr(peer)); err != nil {
+		return fmt.Errorf("connect it to %s (is there a route as at the checkpoint?): %w", inetName(peer), err)
+	}
+	if err := j.agree(f.fd, m); err != nil {
+		return err
+	}
+	if err := setBuffers(f.fd, m); err != nil {
+		return err
+	}
+	if err := fillTCP(f.fd, repairReceive, m.ReceiveQueue); err != nil {
+		return fmt.Errorf("put the %d bytes into it that it had not read: %w", len(m.ReceiveQueue), err)
+	}
+	sent := m.SendQueue[:len(m.SendQueue)-int(unsent(m))]
+	if err := fillTCP(f.fd, repairSend, sent); err != nil {
+		return fmt.Errorf("put the %d bytes into it that were not acknowledged: %w", len(sent), err)
+	}
+	if m.State != tcpEstablished { // a FIN that was received counts in the window
+		return nil
+	}
+	return j.repairWindow(f.fd, m)
+}
+
+// agree sets what both sides had agreed upon.
+func (j *join) agree(fd int, m *format.TcpConnection) error {
+	var b []byte
+	add := func(code, value uint32) {
+		b = binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(b, code), value)
+	}
+	if m.MaximumSegment != 0 {
+		add(optionMSS, m.MaximumSegment)
+	}
+	if m.WindowScaling {
+		add(optionWindow, m.SendScale|m.ReceiveScale<<16)
+	}
+	if m.SelectiveAcknowledgement {
+		add(optionSACKAllowed, 0)
+	}
+	if m.Timestamps {
+		add(optionTimestamp, 0)
+	}
+	if len(b) > 0 {
+		if err := unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_OPTIONS, string(b)); err != nil {
+			return fmt.Errorf("set what both sides agreed upon: %w", err)
+		}
+	}
+	if m.Timestamps {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_TIMESTAMP, int(int32(m.Timestamp))); err != nil {
+			return fmt.Errorf("set its clock: %w", err)
+		}
+	}
+	return nil
+}
+
+// setBuffers gives the buffers the sizes that they had, and leaves it to the
+// kernel to change them, if the program had.
+func setBuffers(fd int, m *format.TcpConnection) error {
+	for _, b := range []struct {
+		name int
+		size uint32
+	}{{unix.SO_SNDBUFFORCE, m.SendBuffer}, {unix.SO_RCVBUFFORCE, m.ReceiveBuffer}} {
+		if b.size == 0 {
+			continue
+		}
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, b.name, int(b.size/2)); err != nil {
+			return fmt.Errorf("set the size of its buffers (needs CAP_NET_ADMIN): %w", err)
+		}
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, soBufLock, int(m.BufferLock)); err != nil && !errors.Is(err, unix.ENOPROTOOPT) {
+		return fmt.Errorf("set whose affair the size of its buffers is: %w", err)
+	}
+	return nil
+}
+
+const soBufLock = 72 // SO_BUF_LOCK, Linux 5.14
+
+// fillTCP fills a queue of a socket in repair mode.
+func fillTCP(fd, queue int, data []byte) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, queue); err != nil {
+		return err
+	}
+	return sendAll(fd, data)
+}
+
+func sendAll(fd int, data []byte) error {
+	for len(data) > 0 {
+		// In pieces: the queue for reading takes one as a whole, in one packet.
+		n, err := sys.SendMessage(fd, data[:min(len(data), 16<<10)], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+func (j *join) repairWindow(fd int, m *format.TcpConnection) error {
+	w := m.Window
+	if w == nil {
+		return nil
+	}
+	var b []byte
+	for _, v := range []uint32{w.SendUpdate, w.Send, max(w.Maximum, w.Send), w.Receive, w.ReceiveUpdate} {
+		b = binary.NativeEndian.AppendUint32(b, v)
+	}
+	if err := unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_WINDOW, string(b)); err != nil {
+		return fmt.Errorf("set its windows: %w", err)
+	}
+	return nil
+}
+
+// endTCP brings the connection from ESTABLISHED to the state that it was in, when
+// all others are there: what comes from its peer is made here.
+func (j *join) endTCP(f *file) error {
+	m := f.GetTcpConnection()
+	end := m.ReceiveSequence + uint32(len(m.ReceiveQueue))
+	fin := func() error { return j.injectTCP(m, end, m.SendSequence, tcpFIN|tcpACK) }
+	shutdown := func() error {
+		// To be counted as sent, and not to be sent.
+		if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, repairSend); err != nil {
+			return err
+		}
+		return unix.Shutdown(f.fd, unix.SHUT_WR)
+	}
+	var steps []func() error
+	switch m.State {
+	case tcpFinWait1:
+		steps = append(steps, shutdown)
+	case tcpFinWait2:
+		steps = append(steps, shutdown, func() error { return j.injectTCP(m, end, m.SendSequence+1, tcpACK) })
+	case tcpCloseWait:
+		steps = append(steps, fin)
+	case tcpLastAck:
+		steps = append(steps, fin, shutdown)
+	case tcpClosing:
+		steps = append(steps, shutdown, fin)
+	case tcpClose:
+		if !m.Ended {
+			return nil
+		}
+		steps = append(steps, func() error { return j.injectTCP(m, end, m.SendSequence, tcpRST|tcpACK) }, func() error {
+			_, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR) // which it has heard of
+			return err
+		})
+	default:
+		return nil
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("bring it to state %d: %w", m.State, err)
+		}
+	}
+	info, err := sys.GetsockoptBytes(f.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 1)
+	if err != nil {
+		return err
+	}
+	if len(info) == 0 || uint32(info[0]) != m.State {
+		return fmt.Errorf("it was in state %d and does not come further than to %d: is the interface lo up, and does a packet filter let packets through?", m.State, info)
+	}
+	if m.State == tcpClose {
+		return nil
+	}
+	return j.repairWindow(f.fd, m)
+}
+
+// Flags of a TCP header (RFC 9293).
+const (
+	tcpFIN = 1
+	tcpRST = 4
+	tcpACK = 16
+)
+
+// injectTCP sends a packet as from the peer of a connection.
+func (j *join) injectTCP(m *format.TcpConnection, sequence, acknowledgement uint32, flags byte) error {
+	peer := m.Peer
+	if peer == nil {
+		peer = &format.InetAddress{Address: m.Address.GetAddress(), Port: 9}
+	}
+	from, to := netipAddr(peer.Address).Unmap(), netipAddr(m.Address.GetAddress()).Unmap()
+	be := binary.BigEndian
+	b := be.AppendUint16(nil, uint16(peer.Port))
+	b = be.AppendUint16(b, uint16(m.Address.GetPort()))
+	b = be.AppendUint32(b, sequence)
+	b = be.AppendUint32(b, acknowledgement)
+	const words = 5
+	b = append(b, words<<4, flags)
+	b = be.AppendUint16(b, uint16(min(m.Window.GetSend()>>m.SendScale, 0xffff)))
+	b = append(b, 0, 0, 0, 0)
+	be.PutUint16(b[16:], transportChecksum(from, to, unix.IPPROTO_TCP, b))
+	return j.sendRaw(from, to, ipPacket(from, to, unix.IPPROTO_TCP, b), injectedMark)
+}
+
+// sendRaw sends a whole packet inside the container.
+func (j *join) sendRaw(from, to netip.Addr, packet []byte, mark int) error {
+	family := unix.AF_INET6
+	var name unix.Sockaddr = &unix.SockaddrInet6{Addr: to.As16()}
+	if from.Is4() {
+		family, name = unix.AF_INET, &unix.SockaddrInet4{Addr: to.As4()}
+	}
+	fd, err := j.socketInside(family, unix.SOCK_RAW, unix.IPPROTO_RAW)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if mark != 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, mark); err != nil {
+			return err
+		}
+	}
+	return unix.Sendto(fd, packet, unix.MSG_DONTWAIT, name)
+}
+
+// armTCP lets the connection go on: packets come in and are sent again.
+func armTCP(r *Restart, f *file) error {
+	m := f.GetTcpConnection()
+	switch {
+	case m.State == tcpSynSent:
+		if err := setFlags(f.fd, f.Flags|unix.O_NONBLOCK); err != nil {
+			return err
+		}
+		if err := unix.Connect(f.fd, sockaddr(m.Peer)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			return fmt.Errorf("connect it to %s, again: %w", inetName(m.Peer), err)
+		}
+		return setFlags(f.fd, f.Flags)
+	case m.State == tcpClose && !m.Ended:
+		return nil
+	}
+	if err := restoreFilter(f.fd, m.Options); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, repairNone); err != nil && m.State != tcpClose {
+		return err
+	}
+	// With a probe of the peer's window, which asks it what is missing.
+	off := unix.TCP_REPAIR_OFF
+	if m.State == tcpClose {
+		off = unix.TCP_REPAIR_OFF_NO_WP
+	}
+	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, off); err != nil {
+		return fmt.Errorf("end repair mode: %w", err)
+	}
+	for _, o := range m.Options {
+		if o.Level == unix.SOL_SOCKET && o.Name == unix.SO_REUSEADDR { // the end of repair mode has cleared it
+			if err := setOption(f.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, o.Value); err != nil {
+				return err
+			}
+		}
+	}
+	return r.sendUnsent(f.fd, m)
+}
+
+// sendUnsent sends what had not been sent yet.
+func (r *Restart) sendUnsent(fd int, m *format.TcpConnection) error {
+	data := m.SendQueue[len(m.SendQueue)-int(unsent(m)):]
+	if err := sendAll(fd, data); err != nil {
+		return fmt.Errorf("send %d bytes that had not been sent: %w", len(data), err)
+	}
+	return nil
+}
+
+// unsent is how many bytes are sent when the connection goes on: none before a FIN,
+// which is behind them already.
+func unsent(m *format.TcpConnection) uint32 {
+	switch m.State {
+	case tcpFinWait1, tcpClosing, tcpLastAck:
+		return 0
+	}
+	return m.Unsent
+}
+
+func restoreFilter(fd int, options []*format.SocketOption) error {
+	for _, o := range options {
+		if o.Level == unix.SOL_SOCKET && o.Name == unix.SO_ATTACH_FILTER {
+			return sys.AttachFilter(fd, o.Value)
+		}
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+}
