@@ -80,12 +80,19 @@ func Rounds(few, all int) int {
 }
 
 // Patience is how long to wait for what takes d on an ordinary machine: longer
-// under emulation (LXC_CHECKPOINT_SLOW, a factor).
-func Patience(d time.Duration) time.Duration {
-	if factor, err := strconv.Atoi(os.Getenv("LXC_CHECKPOINT_SLOW")); err == nil && factor > 1 {
-		return d * time.Duration(factor)
+// under emulation.
+func Patience(d time.Duration) time.Duration { return d * time.Duration(slowness()) }
+
+// Slow tells whether this is no ordinary machine but an emulated one.
+func Slow() bool { return slowness() > 1 }
+
+// slowness is the factor in LXC_CHECKPOINT_SLOW by which all takes longer.
+func slowness() int {
+	factor, err := strconv.Atoi(os.Getenv("LXC_CHECKPOINT_SLOW"))
+	if err != nil {
+		return 1
 	}
-	return d
+	return max(factor, 1)
 }
 
 // Limit is what no command may take.

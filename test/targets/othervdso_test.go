@@ -99,12 +99,21 @@ func rewrite(t *testing.T, name string, change func(*format.Skeleton)) string {
 		t.Fatal(err)
 	}
 	var one sync.Mutex
-	err = img.Contents(context.Background(), runtime.NumCPU(), func(owner uint32, offset uint64, data []byte) error {
+	pages := func(owner uint32, offset uint64, data []byte) error {
 		one.Lock()
 		defer one.Unlock()
 		return w.Pages(owner, offset, 0, data)
-	})
-	if err != nil {
+	}
+	for range s.Inherited {
+		id, err := img.Inherited(context.Background(), runtime.NumCPU(), pages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.EndInherited(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := img.Contents(context.Background(), runtime.NumCPU(), pages); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Commit(); err != nil {

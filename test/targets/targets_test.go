@@ -74,10 +74,15 @@ func TestKill(t *testing.T) {
 	})
 }
 
-// TestLive: ten checkpoints of a container that goes on.
+// TestLive: ten checkpoints of a container that goes on, three where an emulated
+// CPU makes ten take hours.
 func TestLive(t *testing.T) {
+	rounds := 10
+	if harness.Slow() {
+		rounds = 3
+	}
 	each(t, "c", func(t *testing.T, r *run) {
-		for round := range 10 {
+		for round := range rounds {
 			file := r.statefile(fmt.Sprint(round))
 			args := []string{"--cgroup=" + r.tree.Cgroup.Dir, "-S", file}
 			if round == 1 && !byBPFOnly(r.source) { // the tasks are made to tell what eBPF told before

@@ -23,14 +23,15 @@ static void target(void)
 	int often = timer_make(CLOCK_MONOTONIC, SIGEV_THREAD_ID, SIGRTMIN + 1, gettid(), 2);
 	int slow = timer_make(CLOCK_BOOTTIME, SIGEV_SIGNAL, SIGRTMIN + 2, 0, 3);
 	int cpu = timer_make(CLOCK_PROCESS_CPUTIME_ID, SIGEV_SIGNAL, SIGRTMIN + 3, 0, 4);
-	int before = timer_make(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGRTMIN + 4, 0, 5);
+	int clock = now(CLOCK_MONOTONIC) > 1000 ? CLOCK_MONOTONIC : CLOCK_REALTIME; // on a machine that is just up
+	int before = timer_make(clock, SIGEV_SIGNAL, SIGRTMIN + 4, 0, 5);
 	// One signal before it and one after it in the same queue.
 	must(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 100}) == 0);
 	timer_start(once, 0, 0.001, 0);
 	timer_start(often, 0, 0.001, 0.01);
 	timer_start(slow, 0, 0.001, 500);
 	timer_start(cpu, 0, 0.001, 0);
-	timer_start(before, TIMER_ABSTIME, now(CLOCK_MONOTONIC) - 1000, 300);
+	timer_start(before, TIMER_ABSTIME, now(clock) - 1000, 300);
 	while (now(CLOCK_PROCESS_CPUTIME_ID) < 0.05)
 		;
 	sleep_ms(100);
