@@ -32,6 +32,14 @@ func Program(name string) *Need {
 	})
 }
 
+// File is a need for a file of a package.
+func File(path, remedy string) *Need {
+	return once(path, remedy, func() error {
+		_, err := os.Stat(path)
+		return err
+	})
+}
+
 // Root is the need to be root with all the capabilities that a checkpoint
 // takes: namespaces can be made.
 var Root = once("root", "run it with sudo, on a host or in a virtual machine", func() error {

@@ -2,6 +2,7 @@ package lxc
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,8 +21,8 @@ import (
 )
 
 // debianPackages are those that the container has beside Debian's smallest
-// system.
-const debianPackages = "redis-server,python3"
+// system. Most tests have an init of their own, TestSystemd has systemd.
+const debianPackages = "redis-server,python3,systemd,systemd-sysv,dbus,iproute2,procps,cron"
 
 // debianRootfs returns the directory of a Debian root file system that nobody
 // may change. It is made once and kept in the user's cache.
@@ -54,7 +55,7 @@ var debianCached = sync.OnceValues(func() (string, error) {
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("debian-%s-%s-%s", release, runtime.GOARCH, strings.ReplaceAll(debianPackages, ",", "-"))
+	name := fmt.Sprintf("debian-%s-%s-%x", release, runtime.GOARCH, sha256.Sum256([]byte(debianPackages)))[:48]
 	dir := filepath.Join(cache, name)
 	lock, err := os.Create(dir + ".lock")
 	if err != nil {

@@ -1,0 +1,180 @@
+package lxc
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/test/harness"
+)
+
+// systemd makes and starts a container of Debian with systemd as it is installed
+// and LXC's own config for Debian, but for the network, which this machine
+// lacks, and for two things that are refused by name.
+func systemd(t *testing.T) *box {
+	t.Helper()
+	const common = "/usr/share/lxc/config/debian.common.conf"
+	need.Check(t, need.File(common, "test/install-needs.sh installs lxc-templates, which has it"))
+	cached := debianRootfs(t)
+	b := newBox(t, "systemd")
+	if err := os.MkdirAll(b.rootfs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	harness.Must(t, "cp", "-a", "--reflink=auto", cached+"/.", b.rootfs)
+	write(t, filepath.Join(b.path, b.name, "config"), strings.Join([]string{
+		"lxc.include = " + common,
+		"lxc.arch = linux64",
+		"lxc.uts.name = " + b.name,
+		"lxc.rootfs.path = dir:" + b.rootfs,
+		"lxc.net.0.type = empty",
+	}, "\n")+"\n")
+	// Services that talk to nobody have BPF programs for it, which are refused by
+	// name.
+	harness.Must(t, "sh", "-c", "sed -i /^IPAddressDeny/d $(find "+b.rootfs+"/lib/systemd/system -name '*.service' -type f)")
+	// A service with a sandbox and limits of its own, and a timer.
+	units := filepath.Join(b.rootfs, "etc/systemd/system")
+	write(t, filepath.Join(units, "counter.service"), `[Service]
+ExecStart=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo $i >>/var/log/counter; echo $i >/tmp/private; sleep 0.05; done'
+PrivateTmp=yes
+ProtectSystem=full
+LimitNOFILE=333
+[Install]
+WantedBy=multi-user.target
+`)
+	write(t, filepath.Join(units, "tick.timer"), "[Timer]\nOnActiveSec=1s\nOnUnitActiveSec=1s\nAccuracySec=100ms\n[Install]\nWantedBy=timers.target\n")
+	write(t, filepath.Join(units, "tick.service"), "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo tick >>/var/log/ticks'\n")
+	for unit, target := range map[string]string{"counter.service": "multi-user.target.wants", "tick.timer": "timers.target.wants"} {
+		if err := os.MkdirAll(filepath.Join(units, target), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/etc/systemd/system/"+unit, filepath.Join(units, target, unit)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Debian's redis asks for a user namespace of its own (PrivateUsers), which
+	// is refused by name.
+	if err := os.Remove(filepath.Join(units, "multi-user.target.wants/redis-server.service")); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	b.running()
+	return b
+}
+
+// running waits until systemd says that all is well.
+func (b *box) running() {
+	b.t.Helper()
+	var last string
+	if !harness.Wait(time.Minute, func() bool {
+		last = strings.TrimSpace(b.lxc("lxc-attach", "--", "systemctl", "is-system-running").Stdout)
+		return last == "running"
+	}) {
+		b.t.Fatalf("systemctl is-system-running says %q\n%s", last, b.lxc("lxc-attach", "--", "systemctl", "--failed", "--no-pager"))
+	}
+}
+
+// lines are those of a file of the container.
+func (b *box) lines(file string) []string {
+	text, _ := os.ReadFile(filepath.Join(b.rootfs, file))
+	return strings.Fields(string(text))
+}
+
+// grows waits until a file has more lines than before.
+func (b *box) grows(file string, before int) {
+	b.t.Helper()
+	harness.Until(b.t, file+" to grow", 30*time.Second, func() bool { return len(b.lines(file)) > before })
+}
+
+// counts sees that the counter's file has every number, once.
+func (b *box) counts() {
+	b.t.Helper()
+	lines := b.lines("var/log/counter")
+	b.grows("var/log/counter", len(lines))
+	for i, line := range b.lines("var/log/counter") {
+		if line != strconv.Itoa(i+1) {
+			b.t.Fatalf("line %d of the counter's file is %q", i+1, line)
+		}
+	}
+}
+
+// systemdWorld is what of the container must be after a restart as it was.
+func (b *box) systemdWorld() string {
+	b.t.Helper()
+	const script = `
+systemctl list-units --no-pager --plain --no-legend --state=active --type=service,socket,timer,mount | awk '{print $1, $4}' | grep -v tick.service | sort
+for s in counter systemd-journald systemd-logind dbus cron; do systemctl show -p MainPID,NRestarts,ControlGroup --value $s; done
+cut -d' ' -f5- /proc/1/mountinfo | sed 's/\(shared\|master\):[0-9]*/\1/' | sort
+find /run -xdev ! -path '/run/systemd/journal/*' ! -path '/run/log/*' ! -path /run/agetty.reload ! -path '/run/systemd/units/*' -printf '%p %M %U %G %l\n' | sort
+cat /proc/sys/kernel/hostname
+`
+	return b.attach("sh", "-c", script)
+}
+
+// TestSystemd: a Debian with systemd, as it comes, goes into a statefile and
+// comes back; its services, timers and tools go on, and LXC stops it cleanly.
+func TestSystemd(t *testing.T) {
+	b := systemd(t)
+	harness.Until(t, "the services", 30*time.Second, func() bool { return len(b.lines("var/log/counter")) > 5 && len(b.lines("var/log/ticks")) > 0 })
+	pid := b.attach("systemctl", "show", "-p", "MainPID", "--value", "counter")
+	for round := range harness.Rounds(2, 10) {
+		before := b.systemdWorld()
+		ticks := len(b.lines("var/log/ticks"))
+		file := b.statefile(fmt.Sprint(round))
+		b.checkpoint("-p", "-S", file)
+		b.must("lxc-unfreeze")
+		b.counts()
+		b.checkpoint("-k", "-S", file)
+		b.expect("STOPPED")
+		b.restart("-S", file)
+		b.expect("RUNNING")
+		b.counts()
+		b.running()
+		b.grows("var/log/ticks", ticks)
+		if after := b.systemdWorld(); after != before {
+			t.Fatalf("round %d: the container's world is another one:\n%s", round, diffLines(before, after))
+		}
+		if now := b.attach("systemctl", "show", "-p", "MainPID", "--value", "counter"); now != pid {
+			t.Fatalf("round %d: the service was started anew: process %s, was %s", round, now, pid)
+		}
+		if private := b.lxc("lxc-attach", "--", "ls", "/tmp/private"); private.Code == 0 {
+			t.Errorf("round %d: the service's private /tmp is everybody's", round)
+		}
+		mark := fmt.Sprintf("mark of round %d", round)
+		b.attach("logger", mark)
+		harness.Until(t, "the journal to have "+mark, 20*time.Second, func() bool {
+			return strings.Contains(b.attach("journalctl", "-n", "50", "--no-pager"), mark)
+		})
+	}
+	b.attach("loginctl", "list-sessions")
+	b.attach("systemctl", "restart", "cron")
+	b.attach("systemctl", "restart", "counter")
+	b.running()
+	b.must("lxc-stop") // by SIGRTMIN+3, which systemd shuts down on
+	b.expect("STOPPED")
+}
+
+// diffLines shows the lines that two texts do not have in common.
+func diffLines(before, after string) string {
+	count := map[string]int{}
+	for line := range strings.Lines(before) {
+		count[line]--
+	}
+	for line := range strings.Lines(after) {
+		count[line]++
+	}
+	var out strings.Builder
+	for line, n := range count {
+		switch {
+		case n < 0:
+			out.WriteString("- " + line)
+		case n > 0:
+			out.WriteString("+ " + line)
+		}
+	}
+	return out.String()
+}
