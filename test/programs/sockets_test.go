@@ -9,7 +9,7 @@ import (
 )
 
 // sockets are those over which the programs here talk to themselves.
-var sockets = []string{"unix"}
+var sockets = []string{"unix", "tcp"}
 
 func overSockets(t *testing.T, program string, args ...string) {
 	t.Helper()
@@ -50,10 +50,11 @@ func TestRedis(t *testing.T) {
 	overSockets(t, "python3", source(t, "redis/writer.py"))
 }
 
-// TestNginx: with clients that keep their connections, also to itself.
+// TestNginx: with clients that keep their connections, also to itself, over a
+// UNIX socket.
 func TestNginx(t *testing.T) {
 	need.Check(t, need.Program("python3"), need.Program("nginx"))
-	overSockets(t, "python3", source(t, "nginx/clients.py"))
+	underLoad(t, "python3", source(t, "nginx/clients.py"), "unix")
 }
 
 // TestPostgres: with 20 clients in transactions, over TCP and a UNIX socket.
