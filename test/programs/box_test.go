@@ -83,7 +83,7 @@ func (b *box) kill() {
 // passing is what may be said against a checkpoint, and is over when it is tried
 // again: somebody is just making a process by vfork, or is connected to, and has
 // sent something, before that was accepted.
-var passing = regexp.MustCompile("vfork|waits to be accepted")
+var passing = regexp.MustCompile("vfork|waits? to be accepted")
 
 // dump makes a checkpoint.
 func (b *box) dump(args ...string) string {
