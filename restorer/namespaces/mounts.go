@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -439,14 +440,31 @@ func (m *mounter) growTrees() error {
 	return nil
 }
 
-// close gives up all that is not the container's. The workshop goes with its
-// last descriptor.
-func (m *mounter) close() {
-	for _, fd := range m.keep {
-		unix.Close(fd)
+// closeWorkshop gives up what only the making needs: the workshop goes with its
+// last descriptor. What remains are the namespaces and their roots.
+func (m *mounter) closeWorkshop() {
+	var spaces []int
+	for _, s := range m.spaces {
+		spaces = append(spaces, s.ns, s.root)
 	}
+	m.keep = slices.DeleteFunc(m.keep, func(fd int) bool {
+		if slices.Contains(spaces, fd) {
+			return false
+		}
+		unix.Close(fd)
+		return true
+	})
 	for _, fd := range m.made {
 		unix.Close(fd)
 	}
-	m.keep, m.made = nil, nil
+	m.made = nil
+}
+
+// close gives up all.
+func (m *mounter) close() {
+	m.closeWorkshop()
+	for _, fd := range m.keep {
+		unix.Close(fd)
+	}
+	m.keep = nil
 }

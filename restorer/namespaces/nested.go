@@ -185,7 +185,7 @@ func (r *Root) Settle() error {
 	if err := r.mounts.makeReadOnly(); err != nil {
 		return err
 	}
-	r.mounts.close()
+	r.mounts.closeWorkshop()
 	return nil
 }
 
