@@ -81,6 +81,7 @@ func (r *restart) enter() (err error) {
 	if r.files, err = fds.New(r.plan.Skeleton, r.root, r.log); err != nil {
 		return err
 	}
+	r.files.CloseTCP = r.opts.CloseTCP
 	r.files.AllowChanged = r.opts.AllowChanged
 	r.files.Namespace = r.space.Namespace
 	r.files.RootOf = r.space.RootOf

@@ -24,6 +24,7 @@ type Options struct {
 	// AllowChanged takes files that have changed since the checkpoint.
 	AllowChanged bool
 	Pause        bool          // leave it frozen
+	CloseTCP     bool          // TCP connections end, with ECONNRESET
 	Timeout      time.Duration // bounds each wait for a task; 0: 10 s
 	Workers      int           // that decompress; 0: as many as cores
 	Log          *slog.Logger  // nil: none

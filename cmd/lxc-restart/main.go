@@ -128,7 +128,7 @@ func restart(ctx context.Context, o *options, in *infile.Input) (*restorer.Stats
 	defer shown.Done()
 	stats, err := restorer.Restore(ctx, img, restorer.Options{
 		Name: o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,
-		Native: o.native, Cgroup: o.cgroup, Pause: o.pause, AllowChanged: o.allowChanged,
+		Native: o.native, Cgroup: o.cgroup, Pause: o.pause, AllowChanged: o.allowChanged, CloseTCP: o.tcpClose,
 		Timeout: o.timeout.Duration, Log: o.tool.Log, Progress: shown,
 	})
 	var damage *reader.DamageError

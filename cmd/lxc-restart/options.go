@@ -16,6 +16,7 @@ type options struct {
 	timeout      cli.Seconds
 	printStats   bool
 	allowChanged bool
+	tcpClose     bool
 }
 
 func newOptions() *options {
@@ -42,6 +43,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.BoolVar(&o.native, "native", false, "without LXC, from the statefile alone")
 	f.StringVar(&o.cgroup, "cgroup", "", "native: put it into the cgroup `PATH` (default lxc-checkpoint/NAME)")
 	f.BoolVar(&o.allowChanged, "allow-changed", false, "go on with files that have changed since the checkpoint")
+	f.BoolVar(&o.tcpClose, "tcp-close", false, "end its TCP connections: programs hear of a reset (ECONNRESET)")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for each of its tasks (default 10)")
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the restart to stderr, as JSON")
 	o.tool.AddCommon(true)

@@ -68,6 +68,7 @@ type join struct {
 	people    People
 	temporary []int          // sockets that are closed in the end
 	spots     []*spot        // of theirs
+	standIns  uint32         // ports of peers of TCP connections that end at once
 	senders   map[string]int // sockets that have sent datagrams, by their address
 }
 

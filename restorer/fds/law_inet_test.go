@@ -2,6 +2,7 @@ package fds
 
 import (
 	"bytes"
+	"testing"
 
 	"golang.org/x/sys/unix"
 
@@ -57,5 +58,36 @@ func inetSamples() []*format.OpenFile {
 			Memberships: []*format.Membership{{Group: []byte{224, 1, 2, 3}, Interface: "lo"}}}),
 		ip(211, &format.InetSocket{Family: unix.AF_INET6, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(make([]byte, 16), 5358),
 			Memberships: []*format.Membership{{Group: append([]byte{0xff, 2}, here6[2:]...)[:16], Interface: "lo"}}}),
+	}
+}
+
+// TestTCPClose: connections that end with the restart, also those whose address
+// the container does not have any more. What was unread can be read first.
+func TestTCPClose(t *testing.T) {
+	h := newHelper(t)
+	var files []*format.OpenFile
+	for i, address := range [][]byte{{127, 0, 0, 1}, {127, 0, 0, 1}, {10, 1, 2, 3}} {
+		files = append(files, &format.OpenFile{Id: uint32(1 + i), Flags: unix.O_RDWR, Kind: &format.OpenFile_TcpConnection{TcpConnection: &format.TcpConnection{
+			Family: unix.AF_INET, State: tcpEstablished, Address: &format.InetAddress{Address: address, Port: 80}, Peer: &format.InetAddress{Address: []byte{192, 0, 2, 1}, Port: uint32(5000 + i)},
+			SendSequence: 7, SendQueue: []byte("lost"), ReceiveSequence: 9, ReceiveQueue: []byte("unread"), MaximumSegment: 1000}}})
+	}
+	files[1].GetTcpConnection().State = tcpFinWait2
+	s := &format.Skeleton{OpenFiles: files, Files: []*format.Files{at(files...)}}
+	s.Files[0].Id = 1000
+	r, err := New(s, h, nil)
+	must(t, err)
+	defer r.Close()
+	r.CloseTCP = true
+	must(t, r.Make(t.Context()))
+	must(t, r.Join(t.Context(), town{h}))
+	must(t, r.Plant(h, s.Files[0]))
+	must(t, r.Arm())
+	for i := range files {
+		if got, err := h.read(uint64(10+i), 100); got != "unread" || err != nil {
+			t.Errorf("connection %d: %q, %v", i, got, err)
+		}
+		if _, err := h.read(uint64(10+i), 100); err != unix.ECONNRESET {
+			t.Errorf("connection %d: %v", i, err)
+		}
 	}
 }

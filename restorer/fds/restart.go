@@ -27,6 +27,9 @@ import (
 // It holds a descriptor of every open file until Close: as long as it does, no
 // pipe reports the end of its writers. So Close comes before the container runs.
 type Restart struct {
+	// CloseTCP has TCP connections end, as by a reset from their peers.
+	CloseTCP bool
+
 	// Memory is where the inodes without a path are. It is to be set before Make.
 	Memory Memory
 	// AllowChanged logs that a mapped or open file has changed since the
@@ -62,6 +65,8 @@ type file struct {
 	wired bool // what has to be done once is done
 
 	populated bool // an epoll that has targets which can be ready
+
+	local, remote *format.InetAddress // that a TCP connection is built with
 
 	spot    *spot // of a UNIX socket's file
 	partner int   // of a UNIX socket: stands for the peer that is closed; 0: none

@@ -97,12 +97,9 @@ func (j *join) connectTCP(ctx context.Context, f *file) error {
 	if err := set(unix.TCP_REPAIR, unix.TCP_REPAIR_ON); err != nil {
 		return fmt.Errorf("build it in repair mode (needs CAP_NET_ADMIN): %w", err)
 	}
-	peer := m.Peer
-	if m.State == tcpClose { // who it was is not known any more
-		peer = &format.InetAddress{Address: m.Address.GetAddress(), Port: 9}
-	}
-	if err := bindInet(ctx, f.fd, m.Address); err != nil {
-		return fmt.Errorf("bind it to %s: %w", inetName(m.Address), err)
+	f.local, f.remote = m.Address, m.Peer
+	if err := j.bindConnection(ctx, f); err != nil {
+		return err
 	}
 	for _, q := range []struct {
 		queue int
@@ -112,8 +109,8 @@ func (j *join) connectTCP(ctx context.Context, f *file) error {
 			return fmt.Errorf("set its sequence numbers: %w", err)
 		}
 	}
-	if err := unix.Connect(f.fd, sockaddr(peer)); err != nil {
-		return fmt.Errorf("connect it to %s (is there a route as at the checkpoint?): %w", inetName(peer), err)
+	if err := unix.Connect(f.fd, sockaddr(f.remote)); err != nil {
+		return fmt.Errorf("connect it to %s (is there a route as at the checkpoint?): %w", inetName(f.remote), err)
 	}
 	if err := j.agree(f.fd, m); err != nil {
 		return err
@@ -128,10 +125,43 @@ func (j *join) connectTCP(ctx context.Context, f *file) error {
 	if err := fillTCP(f.fd, repairSend, sent); err != nil {
 		return fmt.Errorf("put the %d bytes into it that were not acknowledged: %w", len(sent), err)
 	}
-	if m.State != tcpEstablished { // a FIN that was received counts in the window
+	if m.State != tcpEstablished || j.ends(m) { // a FIN that was received counts in the window
 		return nil
 	}
 	return j.repairWindow(f.fd, m)
+}
+
+// bindConnection binds it to its address. One that ends at once needs no peer that
+// is there, and gets one at the container's own address; if it does not have its
+// address any more, at the loopback.
+func (j *join) bindConnection(ctx context.Context, f *file) error {
+	ends := j.ends(f.GetTcpConnection())
+	err := bindInet(ctx, f.fd, f.local)
+	if ends && errors.Is(err, unix.EADDRNOTAVAIL) {
+		f.local = &format.InetAddress{Address: loopback(len(f.local.Address)), Port: f.local.Port}
+		err = bindInet(ctx, f.fd, f.local)
+	}
+	if err != nil {
+		return fmt.Errorf("bind it to %s: %w", inetName(f.local), err)
+	}
+	if ends {
+		j.standIns++
+		f.remote = &format.InetAddress{Address: f.local.Address, Port: j.standIns, ScopeId: f.local.ScopeId}
+	}
+	return nil
+}
+
+func loopback(size int) []byte {
+	if size == 4 {
+		return []byte{127, 0, 0, 1}
+	}
+	return netip.IPv6Loopback().AsSlice()
+}
+
+// ends says whether a connection is made only to be reset: one that has ended, or
+// is to end instead of going on.
+func (r *Restart) ends(m *format.TcpConnection) bool {
+	return m.State == tcpClose && m.Ended || r.CloseTCP && m.State != tcpClose && m.State != tcpSynSent
 }
 
 // agree sets what both sides had agreed upon.
@@ -226,8 +256,11 @@ func (j *join) repairWindow(fd int, m *format.TcpConnection) error {
 // all others are there: what comes from its peer is made here.
 func (j *join) endTCP(f *file) error {
 	m := f.GetTcpConnection()
+	if j.ends(m) {
+		return j.resetTCP(f)
+	}
 	end := m.ReceiveSequence + uint32(len(m.ReceiveQueue))
-	fin := func() error { return j.injectTCP(m, end, m.SendSequence, tcpFIN|tcpACK) }
+	fin := func() error { return j.injectTCP(f, end, m.SendSequence, tcpFIN|tcpACK) }
 	shutdown := func() error {
 		// To be counted as sent, and not to be sent.
 		if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, repairSend); err != nil {
@@ -240,21 +273,13 @@ func (j *join) endTCP(f *file) error {
 	case tcpFinWait1:
 		steps = append(steps, shutdown)
 	case tcpFinWait2:
-		steps = append(steps, shutdown, func() error { return j.injectTCP(m, end, m.SendSequence+1, tcpACK) })
+		steps = append(steps, shutdown, func() error { return j.injectTCP(f, end, m.SendSequence+1, tcpACK) })
 	case tcpCloseWait:
 		steps = append(steps, fin)
 	case tcpLastAck:
 		steps = append(steps, fin, shutdown)
 	case tcpClosing:
 		steps = append(steps, shutdown, fin)
-	case tcpClose:
-		if !m.Ended {
-			return nil
-		}
-		steps = append(steps, func() error { return j.injectTCP(m, end, m.SendSequence, tcpRST|tcpACK) }, func() error {
-			_, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR) // which it has heard of
-			return err
-		})
 	default:
 		return nil
 	}
@@ -270,10 +295,27 @@ func (j *join) endTCP(f *file) error {
 	if len(info) == 0 || uint32(info[0]) != m.State {
 		return fmt.Errorf("it was in state %d and does not come further than to %d: is the interface lo up, and does a packet filter let packets through?", m.State, info)
 	}
-	if m.State == tcpClose {
-		return nil
-	}
 	return j.repairWindow(f.fd, m)
+}
+
+// resetTCP ends the connection, as its peer would by a reset. If it had ended
+// before, the program has heard of that.
+func (j *join) resetTCP(f *file) error {
+	m := f.GetTcpConnection()
+	if err := j.injectTCP(f, m.ReceiveSequence+uint32(len(m.ReceiveQueue)), m.SendSequence, tcpRST|tcpACK); err != nil {
+		return fmt.Errorf("end it: %w", err)
+	}
+	info, err := sys.GetsockoptBytes(f.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 1)
+	if err != nil {
+		return err
+	}
+	if len(info) == 0 || info[0] != tcpClose {
+		return errors.New("it does not end: is the interface lo up, and does a packet filter let packets through?")
+	}
+	if m.State == tcpClose {
+		_, err = unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	}
+	return err
 }
 
 // Flags of a TCP header (RFC 9293).
@@ -284,15 +326,12 @@ const (
 )
 
 // injectTCP sends a packet as from the peer of a connection.
-func (j *join) injectTCP(m *format.TcpConnection, sequence, acknowledgement uint32, flags byte) error {
-	peer := m.Peer
-	if peer == nil {
-		peer = &format.InetAddress{Address: m.Address.GetAddress(), Port: 9}
-	}
-	from, to := netipAddr(peer.Address).Unmap(), netipAddr(m.Address.GetAddress()).Unmap()
+func (j *join) injectTCP(f *file, sequence, acknowledgement uint32, flags byte) error {
+	m := f.GetTcpConnection()
+	from, to := netipAddr(f.remote.Address).Unmap(), netipAddr(f.local.Address).Unmap()
 	be := binary.BigEndian
-	b := be.AppendUint16(nil, uint16(peer.Port))
-	b = be.AppendUint16(b, uint16(m.Address.GetPort()))
+	b := be.AppendUint16(nil, uint16(f.remote.Port))
+	b = be.AppendUint16(b, uint16(f.local.Port))
 	b = be.AppendUint32(b, sequence)
 	b = be.AppendUint32(b, acknowledgement)
 	const words = 5
@@ -341,12 +380,13 @@ func armTCP(r *Restart, f *file) error {
 	if err := restoreFilter(f.fd, m.Options); err != nil {
 		return err
 	}
-	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, repairNone); err != nil && m.State != tcpClose {
+	ends := r.ends(m)
+	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, repairNone); err != nil && !ends {
 		return err
 	}
 	// With a probe of the peer's window, which asks it what is missing.
 	off := unix.TCP_REPAIR_OFF
-	if m.State == tcpClose {
+	if ends {
 		off = unix.TCP_REPAIR_OFF_NO_WP
 	}
 	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, off); err != nil {
@@ -358,6 +398,9 @@ func armTCP(r *Restart, f *file) error {
 				return err
 			}
 		}
+	}
+	if ends {
+		return nil
 	}
 	return r.sendUnsent(f.fd, m)
 }
