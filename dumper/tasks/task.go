@@ -53,6 +53,7 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 		}
 	}
 	f.Credentials = credentials(status)
+	f.StoreBypass, f.IndirectBranch = status.StoreBypass, status.IndirectBranch
 	f.Credentials.LsmLabel = label(t.TID())
 	if f.Scheduling, err = k.scheduling(t.TID()); err != nil {
 		return nil, err

@@ -167,6 +167,10 @@ func (c *checker) task(t *Task) error {
 	if l := t.Credentials.LoginUidPlusOne; l > 1<<32 || badName(t.Credentials.LsmLabel, 1<<16) {
 		return fmt.Errorf("%s has login uid %d, or a security label that no kernel gives", who(), l-1)
 	}
+	const controls = 2 | 4 | 8 // PR_SPEC_*
+	if (t.StoreBypass|t.IndirectBranch)&^controls != 0 {
+		return fmt.Errorf("%s controls speculation by %#x and %#x, which no kernel knows", who(), t.StoreBypass, t.IndirectBranch)
+	}
 	if s := t.Scheduling; s.GetUtilMin() > 1024 || s.GetUtilMax() > 1024 || len(s.GetMemoryNodes()) > 128 || t.McePolicy > McePolicy_MCE_EARLY || t.McePolicy < 0 {
 		return fmt.Errorf("%s has bounds of CPU use, nodes of memory or a policy for broken memory that no kernel takes", who())
 	}

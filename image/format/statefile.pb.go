@@ -7035,10 +7035,14 @@ type Task struct {
 	SeccompFilter uint32 `protobuf:"varint,40,opt,name=seccomp_filter,json=seccompFilter,proto3" json:"seccomp_filter,omitempty"`
 	// A process's first thread that has ended while others go on. It has its name,
 	// credentials, scheduling and wait_status; files and fs are those of the next.
-	Ended      bool      `protobuf:"varint,41,opt,name=ended,proto3" json:"ended,omitempty"`
-	McePolicy  McePolicy `protobuf:"varint,43,opt,name=mce_policy,json=mcePolicy,proto3,enum=lxccheckpoint.format.McePolicy" json:"mce_policy,omitempty"` // PR_MCE_KILL_GET
-	IoFlusher  bool      `protobuf:"varint,44,opt,name=io_flusher,json=ioFlusher,proto3" json:"io_flusher,omitempty"`                                     // PR_GET_IO_FLUSHER
-	WaitStatus uint32    `protobuf:"varint,42,opt,name=wait_status,json=waitStatus,proto3" json:"wait_status,omitempty"`                                  // ended: exit_code of /proc/PID/stat
+	Ended     bool      `protobuf:"varint,41,opt,name=ended,proto3" json:"ended,omitempty"`
+	McePolicy McePolicy `protobuf:"varint,43,opt,name=mce_policy,json=mcePolicy,proto3,enum=lxccheckpoint.format.McePolicy" json:"mce_policy,omitempty"` // PR_MCE_KILL_GET
+	IoFlusher bool      `protobuf:"varint,44,opt,name=io_flusher,json=ioFlusher,proto3" json:"io_flusher,omitempty"`                                     // PR_GET_IO_FLUSHER
+	// PR_SET_SPECULATION_CTRL: PR_SPEC_ENABLE (2), PR_SPEC_DISABLE (4) or
+	// PR_SPEC_FORCE_DISABLE (8); 0 where nothing can be set.
+	StoreBypass    uint32 `protobuf:"varint,70,opt,name=store_bypass,json=storeBypass,proto3" json:"store_bypass,omitempty"`
+	IndirectBranch uint32 `protobuf:"varint,71,opt,name=indirect_branch,json=indirectBranch,proto3" json:"indirect_branch,omitempty"`
+	WaitStatus     uint32 `protobuf:"varint,42,opt,name=wait_status,json=waitStatus,proto3" json:"wait_status,omitempty"` // ended: exit_code of /proc/PID/stat
 	// How the kernel restarts the interrupted system call (include/linux/errno.h):
 	// 512 ERESTARTSYS, 513 ERESTARTNOINTR, 514 ERESTARTNOHAND. So a signal that is
 	// pending and has a handler makes it return EINTR, where it would have without
@@ -7255,6 +7259,20 @@ func (x *Task) GetIoFlusher() bool {
 		return x.IoFlusher
 	}
 	return false
+}
+
+func (x *Task) GetStoreBypass() uint32 {
+	if x != nil {
+		return x.StoreBypass
+	}
+	return 0
+}
+
+func (x *Task) GetIndirectBranch() uint32 {
+	if x != nil {
+		return x.IndirectBranch
+	}
+	return 0
 }
 
 func (x *Task) GetWaitStatus() uint32 {
@@ -8951,7 +8969,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05fired\x18\n" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
-	"\x05owner\x18\f \x01(\rR\x05owner\"\xa3\n" +
+	"\x05owner\x18\f \x01(\rR\x05owner\"\xef\n" +
 	"\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
@@ -8984,7 +9002,9 @@ const file_statefile_proto_rawDesc = "" +
 	"\n" +
 	"mce_policy\x18+ \x01(\x0e2\x1f.lxccheckpoint.format.McePolicyR\tmcePolicy\x12\x1d\n" +
 	"\n" +
-	"io_flusher\x18, \x01(\bR\tioFlusher\x12\x1f\n" +
+	"io_flusher\x18, \x01(\bR\tioFlusher\x12!\n" +
+	"\fstore_bypass\x18F \x01(\rR\vstoreBypass\x12'\n" +
+	"\x0findirect_branch\x18G \x01(\rR\x0eindirectBranch\x12\x1f\n" +
 	"\vwait_status\x18* \x01(\rR\n" +
 	"waitStatus\x12!\n" +
 	"\frestart_code\x18\x15 \x01(\rR\vrestartCode\x12.\n" +

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // TaskStat is what we use of /proc/PID/task/TID/stat (proc_pid_stat(5)); pids
@@ -79,9 +81,13 @@ type TaskStatus struct {
 	Seccomp                                int // 0, 1 strict, 2 filter
 	SeccompFilters                         int // -1 where the kernel does not tell (before Linux 5.9)
 	Threads                                int
-	ShadowStack                            bool   // x86_Thread_features has shstk
-	Locked                                 uint64 // VmLck: bytes of locked mappings
-	THPDisabled                            bool   // THP_enabled is 0 (Linux 5.0): PR_SET_THP_DISABLE
+	// Speculative store bypass and indirect branches (prctl(2),
+	// PR_SET_SPECULATION_CTRL): PR_SPEC_* as the task has set it, 0 where it has
+	// not, or can't.
+	StoreBypass, IndirectBranch uint32
+	ShadowStack                 bool   // x86_Thread_features has shstk
+	Locked                      uint64 // VmLck: bytes of locked mappings
+	THPDisabled                 bool   // THP_enabled is 0 (Linux 5.0): PR_SET_THP_DISABLE
 }
 
 // ParseTaskStatus parses the text of a status file.
@@ -141,6 +147,18 @@ func (s *TaskStatus) set(key, value string) (err error) {
 		s.NSsid, err = numbers(value)
 	case "Threads":
 		s.Threads, err = strconv.Atoi(value)
+	case "Speculation_Store_Bypass", "SpeculationIndirectBranch":
+		// Words of proc_pid_status (fs/proc/array.c, task_seccomp).
+		control := map[string]uint32{
+			"thread vulnerable": unix.PR_SPEC_ENABLE, "conditional enabled": unix.PR_SPEC_ENABLE,
+			"thread mitigated": unix.PR_SPEC_DISABLE, "conditional disabled": unix.PR_SPEC_DISABLE,
+			"thread force mitigated": unix.PR_SPEC_FORCE_DISABLE, "conditional force disabled": unix.PR_SPEC_FORCE_DISABLE,
+		}[value]
+		if key == "SpeculationIndirectBranch" {
+			s.IndirectBranch = control
+		} else {
+			s.StoreBypass = control
+		}
 	case "NoNewPrivs":
 		s.NoNewPrivs = value == "1"
 	case "Seccomp":

@@ -51,6 +51,9 @@ func Thread(p place.Process, k *format.Task, from Origin) error {
 		return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 	}
 	settings(b, p, k)
+	if err := speculation(b, p, k); err != nil {
+		return err
+	}
 	if err := b.run(p); err != nil {
 		return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 	}
@@ -191,6 +194,26 @@ func settings(b *batch, p place.Process, k *format.Task) {
 	b.add("personality", unix.SYS_PERSONALITY, uint64(k.Personality))
 	// After the credentials: a change of those clears it.
 	b.add("parent death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(k.ParentDeathSignal), 0, 0, 0)
+}
+
+// speculation gives a task its control of the CPU's speculation, as far as it
+// differs. A host that leaves no choice has none to be made.
+func speculation(b *batch, p place.Process, k *format.Task) error {
+	if k.StoreBypass == 0 && k.IndirectBranch == 0 {
+		return nil
+	}
+	have, err := procfs.ReadStatus(p.PID())
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct{ which, want, have uint32 }{
+		{unix.PR_SPEC_STORE_BYPASS, k.StoreBypass, have.StoreBypass}, {unix.PR_SPEC_INDIRECT_BRANCH, k.IndirectBranch, have.IndirectBranch},
+	} {
+		if c.want != 0 && c.have != 0 && c.want != c.have {
+			b.add("control of speculation", unix.SYS_PRCTL, unix.PR_SET_SPECULATION_CTRL, uint64(c.which), uint64(c.want), 0, 0)
+		}
+	}
+	return nil
 }
 
 // Dumpable restores PR_SET_DUMPABLE, which changes of credentials reset. 2
