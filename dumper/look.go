@@ -14,6 +14,7 @@ import (
 	"lxc-checkpoint/dumper/fds"
 	"lxc-checkpoint/dumper/memory"
 	"lxc-checkpoint/dumper/namespaces"
+	"lxc-checkpoint/dumper/programs"
 	"lxc-checkpoint/dumper/ptrace"
 	"lxc-checkpoint/dumper/tasks"
 	"lxc-checkpoint/dumper/view"
@@ -35,6 +36,8 @@ type looking struct {
 	teller      *bpf.Teller // nil: there is none
 	ids         *view.IDs
 	objects     *view.Objects
+	programs    *programs.Looker
+	cgroup2     string // path of the container's own in the v2 hierarchy
 	skeleton    *format.Skeleton
 	refused     refusal.List
 
@@ -59,7 +62,7 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, connec
 	objects := &view.Objects{IDs: ids, MaxDeleted: o.MaxDeleted}
 	l := &looking{
 		ctx: ctx, container: c, held: held, connections: connections, teller: teller, o: o,
-		ids: ids, objects: objects, skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
+		ids: ids, objects: objects, programs: programs.New(ids), skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
 	}
 	var err error
 	if l.at, err = clocks.Now(); err != nil {
@@ -73,6 +76,7 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, connec
 		{"tasks", l.lookAtTasks},
 		{"namespaces", l.lookAtNamespaces},
 		{"directories", l.lookAtFs},
+		{"programs of cgroups", l.lookAtPrograms},
 		{"descriptors", l.lookAtDescriptors},
 		{"memory", l.lookAtMemory},
 	} {
@@ -223,6 +227,7 @@ func (l *looking) lookAtNamespaces() error {
 	if err != nil {
 		return err
 	}
+	l.cgroup2 = own[""]
 	if l.skeleton.Container.Cgroups, err = namespaces.CgroupTree(name, own); err != nil {
 		return fmt.Errorf("cgroups of the container: %w", err)
 	}
@@ -300,7 +305,7 @@ func (l *looking) rootOf(pid int) (*view.Root, uint32) {
 func (l *looking) lookAtDescriptors() error {
 	env := fds.Env{
 		First: l.first().Alive(), IDs: l.ids, Namespaces: map[uint64]uint32{}, Nested: l.nested,
-		Tasks: l.numbers(), Objects: l.objects, Ask: l.askSocket, Connections: l.connections, RefuseTCP: l.o.RefuseTCP, Log: l.o.Log,
+		Tasks: l.numbers(), Objects: l.objects, Programs: l.programs, Ask: l.askSocket, Connections: l.connections, RefuseTCP: l.o.RefuseTCP, Log: l.o.Log,
 	}
 	for _, n := range l.skeleton.Namespaces {
 		env.Namespaces[n.Inode] = n.Id
@@ -311,6 +316,7 @@ func (l *looking) lookAtDescriptors() error {
 	}
 	l.refuse(refused)
 	l.skeleton.Files, l.skeleton.OpenFiles, l.skeleton.Pipes = result.Files, result.OpenFiles, result.Pipes
+	l.skeleton.BpfMaps, l.skeleton.BpfPrograms, l.skeleton.BpfAttachments = l.programs.Maps, l.programs.Programs, l.programs.Attachments
 	l.nameTerminals(result)
 	return nil
 }

@@ -100,6 +100,9 @@ func (r *restart) undo(err *error) {
 		*err = fmt.Errorf("panic: %v", p)
 	}
 	if r.files != nil {
+		if *err != nil && !r.gone {
+			r.files.DetachPrograms()
+		}
 		r.files.Close()
 	}
 	if r.backing != nil {

@@ -51,6 +51,10 @@ func (r *restart) finish() error {
 	if err := r.foregrounds(); err != nil {
 		return err
 	}
+	// When the processes have all that the programs could refuse them.
+	if err := r.files.AttachPrograms(r.space.Cgroup2); err != nil {
+		return err
+	}
 	// From here on only the container has its files: a pipe whose other end is
 	// gone says so.
 	r.files.CloseFiles()

@@ -124,6 +124,12 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		return "ip", inetSocket(k.InetSocket)
 	case *format.OpenFile_UnixSocket:
 		return "unix", unixSocket(k.UnixSocket)
+	case *format.OpenFile_BpfMap:
+		m := s.BpfMap(k.BpfMap.Object)
+		return "BPF map", fmt.Sprintf("%s, type %d, %d entries at most", m.Name, m.Type, m.MaxEntries)
+	case *format.OpenFile_BpfProgram:
+		p := s.BpfProgram(k.BpfProgram.Object)
+		return "BPF program", fmt.Sprintf("%s, type %d, tag %x", p.Name, p.Type, p.Tag)
 	}
 	return "unknown", ""
 }

@@ -31,6 +31,9 @@ var kinds = []kind{
 	{"signalfd", anonymous("signalfd"), lookSignalfd},
 	{"inotify", anonymous("inotify"), lookInotify},
 	{"pidfd", func(f *file) bool { _, is := f.info.Get("NSpid"); return is || f.link == "anon_inode:[pidfd]" }, lookPidfd},
+	{"BPF map", anonymous("bpf-map"), lookBPFMap},
+	{"BPF program", anonymous("bpf-prog"), lookBPFProgram},
+	{"BPF link", anonymous("bpf_link"), lookBPFLink},
 	{"socket", func(f *file) bool { return f.typ() == unix.S_IFSOCK }, lookSocket},
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/programs"
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
@@ -34,7 +35,9 @@ type Env struct {
 	Tasks map[int]uint32
 	// Objects are the inodes without a path. Nil: a look of its own finds them.
 	Objects *view.Objects
-	Log     *slog.Logger // nil: none
+	// Programs looks at BPF maps and programs. Nil: one of its own does.
+	Programs *programs.Looker
+	Log      *slog.Logger // nil: none
 	// Connections gets the TCP connections that were silenced; whoever looks
 	// releases them.
 	Connections *Connections
@@ -168,6 +171,9 @@ func newWalk(env Env) (*walk, error) {
 	}
 	if env.Objects == nil {
 		env.Objects = &view.Objects{IDs: env.IDs}
+	}
+	if env.Programs == nil {
+		env.Programs = programs.New(env.IDs)
 	}
 	w := &walk{
 		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},

@@ -57,7 +57,7 @@ func (s *Skeleton) Check() error {
 		}
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.mounts, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.processes, c.groups, c.tree, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.mounts, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.bpf, c.processes, c.groups, c.tree, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -81,6 +81,8 @@ const (
 	aFileSystem    kind = "file system"
 	aFileContent   kind = "file's content"
 	inheritedPages kind = "list of inherited pages"
+	aBpfMap        kind = "BPF map"
+	aBpfProgram    kind = "BPF program"
 )
 
 type checker struct {
@@ -118,7 +120,9 @@ func (c *checker) ids() error {
 		claim(c, anOpenFile, c.OpenFiles, (*OpenFile).GetId),
 		claim(c, inheritedPages, c.Inherited, (*Inherited).GetId),
 		claim(c, aPipe, c.Pipes, (*Pipe).GetId),
-		claim(c, aFilter, c.SeccompFilters, (*SeccompFilter).GetId))
+		claim(c, aFilter, c.SeccompFilters, (*SeccompFilter).GetId),
+		claim(c, aBpfMap, c.BpfMaps, (*BpfMap).GetId),
+		claim(c, aBpfProgram, c.BpfPrograms, (*BpfProgram).GetId))
 }
 
 // fileContents are the nodes of file systems that have bytes.

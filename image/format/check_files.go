@@ -105,6 +105,10 @@ func (c *checker) openFile(o *OpenFile) error {
 			return nil
 		}
 		return c.want(k.Fifo.Pipe, aPipe, who)
+	case *OpenFile_BpfMap:
+		return c.want(k.BpfMap.GetObject(), aBpfMap, who)
+	case *OpenFile_BpfProgram:
+		return c.want(k.BpfProgram.GetObject(), aBpfProgram, who)
 	case *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_Inotify, *OpenFile_Pidfd:
 		return c.eventSource(o, who)
 	case *OpenFile_TcpListener:

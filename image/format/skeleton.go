@@ -24,6 +24,9 @@ type Skeleton struct {
 	OpenFiles      []*OpenFile
 	Pipes          []*Pipe
 	SeccompFilters []*SeccompFilter
+	BpfMaps        []*BpfMap
+	BpfPrograms    []*BpfProgram
+	BpfAttachments []*BpfAttachment
 	Processes      []*Process
 	Inherited      []*Inherited // in the order in which a restart needs them
 	Layout         *Layout
@@ -71,6 +74,15 @@ func (s *Skeleton) Records() []*Record {
 	}
 	for _, m := range s.SeccompFilters {
 		add(&Record{Body: &Record_SeccompFilter{m}})
+	}
+	for _, m := range s.BpfMaps {
+		add(&Record{Body: &Record_BpfMap{m}})
+	}
+	for _, m := range s.BpfPrograms {
+		add(&Record{Body: &Record_BpfProgram{m}})
+	}
+	for _, m := range s.BpfAttachments {
+		add(&Record{Body: &Record_BpfAttachment{m}})
 	}
 	for _, m := range s.Processes {
 		add(&Record{Body: &Record_Process{m}})
@@ -121,6 +133,12 @@ func (s *Skeleton) Add(r *Record) error {
 		s.Pipes = append(s.Pipes, b.Pipe)
 	case *Record_SeccompFilter:
 		s.SeccompFilters = append(s.SeccompFilters, b.SeccompFilter)
+	case *Record_BpfMap:
+		s.BpfMaps = append(s.BpfMaps, b.BpfMap)
+	case *Record_BpfProgram:
+		s.BpfPrograms = append(s.BpfPrograms, b.BpfProgram)
+	case *Record_BpfAttachment:
+		s.BpfAttachments = append(s.BpfAttachments, b.BpfAttachment)
 	case *Record_Process:
 		s.Processes = append(s.Processes, b.Process)
 	case *Record_Layout:
@@ -187,6 +205,14 @@ func (s *Skeleton) Namespace(id uint32) *Namespace { return find(s.Namespaces, i
 // FileSystem finds a file system by its id.
 func (s *Skeleton) FileSystem(id uint32) *FileSystem {
 	return find(s.FileSystems, id, (*FileSystem).GetId)
+}
+
+// BpfMap finds a BPF map by its id.
+func (s *Skeleton) BpfMap(id uint32) *BpfMap { return find(s.BpfMaps, id, (*BpfMap).GetId) }
+
+// BpfProgram finds a BPF program by its id.
+func (s *Skeleton) BpfProgram(id uint32) *BpfProgram {
+	return find(s.BpfPrograms, id, (*BpfProgram).GetId)
 }
 
 // SeccompFilter finds a seccomp filter by its id.

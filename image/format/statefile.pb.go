@@ -395,6 +395,9 @@ type Record struct {
 	//	*Record_Process
 	//	*Record_SeccompFilter
 	//	*Record_FileSystem
+	//	*Record_BpfMap
+	//	*Record_BpfProgram
+	//	*Record_BpfAttachment
 	//	*Record_Layout
 	//	*Record_Pages
 	//	*Record_End
@@ -566,6 +569,33 @@ func (x *Record) GetFileSystem() *FileSystem {
 	return nil
 }
 
+func (x *Record) GetBpfMap() *BpfMap {
+	if x != nil {
+		if x, ok := x.Body.(*Record_BpfMap); ok {
+			return x.BpfMap
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetBpfProgram() *BpfProgram {
+	if x != nil {
+		if x, ok := x.Body.(*Record_BpfProgram); ok {
+			return x.BpfProgram
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetBpfAttachment() *BpfAttachment {
+	if x != nil {
+		if x, ok := x.Body.(*Record_BpfAttachment); ok {
+			return x.BpfAttachment
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetLayout() *Layout {
 	if x != nil {
 		if x, ok := x.Body.(*Record_Layout); ok {
@@ -667,6 +697,18 @@ type Record_FileSystem struct {
 	FileSystem *FileSystem `protobuf:"bytes,60,opt,name=file_system,json=fileSystem,proto3,oneof"`
 }
 
+type Record_BpfMap struct {
+	BpfMap *BpfMap `protobuf:"bytes,150,opt,name=bpf_map,json=bpfMap,proto3,oneof"`
+}
+
+type Record_BpfProgram struct {
+	BpfProgram *BpfProgram `protobuf:"bytes,151,opt,name=bpf_program,json=bpfProgram,proto3,oneof"`
+}
+
+type Record_BpfAttachment struct {
+	BpfAttachment *BpfAttachment `protobuf:"bytes,152,opt,name=bpf_attachment,json=bpfAttachment,proto3,oneof"`
+}
+
 type Record_Layout struct {
 	// The last record of the skeleton.
 	Layout *Layout `protobuf:"bytes,13,opt,name=layout,proto3,oneof"`
@@ -715,6 +757,12 @@ func (*Record_Process) isRecord_Body() {}
 func (*Record_SeccompFilter) isRecord_Body() {}
 
 func (*Record_FileSystem) isRecord_Body() {}
+
+func (*Record_BpfMap) isRecord_Body() {}
+
+func (*Record_BpfProgram) isRecord_Body() {}
+
+func (*Record_BpfAttachment) isRecord_Body() {}
 
 func (*Record_Layout) isRecord_Body() {}
 
@@ -3888,6 +3936,8 @@ type OpenFile struct {
 	//	*OpenFile_TcpConnection
 	//	*OpenFile_Memory
 	//	*OpenFile_Namespace
+	//	*OpenFile_BpfMap
+	//	*OpenFile_BpfProgram
 	Kind          isOpenFile_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4173,6 +4223,24 @@ func (x *OpenFile) GetNamespace() *NamespaceFile {
 	return nil
 }
 
+func (x *OpenFile) GetBpfMap() *BpfFile {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_BpfMap); ok {
+			return x.BpfMap
+		}
+	}
+	return nil
+}
+
+func (x *OpenFile) GetBpfProgram() *BpfFile {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_BpfProgram); ok {
+			return x.BpfProgram
+		}
+	}
+	return nil
+}
+
 type isOpenFile_Kind interface {
 	isOpenFile_Kind()
 }
@@ -4257,6 +4325,14 @@ type OpenFile_Namespace struct {
 	Namespace *NamespaceFile `protobuf:"bytes,61,opt,name=namespace,proto3,oneof"`
 }
 
+type OpenFile_BpfMap struct {
+	BpfMap *BpfFile `protobuf:"bytes,150,opt,name=bpf_map,json=bpfMap,proto3,oneof"`
+}
+
+type OpenFile_BpfProgram struct {
+	BpfProgram *BpfFile `protobuf:"bytes,151,opt,name=bpf_program,json=bpfProgram,proto3,oneof"`
+}
+
 func (*OpenFile_Regular) isOpenFile_Kind() {}
 
 func (*OpenFile_Directory) isOpenFile_Kind() {}
@@ -4297,6 +4373,55 @@ func (*OpenFile_Memory) isOpenFile_Kind() {}
 
 func (*OpenFile_Namespace) isOpenFile_Kind() {}
 
+func (*OpenFile_BpfMap) isOpenFile_Kind() {}
+
+func (*OpenFile_BpfProgram) isOpenFile_Kind() {}
+
+// BpfFile is a descriptor of a BPF map or program.
+type BpfFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        uint32                 `protobuf:"varint,1,opt,name=object,proto3" json:"object,omitempty"` // a BpfMap or BpfProgram
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BpfFile) Reset() {
+	*x = BpfFile{}
+	mi := &file_statefile_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BpfFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BpfFile) ProtoMessage() {}
+
+func (x *BpfFile) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BpfFile.ProtoReflect.Descriptor instead.
+func (*BpfFile) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *BpfFile) GetObject() uint32 {
+	if x != nil {
+		return x.Object
+	}
+	return 0
+}
+
 // MemoryFile is one whose file only the kernel has: a memfd, a removed file or
 // directory.
 type MemoryFile struct {
@@ -4308,7 +4433,7 @@ type MemoryFile struct {
 
 func (x *MemoryFile) Reset() {
 	*x = MemoryFile{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4320,7 +4445,7 @@ func (x *MemoryFile) String() string {
 func (*MemoryFile) ProtoMessage() {}
 
 func (x *MemoryFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4333,7 +4458,7 @@ func (x *MemoryFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
 func (*MemoryFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MemoryFile) GetSharedMemory() uint32 {
@@ -4353,7 +4478,7 @@ type NamespaceFile struct {
 
 func (x *NamespaceFile) Reset() {
 	*x = NamespaceFile{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4365,7 +4490,7 @@ func (x *NamespaceFile) String() string {
 func (*NamespaceFile) ProtoMessage() {}
 
 func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4378,7 +4503,7 @@ func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceFile.ProtoReflect.Descriptor instead.
 func (*NamespaceFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *NamespaceFile) GetNamespace() uint32 {
@@ -4401,7 +4526,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4413,7 +4538,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4426,7 +4551,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Terminal) GetPath() string {
@@ -4474,7 +4599,7 @@ type PtyMaster struct {
 
 func (x *PtyMaster) Reset() {
 	*x = PtyMaster{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4486,7 +4611,7 @@ func (x *PtyMaster) String() string {
 func (*PtyMaster) ProtoMessage() {}
 
 func (x *PtyMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4499,7 +4624,7 @@ func (x *PtyMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PtyMaster.ProtoReflect.Descriptor instead.
 func (*PtyMaster) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PtyMaster) GetPath() string {
@@ -4612,7 +4737,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4624,7 +4749,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4637,7 +4762,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -4668,7 +4793,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4680,7 +4805,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4693,7 +4818,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -4734,7 +4859,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4746,7 +4871,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4759,7 +4884,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -4793,7 +4918,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4805,7 +4930,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4818,7 +4943,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -4872,7 +4997,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4884,7 +5009,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4897,7 +5022,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -4917,7 +5042,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4929,7 +5054,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4942,7 +5067,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -4965,7 +5090,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4977,7 +5102,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4990,7 +5115,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -5025,7 +5150,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5037,7 +5162,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5050,7 +5175,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -5076,7 +5201,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5088,7 +5213,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5101,7 +5226,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -5125,7 +5250,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5137,7 +5262,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5150,7 +5275,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -5199,7 +5324,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5211,7 +5336,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5224,7 +5349,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -5264,7 +5389,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5276,7 +5401,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5289,7 +5414,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -5357,7 +5482,7 @@ type NetlinkSocket struct {
 
 func (x *NetlinkSocket) Reset() {
 	*x = NetlinkSocket{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5369,7 +5494,7 @@ func (x *NetlinkSocket) String() string {
 func (*NetlinkSocket) ProtoMessage() {}
 
 func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5382,7 +5507,7 @@ func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetlinkSocket.ProtoReflect.Descriptor instead.
 func (*NetlinkSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *NetlinkSocket) GetType() uint32 {
@@ -5446,7 +5571,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5458,7 +5583,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5471,7 +5596,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -5519,7 +5644,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5531,7 +5656,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5544,7 +5669,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -5613,7 +5738,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5625,7 +5750,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5638,7 +5763,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -5666,7 +5791,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5678,7 +5803,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5691,7 +5816,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -5742,7 +5867,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5754,7 +5879,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5767,7 +5892,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -5938,7 +6063,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5950,7 +6075,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5963,7 +6088,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -6043,7 +6168,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6055,7 +6180,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6068,7 +6193,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -6217,7 +6342,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6229,7 +6354,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6242,7 +6367,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -6288,7 +6413,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6300,7 +6425,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6313,7 +6438,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -6386,7 +6511,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6398,7 +6523,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6411,7 +6536,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -6601,7 +6726,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6613,7 +6738,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6626,7 +6751,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -6653,7 +6778,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6665,7 +6790,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6678,7 +6803,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -6706,7 +6831,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6718,7 +6843,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6731,7 +6856,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -6759,7 +6884,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6771,7 +6896,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6784,7 +6909,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -6819,7 +6944,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6831,7 +6956,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6844,7 +6969,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -6893,7 +7018,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6905,7 +7030,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6918,7 +7043,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -7065,7 +7190,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7077,7 +7202,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7090,7 +7215,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -7345,7 +7470,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7357,7 +7482,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7370,7 +7495,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -7416,7 +7541,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7428,7 +7553,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7441,7 +7566,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -7488,7 +7613,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7500,7 +7625,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7513,7 +7638,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -7557,7 +7682,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7569,7 +7694,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7582,7 +7707,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -7610,7 +7735,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7622,7 +7747,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7635,7 +7760,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -7672,7 +7797,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7684,7 +7809,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7697,7 +7822,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -7762,7 +7887,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7774,7 +7899,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7787,7 +7912,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -7940,7 +8065,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7952,7 +8077,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7965,7 +8090,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -8069,7 +8194,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8081,7 +8206,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8094,7 +8219,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -8115,7 +8240,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8127,7 +8252,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8140,7 +8265,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -8171,7 +8296,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8183,7 +8308,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8196,7 +8321,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -8248,7 +8373,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8260,7 +8385,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8273,7 +8398,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -8319,7 +8444,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8331,7 +8456,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8344,7 +8469,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -8375,11 +8500,366 @@ func (x *ContentSum) GetDigest() uint64 {
 	return 0
 }
 
+// BpfMap is a map of bpf(2) (struct bpf_map_info) with its content.
+type BpfMap struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Id         uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Type       uint32                 `protobuf:"varint,2,opt,name=type,proto3" json:"type,omitempty"`                            // BPF_MAP_TYPE_*
+	KeySize    uint32                 `protobuf:"varint,3,opt,name=key_size,json=keySize,proto3" json:"key_size,omitempty"`       // bytes
+	ValueSize  uint32                 `protobuf:"varint,4,opt,name=value_size,json=valueSize,proto3" json:"value_size,omitempty"` // bytes
+	MaxEntries uint32                 `protobuf:"varint,5,opt,name=max_entries,json=maxEntries,proto3" json:"max_entries,omitempty"`
+	Flags      uint32                 `protobuf:"varint,6,opt,name=flags,proto3" json:"flags,omitempty"` // BPF_F_*, of BPF_MAP_CREATE
+	Name       string                 `protobuf:"bytes,7,opt,name=name,proto3" json:"name,omitempty"`
+	Frozen     bool                   `protobuf:"varint,8,opt,name=frozen,proto3" json:"frozen,omitempty"` // BPF_MAP_FREEZE: no system call writes it
+	// Types with a value for each CPU: of how many (/sys/devices/system/cpu/possible),
+	// each value's size rounded up to 8 bytes; else 0.
+	Cpus uint32 `protobuf:"varint,9,opt,name=cpus,proto3" json:"cpus,omitempty"`
+	// One after the other. An array has no keys: its values are in order.
+	Keys          []byte `protobuf:"bytes,10,opt,name=keys,proto3" json:"keys,omitempty"`
+	Values        []byte `protobuf:"bytes,11,opt,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BpfMap) Reset() {
+	*x = BpfMap{}
+	mi := &file_statefile_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BpfMap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BpfMap) ProtoMessage() {}
+
+func (x *BpfMap) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
+func (*BpfMap) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *BpfMap) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *BpfMap) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *BpfMap) GetKeySize() uint32 {
+	if x != nil {
+		return x.KeySize
+	}
+	return 0
+}
+
+func (x *BpfMap) GetValueSize() uint32 {
+	if x != nil {
+		return x.ValueSize
+	}
+	return 0
+}
+
+func (x *BpfMap) GetMaxEntries() uint32 {
+	if x != nil {
+		return x.MaxEntries
+	}
+	return 0
+}
+
+func (x *BpfMap) GetFlags() uint32 {
+	if x != nil {
+		return x.Flags
+	}
+	return 0
+}
+
+func (x *BpfMap) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BpfMap) GetFrozen() bool {
+	if x != nil {
+		return x.Frozen
+	}
+	return false
+}
+
+func (x *BpfMap) GetCpus() uint32 {
+	if x != nil {
+		return x.Cpus
+	}
+	return 0
+}
+
+func (x *BpfMap) GetKeys() []byte {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *BpfMap) GetValues() []byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// BpfProgram is an eBPF program as it was given to BPF_PROG_LOAD: not what the
+// kernel has made of it.
+type BpfProgram struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Id           uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Type         uint32                 `protobuf:"varint,2,opt,name=type,proto3" json:"type,omitempty"`                               // BPF_PROG_TYPE_*
+	AttachType   uint32                 `protobuf:"varint,3,opt,name=attach_type,json=attachType,proto3" json:"attach_type,omitempty"` // expected_attach_type, BPF_*; 0 also if it does not matter
+	Name         string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Gpl          bool                   `protobuf:"varint,5,opt,name=gpl,proto3" json:"gpl,omitempty"`                  // its licence is one that is compatible with the GPL
+	Instructions []byte                 `protobuf:"bytes,6,opt,name=instructions,proto3" json:"instructions,omitempty"` // struct bpf_insn, 8 bytes each, references to maps as 0
+	Maps         []*BpfReference        `protobuf:"bytes,7,rep,name=maps,proto3" json:"maps,omitempty"`
+	// The kernel's tag: a digest of the instructions. The kernel that made it has
+	// given the same to these.
+	Tag           []byte `protobuf:"bytes,8,opt,name=tag,proto3" json:"tag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BpfProgram) Reset() {
+	*x = BpfProgram{}
+	mi := &file_statefile_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BpfProgram) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BpfProgram) ProtoMessage() {}
+
+func (x *BpfProgram) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
+func (*BpfProgram) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *BpfProgram) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *BpfProgram) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *BpfProgram) GetAttachType() uint32 {
+	if x != nil {
+		return x.AttachType
+	}
+	return 0
+}
+
+func (x *BpfProgram) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BpfProgram) GetGpl() bool {
+	if x != nil {
+		return x.Gpl
+	}
+	return false
+}
+
+func (x *BpfProgram) GetInstructions() []byte {
+	if x != nil {
+		return x.Instructions
+	}
+	return nil
+}
+
+func (x *BpfProgram) GetMaps() []*BpfReference {
+	if x != nil {
+		return x.Maps
+	}
+	return nil
+}
+
+func (x *BpfProgram) GetTag() []byte {
+	if x != nil {
+		return x.Tag
+	}
+	return nil
+}
+
+// BpfReference says which map an instruction refers to.
+type BpfReference struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instruction   uint32                 `protobuf:"varint,1,opt,name=instruction,proto3" json:"instruction,omitempty"` // index of a load of 64 bits (two places)
+	Map           uint32                 `protobuf:"varint,2,opt,name=map,proto3" json:"map,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BpfReference) Reset() {
+	*x = BpfReference{}
+	mi := &file_statefile_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BpfReference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BpfReference) ProtoMessage() {}
+
+func (x *BpfReference) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
+func (*BpfReference) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *BpfReference) GetInstruction() uint32 {
+	if x != nil {
+		return x.Instruction
+	}
+	return 0
+}
+
+func (x *BpfReference) GetMap() uint32 {
+	if x != nil {
+		return x.Map
+	}
+	return 0
+}
+
+// BpfAttachment is what is attached to a cgroup (v2) at one point.
+type BpfAttachment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cgroup        string                 `protobuf:"bytes,1,opt,name=cgroup,proto3" json:"cgroup,omitempty"`             // from the container's own: "/" is that itself
+	Type          uint32                 `protobuf:"varint,2,opt,name=type,proto3" json:"type,omitempty"`                // enum bpf_attach_type
+	Flags         uint32                 `protobuf:"varint,3,opt,name=flags,proto3" json:"flags,omitempty"`              // BPF_F_ALLOW_OVERRIDE, BPF_F_ALLOW_MULTI
+	Programs      []uint32               `protobuf:"varint,4,rep,packed,name=programs,proto3" json:"programs,omitempty"` // in the order in which they run
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BpfAttachment) Reset() {
+	*x = BpfAttachment{}
+	mi := &file_statefile_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BpfAttachment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BpfAttachment) ProtoMessage() {}
+
+func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
+func (*BpfAttachment) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *BpfAttachment) GetCgroup() string {
+	if x != nil {
+		return x.Cgroup
+	}
+	return ""
+}
+
+func (x *BpfAttachment) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *BpfAttachment) GetFlags() uint32 {
+	if x != nil {
+		return x.Flags
+	}
+	return 0
+}
+
+func (x *BpfAttachment) GetPrograms() []uint32 {
+	if x != nil {
+		return x.Programs
+	}
+	return nil
+}
+
 var File_statefile_proto protoreflect.FileDescriptor
 
 const file_statefile_proto_rawDesc = "" +
 	"\n" +
-	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xde\b\n" +
+	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xad\n" +
+	"\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x126\n" +
 	"\x06header\x18\x02 \x01(\v2\x1c.lxccheckpoint.format.HeaderH\x00R\x06header\x12?\n" +
@@ -8396,7 +8876,11 @@ const file_statefile_proto_rawDesc = "" +
 	"\aprocess\x18\f \x01(\v2\x1d.lxccheckpoint.format.ProcessH\x00R\aprocess\x12L\n" +
 	"\x0eseccomp_filter\x18( \x01(\v2#.lxccheckpoint.format.SeccompFilterH\x00R\rseccompFilter\x12C\n" +
 	"\vfile_system\x18< \x01(\v2 .lxccheckpoint.format.FileSystemH\x00R\n" +
-	"fileSystem\x126\n" +
+	"fileSystem\x128\n" +
+	"\abpf_map\x18\x96\x01 \x01(\v2\x1c.lxccheckpoint.format.BpfMapH\x00R\x06bpfMap\x12D\n" +
+	"\vbpf_program\x18\x97\x01 \x01(\v2 .lxccheckpoint.format.BpfProgramH\x00R\n" +
+	"bpfProgram\x12M\n" +
+	"\x0ebpf_attachment\x18\x98\x01 \x01(\v2#.lxccheckpoint.format.BpfAttachmentH\x00R\rbpfAttachment\x126\n" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03end\x12@\n" +
@@ -8688,7 +9172,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\x9d\f\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\x9b\r\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -8723,8 +9207,13 @@ const file_statefile_proto_rawDesc = "" +
 	"inetSocket\x12L\n" +
 	"\x0etcp_connection\x18* \x01(\v2#.lxccheckpoint.format.TcpConnectionH\x00R\rtcpConnection\x12:\n" +
 	"\x06memory\x18< \x01(\v2 .lxccheckpoint.format.MemoryFileH\x00R\x06memory\x12C\n" +
-	"\tnamespace\x18= \x01(\v2#.lxccheckpoint.format.NamespaceFileH\x00R\tnamespaceB\x06\n" +
-	"\x04kind\"1\n" +
+	"\tnamespace\x18= \x01(\v2#.lxccheckpoint.format.NamespaceFileH\x00R\tnamespace\x129\n" +
+	"\abpf_map\x18\x96\x01 \x01(\v2\x1d.lxccheckpoint.format.BpfFileH\x00R\x06bpfMap\x12A\n" +
+	"\vbpf_program\x18\x97\x01 \x01(\v2\x1d.lxccheckpoint.format.BpfFileH\x00R\n" +
+	"bpfProgramB\x06\n" +
+	"\x04kind\"!\n" +
+	"\aBpfFile\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\rR\x06object\"1\n" +
 	"\n" +
 	"MemoryFile\x12#\n" +
 	"\rshared_memory\x18\x01 \x01(\rR\fsharedMemory\"-\n" +
@@ -9105,7 +9594,41 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05owner\x18\x01 \x01(\rR\x05owner\x12\x18\n" +
 	"\arecords\x18\x02 \x01(\x04R\arecords\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\x06R\x06digest*w\n" +
+	"\x06digest\x18\x04 \x01(\x06R\x06digest\"\x89\x02\n" +
+	"\x06BpfMap\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\rR\x04type\x12\x19\n" +
+	"\bkey_size\x18\x03 \x01(\rR\akeySize\x12\x1d\n" +
+	"\n" +
+	"value_size\x18\x04 \x01(\rR\tvalueSize\x12\x1f\n" +
+	"\vmax_entries\x18\x05 \x01(\rR\n" +
+	"maxEntries\x12\x14\n" +
+	"\x05flags\x18\x06 \x01(\rR\x05flags\x12\x12\n" +
+	"\x04name\x18\a \x01(\tR\x04name\x12\x16\n" +
+	"\x06frozen\x18\b \x01(\bR\x06frozen\x12\x12\n" +
+	"\x04cpus\x18\t \x01(\rR\x04cpus\x12\x12\n" +
+	"\x04keys\x18\n" +
+	" \x01(\fR\x04keys\x12\x16\n" +
+	"\x06values\x18\v \x01(\fR\x06values\"\xe5\x01\n" +
+	"\n" +
+	"BpfProgram\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\rR\x04type\x12\x1f\n" +
+	"\vattach_type\x18\x03 \x01(\rR\n" +
+	"attachType\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x10\n" +
+	"\x03gpl\x18\x05 \x01(\bR\x03gpl\x12\"\n" +
+	"\finstructions\x18\x06 \x01(\fR\finstructions\x126\n" +
+	"\x04maps\x18\a \x03(\v2\".lxccheckpoint.format.BpfReferenceR\x04maps\x12\x10\n" +
+	"\x03tag\x18\b \x01(\fR\x03tag\"B\n" +
+	"\fBpfReference\x12 \n" +
+	"\vinstruction\x18\x01 \x01(\rR\vinstruction\x12\x10\n" +
+	"\x03map\x18\x02 \x01(\rR\x03map\"m\n" +
+	"\rBpfAttachment\x12\x16\n" +
+	"\x06cgroup\x18\x01 \x01(\tR\x06cgroup\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\rR\x04type\x12\x14\n" +
+	"\x05flags\x18\x03 \x01(\rR\x05flags\x12\x1a\n" +
+	"\bprograms\x18\x04 \x03(\rR\bprograms*w\n" +
 	"\rNamespaceKind\x12\x19\n" +
 	"\x15NAMESPACE_UNSPECIFIED\x10\x00\x12\a\n" +
 	"\x03MNT\x10\x01\x12\a\n" +
@@ -9166,7 +9689,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -9212,53 +9735,58 @@ var file_statefile_proto_goTypes = []any{
 	(*Sighand)(nil),             // 41: lxccheckpoint.format.Sighand
 	(*SignalAction)(nil),        // 42: lxccheckpoint.format.SignalAction
 	(*OpenFile)(nil),            // 43: lxccheckpoint.format.OpenFile
-	(*MemoryFile)(nil),          // 44: lxccheckpoint.format.MemoryFile
-	(*NamespaceFile)(nil),       // 45: lxccheckpoint.format.NamespaceFile
-	(*Terminal)(nil),            // 46: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 47: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 48: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 49: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 50: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 51: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 52: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 53: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 54: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 55: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 56: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 57: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 58: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 59: lxccheckpoint.format.TcpListener
-	(*NetlinkSocket)(nil),       // 60: lxccheckpoint.format.NetlinkSocket
-	(*InetAddress)(nil),         // 61: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 62: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 63: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 64: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 65: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 66: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 67: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 68: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 69: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 70: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 71: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 72: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 73: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 74: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 75: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 76: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 77: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 78: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 79: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 80: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 81: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 82: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 83: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 84: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 85: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 86: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 87: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 88: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 89: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 90: lxccheckpoint.format.ContentSum
+	(*BpfFile)(nil),             // 44: lxccheckpoint.format.BpfFile
+	(*MemoryFile)(nil),          // 45: lxccheckpoint.format.MemoryFile
+	(*NamespaceFile)(nil),       // 46: lxccheckpoint.format.NamespaceFile
+	(*Terminal)(nil),            // 47: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 48: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 49: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 50: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 51: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 52: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 53: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 54: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 55: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 56: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 57: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 58: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 59: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 60: lxccheckpoint.format.TcpListener
+	(*NetlinkSocket)(nil),       // 61: lxccheckpoint.format.NetlinkSocket
+	(*InetAddress)(nil),         // 62: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 63: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 64: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 65: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 66: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 67: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 68: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 69: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 70: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 71: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 72: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 73: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 74: lxccheckpoint.format.CgroupMembership
+	(*Limit)(nil),               // 75: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 76: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 77: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 78: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 79: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 80: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 81: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 82: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 83: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 84: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 85: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 86: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 87: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 88: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 89: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 90: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 91: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 92: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 93: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 94: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 95: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -9270,113 +9798,119 @@ var file_statefile_proto_depIdxs = []int32{
 	40,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
 	41,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
 	43,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	49,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	70,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	80,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	50,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	71,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	81,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	20,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	86,  // 13: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	88,  // 14: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	89,  // 15: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	25,  // 16: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
-	27,  // 17: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
-	8,   // 18: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
-	10,  // 19: lxccheckpoint.format.Container.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	0,   // 20: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	17,  // 21: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	19,  // 22: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	18,  // 23: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	16,  // 24: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	12,  // 25: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	73,  // 26: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
-	13,  // 27: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	14,  // 28: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	36,  // 29: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	36,  // 30: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	15,  // 31: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	21,  // 32: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
-	22,  // 33: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
-	23,  // 34: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	29,  // 35: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	28,  // 36: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	26,  // 37: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
-	1,   // 38: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	23,  // 39: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	31,  // 40: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	32,  // 41: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	35,  // 42: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	33,  // 43: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	33,  // 44: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	34,  // 45: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	36,  // 46: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	38,  // 47: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	39,  // 48: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,   // 49: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	42,  // 50: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	39,  // 51: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	23,  // 52: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	23,  // 53: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	23,  // 54: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	46,  // 55: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	48,  // 56: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	48,  // 57: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	50,  // 58: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	56,  // 59: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	59,  // 60: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	67,  // 61: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	51,  // 62: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	52,  // 63: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	53,  // 64: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	55,  // 65: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	47,  // 66: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	60,  // 67: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	62,  // 68: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	65,  // 69: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	44,  // 70: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	45,  // 71: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	23,  // 72: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	54,  // 73: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	23,  // 74: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	57,  // 75: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	58,  // 76: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	58,  // 77: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	61,  // 78: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	61,  // 79: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	58,  // 80: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	63,  // 81: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	64,  // 82: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	61,  // 83: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	61,  // 84: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	61,  // 85: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	58,  // 86: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	66,  // 87: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	58,  // 88: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	68,  // 89: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	69,  // 90: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	68,  // 91: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	71,  // 92: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 93: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	77,  // 94: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	74,  // 95: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	75,  // 96: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	72,  // 97: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	73,  // 98: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	76,  // 99: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	81,  // 100: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	82,  // 101: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	84,  // 102: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	83,  // 103: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	85,  // 104: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 105: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	79,  // 106: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	78,  // 107: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	5,   // 108: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	87,  // 109: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	90,  // 110: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	111, // [111:111] is the sub-list for method output_type
-	111, // [111:111] is the sub-list for method input_type
-	111, // [111:111] is the sub-list for extension type_name
-	111, // [111:111] is the sub-list for extension extendee
-	0,   // [0:111] is the sub-list for field type_name
+	92,  // 13: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	93,  // 14: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	95,  // 15: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	87,  // 16: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	89,  // 17: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	90,  // 18: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	25,  // 19: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
+	27,  // 20: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
+	8,   // 21: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
+	10,  // 22: lxccheckpoint.format.Container.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	0,   // 23: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
+	17,  // 24: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	19,  // 25: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	18,  // 26: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	16,  // 27: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	12,  // 28: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	74,  // 29: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	13,  // 30: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	14,  // 31: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	36,  // 32: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	36,  // 33: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	15,  // 34: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	21,  // 35: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	22,  // 36: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	23,  // 37: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	29,  // 38: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	28,  // 39: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	26,  // 40: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
+	1,   // 41: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	23,  // 42: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	31,  // 43: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	32,  // 44: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	35,  // 45: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	33,  // 46: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	33,  // 47: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	34,  // 48: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	36,  // 49: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	38,  // 50: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	39,  // 51: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,   // 52: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	42,  // 53: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	39,  // 54: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	23,  // 55: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	23,  // 56: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	23,  // 57: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	47,  // 58: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	49,  // 59: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	49,  // 60: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	51,  // 61: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	57,  // 62: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	60,  // 63: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	68,  // 64: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	52,  // 65: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	53,  // 66: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	54,  // 67: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	56,  // 68: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	48,  // 69: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	61,  // 70: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	63,  // 71: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	66,  // 72: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	45,  // 73: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	46,  // 74: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	44,  // 75: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	44,  // 76: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	23,  // 77: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	55,  // 78: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	23,  // 79: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	58,  // 80: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	59,  // 81: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	59,  // 82: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	62,  // 83: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	62,  // 84: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	59,  // 85: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	64,  // 86: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	65,  // 87: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	62,  // 88: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	62,  // 89: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	62,  // 90: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	59,  // 91: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	67,  // 92: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	59,  // 93: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	69,  // 94: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	70,  // 95: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	69,  // 96: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	72,  // 97: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 98: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	78,  // 99: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	75,  // 100: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	76,  // 101: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	73,  // 102: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	74,  // 103: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	77,  // 104: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	82,  // 105: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	83,  // 106: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	85,  // 107: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	84,  // 108: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	86,  // 109: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 110: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	80,  // 111: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	79,  // 112: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	5,   // 113: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	88,  // 114: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	91,  // 115: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	94,  // 116: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	117, // [117:117] is the sub-list for method output_type
+	117, // [117:117] is the sub-list for method input_type
+	117, // [117:117] is the sub-list for extension type_name
+	117, // [117:117] is the sub-list for extension extendee
+	0,   // [0:117] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -9398,6 +9932,9 @@ func file_statefile_proto_init() {
 		(*Record_Process)(nil),
 		(*Record_SeccompFilter)(nil),
 		(*Record_FileSystem)(nil),
+		(*Record_BpfMap)(nil),
+		(*Record_BpfProgram)(nil),
+		(*Record_BpfAttachment)(nil),
 		(*Record_Layout)(nil),
 		(*Record_Pages)(nil),
 		(*Record_End)(nil),
@@ -9430,6 +9967,8 @@ func file_statefile_proto_init() {
 		(*OpenFile_TcpConnection)(nil),
 		(*OpenFile_Memory)(nil),
 		(*OpenFile_Namespace)(nil),
+		(*OpenFile_BpfMap)(nil),
+		(*OpenFile_BpfProgram)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -9437,7 +9976,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   85,
+			NumMessages:   90,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -71,6 +71,12 @@ func Process(pid, parent uint32, name string, threads int) *format.Process {
 	return p
 }
 
+// bpfAllow loads the address of a map, which it does not use, and returns 1.
+var bpfAllow = []byte{
+	0x18, 0x11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0,
+}
+
 // allow is BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW).
 var allow = []byte{6, 0, 0, 0, 0, 0, 0xff, 0x7f}
 
@@ -133,7 +139,7 @@ func Everything() *format.Skeleton {
 		{Number: 0, OpenFile: 30}, {Number: 1, OpenFile: 31}, {Number: 2, OpenFile: 31},
 		{Number: 3, OpenFile: 32, CloseOnExec: true}, {Number: 4, OpenFile: 33}, {Number: 5, OpenFile: 34},
 		{Number: 6, OpenFile: 35}, {Number: 7, OpenFile: 36}, {Number: 9, OpenFile: 37},
-		{Number: 10, OpenFile: 38},
+		{Number: 10, OpenFile: 38}, {Number: 11, OpenFile: 150}, {Number: 12, OpenFile: 151},
 		{Number: 20, OpenFile: 60}, {Number: 21, OpenFile: 61}, {Number: 22, OpenFile: 63}, {Number: 23, OpenFile: 64}, {Number: 24, OpenFile: 65},
 		{Number: 25, OpenFile: 66}, {Number: 26, OpenFile: 67}, {Number: 27, OpenFile: 68},
 	}
@@ -153,6 +159,14 @@ func Everything() *format.Skeleton {
 		}}},
 	}
 	s.OpenFiles = append(s.OpenFiles, &format.OpenFile{Id: 38, Flags: 2, Kind: &format.OpenFile_Memory{Memory: &format.MemoryFile{SharedMemory: 22}}})
+	s.OpenFiles = append(s.OpenFiles, &format.OpenFile{Id: 150, Flags: 2, Kind: &format.OpenFile_BpfMap{BpfMap: &format.BpfFile{Object: 152}}},
+		&format.OpenFile{Id: 151, Flags: 2, Kind: &format.OpenFile_BpfProgram{BpfProgram: &format.BpfFile{Object: 153}}})
+	s.BpfMaps = []*format.BpfMap{{Id: 152, Type: 11, KeySize: 8, ValueSize: 8, MaxEntries: 1, Flags: 1, Name: "addresses", Keys: []byte{8, 0, 0, 0, 10, 0, 0, 0}, Values: []byte{1, 0, 0, 0, 0, 0, 0, 0}}}
+	s.BpfPrograms = []*format.BpfProgram{{
+		Id: 153, Type: 8, AttachType: 1, Name: "sd_fw_egress", Gpl: true, Instructions: bpfAllow,
+		Maps: []*format.BpfReference{{Instruction: 0, Map: 152}}, Tag: []byte{0xd9, 0x6a, 0x4e, 0x1f, 0x53, 0xb8, 0x0c, 0x27},
+	}}
+	s.BpfAttachments = []*format.BpfAttachment{{Cgroup: "/system.slice/server.service", Type: 1, Flags: 2, Programs: []uint32{153}}}
 	s.Fs[0].CwdMemory = 24
 	s.OpenFiles = append(s.OpenFiles, unixSockets()...)
 	s.Pipes = []*format.Pipe{{Id: 40, Capacity: 65536, Data: []byte("unread")}}

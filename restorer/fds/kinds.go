@@ -52,6 +52,8 @@ func init() { // the functions refer to the table
 		"timerfd":        {name: "a timerfd", make: makeTimerfd, arm: armTimerfd},
 		"signalfd":       {name: "a signalfd", make: makeSignalfd},
 		"inotify":        {name: "an inotify", make: makeInotify, arm: armInotify},
+		"bpf_map":        {name: "a BPF map", make: makeBPFMap},
+		"bpf_program":    {name: "a BPF program", make: makeBPFProgram},
 		"pidfd":          {name: "a pidfd", make: makePidfd},
 		"pty_master":     {name: "the master of a pseudo terminal", make: makePtyMaster, arm: armPtyMaster},
 		"tcp_listener":   {name: "a listening TCP socket", socket: tcpSocket, make: makeTCPListener},

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	dumper "lxc-checkpoint/dumper/fds"
+	"lxc-checkpoint/dumper/programs"
 	dumperview "lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
@@ -23,9 +24,10 @@ import (
 func look(t *testing.T, h *helper) *format.Skeleton {
 	t.Helper()
 	ids := &dumperview.IDs{}
+	looker := programs.New(ids)
 	var ns unix.Stat_t
 	must(t, unix.Stat("/proc/self/ns/uts", &ns))
-	env := dumper.Env{First: h.pid, IDs: ids, Tasks: map[int]uint32{h.pid: 1}, Namespaces: map[uint64]uint32{ns.Ino: 70}}
+	env := dumper.Env{First: h.pid, IDs: ids, Tasks: map[int]uint32{h.pid: 1}, Namespaces: map[uint64]uint32{ns.Ino: 70}, Programs: looker}
 	res, refused, err := dumper.Look(context.Background(), env, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
 	must(t, err)
 	table := res.Files[0]
@@ -41,7 +43,7 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		used[d.OpenFile] = used[d.OpenFile] || !own
 		return own
 	})
-	s := &format.Skeleton{Files: res.Files, Pipes: res.Pipes}
+	s := &format.Skeleton{Files: res.Files, Pipes: res.Pipes, BpfMaps: looker.Maps, BpfPrograms: looker.Programs}
 	for _, o := range res.OpenFiles {
 		if used[o.Id] {
 			s.OpenFiles = append(s.OpenFiles, o)
@@ -76,6 +78,11 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		if e := o.GetMemory(); e != nil {
 			rename(&e.SharedMemory)
 		}
+		for _, b := range []*format.BpfFile{o.GetBpfMap(), o.GetBpfProgram()} {
+			if b != nil {
+				rename(&b.Object)
+			}
+		}
 		for _, e := range o.GetEpoll().GetTargets() {
 			rename(&e.OpenFile)
 		}
@@ -94,6 +101,15 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 	}
 	for _, p := range s.Pipes {
 		rename(&p.Id)
+	}
+	for _, m := range s.BpfMaps {
+		rename(&m.Id)
+	}
+	for _, p := range s.BpfPrograms {
+		rename(&p.Id)
+		for _, ref := range p.Maps {
+			rename(&ref.Map)
+		}
 	}
 	return s
 }
@@ -114,7 +130,9 @@ func TestLookMakeLook(t *testing.T) {
 	must(t, sys.IoctlBytes(tty, unix.TIOCGWINSZ, size))
 
 	s := &format.Skeleton{
-		Pipes: []*format.Pipe{{Id: 51, Capacity: 8192, Data: []byte("hello")}, {Id: 52, Capacity: 65536, Data: []byte("packets"), Packets: []uint32{3, 4}}, {Id: 53, Capacity: 4096, Data: []byte("fifo")}},
+		BpfMaps:     []*format.BpfMap{{Id: 153, Type: unix.BPF_MAP_TYPE_HASH, KeySize: 4, ValueSize: 2, MaxEntries: 9, Name: "numbers", Frozen: true, Keys: []byte("key1"), Values: []byte("v1")}},
+		BpfPrograms: []*format.BpfProgram{{Id: 154, Type: unix.BPF_PROG_TYPE_CGROUP_SKB, Name: "allow", Gpl: true, Instructions: bpfAllow, Maps: []*format.BpfReference{{Map: 153}}}},
+		Pipes:       []*format.Pipe{{Id: 51, Capacity: 8192, Data: []byte("hello")}, {Id: 52, Capacity: 65536, Data: []byte("packets"), Packets: []uint32{3, 4}}, {Id: 53, Capacity: 4096, Data: []byte("fifo")}},
 		OpenFiles: []*format.OpenFile{
 			regular(h, 1, "/data/f", unix.O_RDWR|unix.O_APPEND, 7),
 			regular(h, 2, "/data/f", unix.O_PATH, 0),
@@ -149,6 +167,9 @@ func TestLookMakeLook(t *testing.T) {
 			{Id: 26, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{
 				Path: "/dev/pts/ptmx", Directory: "/dev/pts", Index: 3, Termios: modes, Winsize: size, Packet: true, Output: []byte("screen"), Input: []byte("keys"), Mode: 0o620, Uid: 1, Gid: 2,
 			}}},
+			{Id: 150, Flags: unix.O_RDWR, Kind: &format.OpenFile_BpfMap{BpfMap: &format.BpfFile{Object: 153}}},
+			{Id: 151, Flags: unix.O_RDONLY, Kind: &format.OpenFile_BpfMap{BpfMap: &format.BpfFile{Object: 153}}},
+			{Id: 152, Flags: unix.O_RDWR, Kind: &format.OpenFile_BpfProgram{BpfProgram: &format.BpfFile{Object: 154}}},
 			{Id: 27, Flags: unix.O_RDWR, Kind: &format.OpenFile_Terminal{Terminal: &format.Terminal{Path: "/dev/pts/3", Termios: modes, Winsize: size}}},
 			{Id: 28, Flags: unix.O_RDWR, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{
 				Path: "/dev/pts/ptmx", Directory: "/dev/pts", Index: 1, Termios: modes, Winsize: size, Locked: true, HungUp: true, Mode: 0o600,
@@ -197,6 +218,15 @@ func TestLookMakeLook(t *testing.T) {
 		}
 		same(first.OpenFiles[i], second.OpenFiles[i])
 	}
+	for i := range first.BpfMaps {
+		same(first.BpfMaps[i], second.BpfMaps[i])
+	}
+	for i := range first.BpfPrograms {
+		same(first.BpfPrograms[i], second.BpfPrograms[i])
+	}
+	if len(first.BpfMaps) != 1 || len(first.BpfPrograms) != 1 || string(first.BpfMaps[0].Values) != "v1" {
+		t.Errorf("maps %v, programs %v", first.BpfMaps, first.BpfPrograms)
+	}
 	for i := range first.Pipes {
 		same(first.Pipes[i], second.Pipes[i])
 	}
@@ -215,6 +245,12 @@ func TestLookMakeLook(t *testing.T) {
 	if p := first.Pipes[1]; string(p.Data) != "packets" || !slices.Equal(p.Packets, []uint32{3, 4}) {
 		t.Errorf("packets: %v", p)
 	}
+}
+
+// bpfAllow loads the address of a map, which it does not use, and returns 1.
+var bpfAllow = []byte{
+	0x18, 0x11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0,
 }
 
 func mustKind(t *testing.T, o *format.OpenFile) *kind {

@@ -53,7 +53,9 @@ type Restart struct {
 	// Controlling terminals, by path. They stay open: with its last descriptor
 	// a pseudo terminal stops being the one of its session (tty_release,
 	// drivers/tty/tty_io.c), and the descriptors of the image come later.
-	held map[string]int
+	held     map[string]int
+	bpf      map[uint32]*bpfObject // maps and programs, by the image's number
+	attached []bpfAttached
 }
 
 // file is an open file description that is being made again.
@@ -91,7 +93,7 @@ func New(s *format.Skeleton, root place.Process, log *slog.Logger) (*Restart, er
 		return nil, fmt.Errorf("open the container's root directory %s: %w", path, err)
 	}
 	r := &Restart{skeleton: s, root: root, rootDir: dir, log: log,
-		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}}
+		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}, bpf: map[uint32]*bpfObject{}}
 	for _, o := range s.OpenFiles {
 		k, err := kindOf(o)
 		if err != nil {
@@ -180,6 +182,7 @@ func (r *Restart) Close() error {
 		unix.Close(fd)
 	}
 	r.held = nil
+	r.closeBPF()
 	closeFD(&r.rootDir)
 	return nil
 }

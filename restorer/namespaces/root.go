@@ -174,6 +174,22 @@ func (r *Root) Cgroups(p place.Process, memberships []*format.CgroupMembership) 
 	return nil
 }
 
+// Cgroup2 is the directory of a cgroup of the v2 hierarchy below the container's
+// own, which is made if it is not there.
+func (r *Root) Cgroup2(path string) (string, error) {
+	for _, c := range r.cgroups {
+		if c.Controllers == "" && c.Path == "/" {
+			return "", errors.New("the container has no cgroup of its own in the v2 hierarchy here, where programs would be the whole host's: name one with --cgroup")
+		}
+	}
+	own, ok := r.cgroup("")
+	if !ok {
+		return "", errors.New("this host has no hierarchy of cgroups v2 mounted: mount -t cgroup2 none /sys/fs/cgroup/unified")
+	}
+	dir := filepath.Join(own, filepath.Join("/", path))
+	return dir, r.makeCgroup(own, dir)
+}
+
 // cgroup finds the container's own cgroup in a hierarchy.
 func (r *Root) cgroup(controllers string) (string, bool) {
 	for _, c := range r.cgroups {
