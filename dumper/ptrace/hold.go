@@ -89,7 +89,8 @@ func Hold(ctx context.Context, c *container.Container, timeout time.Duration) (h
 	h.wasFrozen = state != freezer.Thawed
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	for try := 0; ; try++ {
+	begin, pause := time.Now(), vforkPause
+	for {
 		err := h.hold(ctx)
 		if err == nil {
 			break
@@ -99,14 +100,15 @@ func Hold(ctx context.Context, c *container.Container, timeout time.Duration) (h
 			return h, err
 		}
 		// What was frozen must not run, not even for that moment.
-		if h.wasFrozen || try == vforkTries || ctx.Err() != nil {
+		if h.wasFrozen || time.Since(begin) > timeout/vforkShare || ctx.Err() != nil {
 			return h, v.refuse(h)
 		}
 		// Those that wait stay attached: they stop as soon as they can.
 		if err := h.worker.do(h.detachStopped); err != nil {
 			return h, err
 		}
-		time.Sleep(vforkPause << try)
+		time.Sleep(pause)
+		pause = min(2*pause, vforkLongest)
 	}
 	h.processes, err = h.tree()
 	return h, err

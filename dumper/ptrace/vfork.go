@@ -9,10 +9,12 @@ import (
 
 // A parent in vfork(2) waits, deaf to everything but SIGKILL, until its child
 // calls execve or exits, which a stopped child never does. That takes
-// microseconds as a rule: let all go for a moment and try again.
+// microseconds as a rule, and longer on a machine that is busy: let all go for a
+// moment and try again, for half of the time that there is.
 const (
-	vforkTries = 6
-	vforkPause = 2 * time.Millisecond // doubled by each try
+	vforkPause   = 2 * time.Millisecond // doubled by each try
+	vforkLongest = 100 * time.Millisecond
+	vforkShare   = 2
 )
 
 // vforkError is a task that waits for its vfork child.
