@@ -225,7 +225,7 @@ func (r *restart) finishProcessSignals(p *format.Process) error {
 			return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 		}
 	}
-	return tasks.LimitPending(t, p.Limits)
+	return tasks.LateLimits(t, p.Limits)
 }
 
 func (r *restart) posixTimers(p *format.Process) *tasks.PosixTimers {

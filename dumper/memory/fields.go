@@ -101,9 +101,12 @@ func askLockFuture(r *tracee.Remote) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	at, err := r.Call(unix.SYS_MMAP, 0, pageSize, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
-	if errors.Is(err, unix.EAGAIN) {
+	at, err := mapPage(r)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
 		return unix.MCL_FUTURE, nil // RLIMIT_MEMLOCK allows no more of it
+	case errors.Is(err, unix.ENOMEM):
+		return 0, fmt.Errorf("it has as many mappings as vm.max_map_count allows, and there is no eBPF to tell it: raise that sysctl: %w", err)
 	}
 	if err != nil {
 		return 0, err
@@ -124,6 +127,31 @@ func askLockFuture(r *tracee.Remote) (uint32, error) {
 		return unix.MCL_FUTURE, nil
 	}
 	return unix.MCL_FUTURE | unix.MCL_ONFAULT, nil
+}
+
+// mapPage has a process map a page. One that has more memory than its limit
+// (RLIMIT_AS) allows gets the room for just this call.
+func mapPage(r *tracee.Remote) (at uint64, err error) {
+	call := func() (uint64, error) {
+		return r.Call(unix.SYS_MMAP, 0, pageSize, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+	}
+	if at, err = call(); !errors.Is(err, unix.ENOMEM) {
+		return at, err
+	}
+	var limit unix.Rlimit
+	if e := unix.Prlimit(r.TID(), unix.RLIMIT_AS, nil, &limit); e != nil || limit.Cur == unix.RLIM_INFINITY {
+		return 0, err
+	}
+	room := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if e := unix.Prlimit(r.TID(), unix.RLIMIT_AS, &room, nil); e != nil {
+		return 0, e
+	}
+	defer func() {
+		if e := unix.Prlimit(r.TID(), unix.RLIMIT_AS, &limit, nil); e != nil && err == nil {
+			err = e
+		}
+	}()
+	return call()
 }
 
 // fields fills in what an address space has besides its mappings.

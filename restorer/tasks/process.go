@@ -64,12 +64,19 @@ func runAll(p place.Process, calls []tracee.Call, about func(i int) string) erro
 	return nil
 }
 
-// Limits sets resource limits that differ from what the process inherited. That
-// of queued signals is only raised here: what is queued may be more than it allows
-// (LimitPending).
+// late says of a limit that it may be lower than what is in use, in a way that
+// matters to the restart: what is queued would not be; and who becomes a user
+// that has more processes than it allows may not execute programs then
+// (flag_nproc_exceeded, kernel/sys.c).
+func late(resource uint32) bool {
+	return resource == unix.RLIMIT_SIGPENDING || resource == unix.RLIMIT_NPROC
+}
+
+// Limits sets resource limits that differ from what the process inherited. Those
+// that come late are only raised here, as long as it may do so.
 func Limits(p place.Process, limits []*format.Limit) error {
 	for _, l := range limits {
-		if l.Resource == unix.RLIMIT_SIGPENDING {
+		if late(l.Resource) {
 			var have unix.Rlimit
 			_ = unix.Prlimit(p.PID(), int(l.Resource), nil, &have)
 			most := max(l.Maximum, have.Max)
@@ -77,6 +84,18 @@ func Limits(p place.Process, limits []*format.Limit) error {
 		}
 		if err := limit(p, l); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// LateLimits sets those limits that may be lower than what is in use.
+func LateLimits(p place.Process, limits []*format.Limit) error {
+	for _, l := range limits {
+		if late(l.Resource) {
+			if err := limit(p, l); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -122,17 +122,6 @@ func queue(p place.Process, infos [][]byte, timers *PosixTimers, private bool, s
 	return nil
 }
 
-// LimitPending sets the limit of queued signals, which may be lower than what is
-// queued already.
-func LimitPending(p place.Process, limits []*format.Limit) error {
-	for _, l := range limits {
-		if l.Resource == unix.RLIMIT_SIGPENDING {
-			return limit(p, l)
-		}
-	}
-	return nil
-}
-
 // IgnoresTrap says whether SIGTRAP is ignored: to be set last.
 func IgnoresTrap(h *format.Sighand) *format.SignalAction {
 	for _, a := range h.Actions {

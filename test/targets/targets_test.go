@@ -16,9 +16,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	giveBack := reserveHugePages()
+	giveBack, leave := reserveHugePages(), mergePages()
 	code := m.Run()
 	giveBack()
+	leave()
 	if built != "" {
 		os.RemoveAll(built)
 	}
@@ -36,6 +37,17 @@ func reserveHugePages() (giveBack func()) {
 	const file = "/proc/sys/vm/nr_hugepages"
 	before, err := os.ReadFile(file)
 	if err != nil || strings.TrimSpace(string(before)) != "0" || os.WriteFile(file, []byte("12"), 0) != nil {
+		return func() {}
+	}
+	return func() { _ = os.WriteFile(file, before, 0) }
+}
+
+// mergePages has the kernel merge equal pages, for mem_ksm, which skips itself if
+// it does not all the same. Other programs' pages it merges only if they want it.
+func mergePages() (leave func()) {
+	const file = "/sys/kernel/mm/ksm/run"
+	before, err := os.ReadFile(file)
+	if err != nil || strings.TrimSpace(string(before)) != "0" || os.WriteFile(file, []byte("1"), 0) != nil {
 		return func() {}
 	}
 	return func() { _ = os.WriteFile(file, before, 0) }

@@ -18,3 +18,23 @@ static inline bool has_flag(const void *address, const char *flag)
 	fclose(f);
 	return found;
 }
+
+// kib_of is one of smaps' amounts of the mapping that has an address: "Rss", "Swap".
+static inline __attribute__((unused)) long kib_of(const void *address, const char *what)
+{
+	char line[4096], format[64];
+	bool inside = false;
+	long kib = -1;
+	FILE *f = fopen("/proc/self/smaps", "re");
+	must(f && snprintf(format, sizeof format, "%s: %%ld kB", what) > 0);
+	while (kib < 0 && fgets(line, sizeof line, f)) {
+		uintptr_t from, to;
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			inside = (uintptr_t)address >= from && (uintptr_t)address < to;
+		else if (inside)
+			sscanf(line, format, &kib);
+	}
+	fclose(f);
+	check(kib >= 0, "smaps tells no %s of the mapping of %p", what, address);
+	return kib;
+}
