@@ -82,11 +82,19 @@ func (r *run) statefile(suffix string) string {
 	return filepath.Join(r.dir, r.name+"."+suffix)
 }
 
-// verify checks a statefile with our own command, and with stock zstd.
+// verify checks a statefile with our own command, and with stock zstd; on an
+// emulated CPU not its contents, which are the same on every kernel.
 func (r *run) verify(file string) {
 	r.t.Helper()
+	files, _ := filepath.Glob(filepath.Join(r.dir, ".*"))
+	if len(files) > 0 {
+		r.t.Errorf("files were left: %v", files)
+	}
 	if s, err := os.Stat(file); err != nil || s.Mode() != 0o600 {
 		r.t.Fatalf("statefile: %v, mode %v", err, s.Mode())
+	}
+	if harness.Slow() {
+		return
 	}
 	got := harness.Run(r.t, harness.Tool(r.t, "lxc-statefile"), "verify", file)
 	if got.Code != 0 {
@@ -94,10 +102,6 @@ func (r *run) verify(file string) {
 	}
 	if need.Zstd.Missing() == nil {
 		harness.Must(r.t, "zstd", "-q", "-t", file)
-	}
-	files, _ := filepath.Glob(filepath.Join(r.dir, ".*"))
-	if len(files) > 0 {
-		r.t.Errorf("files were left: %v", files)
 	}
 }
 

@@ -18,10 +18,13 @@ static double show(int clock)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+static double woke;
+
 static void *deadline(void *argument)
 {
 	struct timespec t = *(struct timespec *)argument;
 	must(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == 0);
+	woke = seconds(); // maybe long before anybody asks
 	return NULL;
 }
 
@@ -46,6 +49,6 @@ static void target(void)
 	double now = show(CLOCK_BOOTTIME);
 	check(now >= boottime && now < boottime + 100, "CLOCK_BOOTTIME showed %.3f, and shows %.3f", boottime, now);
 	pthread_join(t, NULL);
-	double over = seconds() - until.tv_sec - until.tv_nsec / 1e9;
+	double over = woke - until.tv_sec - until.tv_nsec / 1e9;
 	check(over >= 0 && over < 5, "a deadline was met %.3f s late", over);
 }
