@@ -76,6 +76,9 @@ func (w *walk) checkNetwork(f *file, fd int, kind string) error {
 	if err := unix.Fstat(ns, &st); err != nil {
 		return err
 	}
+	if _, known := w.Namespaces[st.Ino]; known && st.Ino != w.network {
+		return f.refuse(kind+" socket", "it is of a network namespace that a program has made for itself, and a socket in such a one can't be made again by this version", "close it, or end the process (a service of systemd with PrivateNetwork)")
+	}
 	if st.Ino != w.network {
 		return f.refuse(kind+" socket", "it was made outside the container's network namespace", "start the container so that nothing outside is connected to it (lxc-start -d), or end the process")
 	}

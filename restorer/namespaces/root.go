@@ -244,7 +244,7 @@ func (r *Root) makeCgroup(own, dir string) error {
 // Undo removes the cgroups that were made, when no process is in them any more.
 func (r *Root) Undo() {
 	for i := len(r.made) - 1; i >= 0; i-- {
-		_ = unix.Rmdir(r.made[i]) // LXC removes its own with all that is in them
+		_ = unix.Rmdir(r.made[i])
 	}
 	r.made = nil
 }

@@ -44,6 +44,20 @@ func TestCgroups(t *testing.T) {
 		}
 	}
 	b.checkpoint("-k", "-S", b.statefile("f"))
+	// A restart that fails when they have been made leaves none.
+	log := filepath.Join(b.rootfs, "counter.log")
+	if err := os.Rename(log, log+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.tool("lxc-restart", "-S", b.statefile("f")); got.Code != 1 || !strings.Contains(got.Stderr, "counter.log does not exist") {
+		t.Errorf("a file is missing, and the restart says: %v", got)
+	}
+	if left := b.leftovers(); len(left) > 0 {
+		t.Errorf("a restart that failed left: %s", strings.Join(left, ", "))
+	}
+	if err := os.Rename(log+".away", log); err != nil {
+		t.Fatal(err)
+	}
 	b.restart("-S", b.statefile("f"))
 	c.goesOn()
 	for _, g := range made {
