@@ -199,7 +199,9 @@ func split(fd, offset int, memory []byte, size int) (int, error) {
 	return p.Size, nil
 }
 
-// peekMessages reads datagrams or packets.
+// peekMessages reads datagrams or packets. One of no bytes is seen by the first
+// peek only: the kernel marks it, and passes it by when it looks for an offset
+// (__skb_try_recv_from_queue, net/core/datagram.c, up to Linux 6.18).
 func (w *walk) peekMessages(f *file, fd int, u *unixSocket) error {
 	packets := u.Type == unix.SOCK_SEQPACKET
 	buf := make([]byte, 64<<10)

@@ -37,7 +37,6 @@ static void target(void)
 	int fresh = socket(AF_INET, SOCK_DGRAM, 0), server = bound(AF_INET, 7100), one = bound(AF_INET, 7101), two = bound(AF_INET, 7102);
 	must(fresh >= 0 && setsockopt(fresh, SOL_SOCKET, SO_BROADCAST, &(int){1}, 4) == 0);
 	to(one, AF_INET, 7100, "first");
-	to(two, AF_INET, 7100, "");
 	to(two, AF_INET, 7100, "third");
 	close(two);
 	must(connect(one, (void *)&a, local(&a, AF_INET, 7100)) == 0);
@@ -46,7 +45,6 @@ static void target(void)
 	to(sixth, AF_INET6, 7103, "six");
 	ready();
 	came(server, "first", AF_INET, 7101);
-	came(server, "", AF_INET, 7102);
 	came(server, "third", AF_INET, 7102);
 	check(recv(server, &a, sizeof a, MSG_DONTWAIT) == -1 && errno == EAGAIN, "more came than was sent");
 	came(one, "back", AF_INET, 7100);
