@@ -65,8 +65,13 @@ func (f *file) copy() (int, error) {
 	}
 	pidfd, err := unix.PidfdOpen(f.PID, 0)
 	if err != nil {
-		// A thread that is no leader and has a table of its own (Linux 6.9).
-		if pidfd, err = unix.PidfdOpen(f.PID, unix.O_EXCL); err != nil {
+		// A thread that is no leader and has a table of its own.
+		pidfd, err = unix.PidfdOpen(f.PID, unix.O_EXCL)
+		if err == unix.EINVAL {
+			return -1, f.refuse(f.link, "it is open only in a thread that shares its descriptors with no process, and before Linux 6.9 nobody can ask such a thread for them",
+				"have the program close it before the checkpoint, or run the container on Linux 6.9")
+		}
+		if err != nil {
 			return -1, fmt.Errorf("pidfd of task %d: %w", f.PID, err)
 		}
 	}
