@@ -2,9 +2,9 @@ package dumper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -222,24 +222,15 @@ func (l *looking) lookAtNamespaces() error {
 	l.skeleton.Namespaces, l.skeleton.FileSystems = result.Namespaces, result.FileSystems
 	l.objects.Segments = result.Segments
 	l.checkUndo()
-	name := filepath.Base(l.container.CgroupDir)
-	cgroups, own, err := namespaces.Cgroups(name, processes)
-	if err != nil {
-		return err
-	}
-	l.cgroup2 = own[""]
-	if l.skeleton.Container.Cgroups, err = namespaces.CgroupTree(name, own); err != nil {
-		return fmt.Errorf("cgroups of the container: %w", err)
-	}
 	for i, p := range alive {
-		p.Namespaces, p.Cgroups = result.IDs(&processes[i]), cgroups[i]
+		p.Namespaces = result.IDs(&processes[i])
 		ended := len(p.Tasks) - len(processes[i].Tasks) // 1: the leader has
 		for j, t := range processes[i].Tasks {
 			p.Tasks[ended+j].Namespaces = result.ThreadIDs(&processes[i], t)
 		}
-		if err := result.CgroupRoots(&processes[i], cgroups[i]); err != nil {
-			return err
-		}
+	}
+	if err := l.lookAtCgroups(processes, alive); err != nil {
+		return err
 	}
 	l.refuse(result.Refused())
 	if err := l.openRoots(); err != nil {
@@ -251,6 +242,35 @@ func (l *looking) lookAtNamespaces() error {
 	}
 	l.skeleton.Header, err = header(l.o.Tool, l.at.Shifted(result.Offsets))
 	return err
+}
+
+// lookAtCgroups looks at the container's cgroups, and at who is in which.
+func (l *looking) lookAtCgroups(processes []namespaces.Process, alive []*format.Process) error {
+	cgroups, err := namespaces.Cgroups(filepath.Base(l.container.CgroupDir), processes)
+	if err != nil {
+		return err
+	}
+	l.cgroup2 = cgroups.Own("")
+	if l.skeleton.CgroupTrees, err = cgroups.Trees(l.o.Log); err != nil {
+		return err
+	}
+	several := slices.ContainsFunc(l.skeleton.CgroupTrees, func(t *format.CgroupTree) bool { return len(t.Cgroups) > 1 })
+	for i, p := range alive {
+		p.Cgroups = cgroups.Processes[i]
+		if err := l.world.CgroupRoots(&processes[i], p.Cgroups); err != nil {
+			return err
+		}
+		if !several || len(processes[i].Tasks) == 1 {
+			continue
+		}
+		ended := len(p.Tasks) - len(processes[i].Tasks) // 1: the leader has
+		for j, t := range processes[i].Tasks {
+			if p.Tasks[ended+j].Cgroups, err = cgroups.Thread(i, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // lastPID is the number that the container's pid namespace gave out last. If no
@@ -376,7 +396,7 @@ func (l *looking) tablesOf(session uint32) map[uint32]bool {
 
 // lookAtMemory looks at the address spaces.
 func (l *looking) lookAtMemory() error {
-	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers, Kin: l.kin()}, l.spaces)
+	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers}, l.spaces)
 	if err != nil {
 		return err
 	}
@@ -390,33 +410,9 @@ func (l *looking) lookAtMemory() error {
 	}
 	m.OnClose(l.world.Close)
 	l.contents, l.world = m, nil
-	l.skeleton.Mms, l.skeleton.SharedMemories, l.skeleton.Inherited = m.Mms, m.Shared, m.Inherited
+	l.skeleton.Mms, l.skeleton.SharedMemories = m.Mms, m.Shared
 	l.skeleton.Layout = &format.Layout{Contents: m.Contents}
 	return nil
-}
-
-// kin says who would be forked by whom at a restart; nil if nobody knows. What
-// could not be restarted at all is refused later.
-func (l *looking) kin() *memory.Kin {
-	if l.o.Forks == nil || len(l.refused) > 0 {
-		return nil
-	}
-	forks, err := l.o.Forks(l.skeleton)
-	if err != nil {
-		return nil
-	}
-	return &memory.Kin{
-		Forks: forks,
-		Mm: func(pid uint32) uint32 {
-			return l.skeleton.Process(pid).GetMm()
-		},
-		Check: func(mms []*format.Mm, inherited []*format.Inherited) *format.InheritError {
-			l.skeleton.Mms, l.skeleton.Inherited = mms, inherited
-			var cannot *format.InheritError
-			errors.As(l.o.Check(l.skeleton), &cannot)
-			return cannot
-		},
-	}
 }
 
 // first is the container's first process.

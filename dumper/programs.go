@@ -17,7 +17,7 @@ func (l *looking) lookAtPrograms() error {
 	if err != nil {
 		return err
 	}
-	dir, ok := procfs.CgroupDirectory(procfs.ParseCgroupMounts(string(text)), "", l.cgroup2)
+	dir, _, ok := procfs.CgroupDirectory(procfs.ParseCgroupMounts(string(text)), procfs.CgroupPath{Path: l.cgroup2})
 	if !ok {
 		return nil
 	}

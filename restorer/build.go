@@ -135,7 +135,7 @@ func (r *restart) tearDown() error {
 	// LXC removes its cgroups with all that is in them. To remove some meanwhile
 	// makes it give up (5.0), and the next start get others.
 	if r.space != nil && r.opts.Native {
-		r.space.Undo()
+		r.space.UndoCgroups()
 	}
 	if undo := r.stage.Undo(); undo != nil {
 		return undo
@@ -306,6 +306,15 @@ func (r *restart) endZombies() error {
 		}
 	}
 	return nil
+}
+
+// enterCgroups puts all processes and threads into their cgroups.
+func (r *restart) enterCgroups() error {
+	numbers := map[uint32]int{}
+	for tid, t := range r.tasks {
+		numbers[tid] = t.PID()
+	}
+	return r.space.EnterCgroups(numbers)
 }
 
 // mapMemory gives every address space its mappings, still empty but for what was

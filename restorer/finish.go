@@ -79,9 +79,6 @@ func (r *restart) finish() error {
 
 func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 	s := r.plan.Skeleton
-	if err := r.space.Cgroups(t, p.Cgroups); err != nil {
-		return err
-	}
 	seen := map[uint32]bool{}
 	for _, k := range p.Tasks {
 		if !seen[k.Fs] {
@@ -450,6 +447,7 @@ func (r *restart) stop() error {
 func (r *restart) detach() error {
 	r.gone = true
 	first := r.detachEnded()
+	r.space.FreezeCgroups()
 	for i := len(r.plan.Skeleton.Processes) - 1; i >= 0; i-- {
 		p := r.plan.Skeleton.Processes[i]
 		if p.State == format.ProcessState_ZOMBIE {

@@ -88,6 +88,8 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 		do   func() error
 	}{
 		{"make the processes", r.makeTree},
+		// Before they have memory: it counts where its first user is.
+		{"put the processes into their cgroups", r.enterCgroups},
 		{"make the mappings", r.mapMemory},
 		{"make the descriptors", r.makeFiles},
 		// Until here they may be needed: sockets know them as their peers.

@@ -3,7 +3,6 @@
 package namespaces
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -356,97 +355,4 @@ var cloneFlag = map[format.NamespaceKind]uint64{
 	format.NamespaceKind_IPC: unix.CLONE_NEWIPC, format.NamespaceKind_PID: unix.CLONE_NEWPID,
 	format.NamespaceKind_NET: unix.CLONE_NEWNET, format.NamespaceKind_USER: unix.CLONE_NEWUSER,
 	format.NamespaceKind_CGROUP: unix.CLONE_NEWCGROUP, format.NamespaceKind_TIME: unix.CLONE_NEWTIME,
-}
-
-// Cgroups finds the cgroups of each process from the container's own ones, in
-// the processes' order. name is the last part of the path of the container's
-// cgroup in the freezer's hierarchy. own are the paths of the container's cgroups
-// by hierarchy.
-func Cgroups(name string, processes []Process) (all [][]*format.CgroupMembership, own map[string]string, err error) {
-	paths := make([][]procfs.CgroupPath, len(processes))
-	own = map[string]string{}
-	for i, p := range processes {
-		if paths[i], err = procfs.ReadCgroupPaths(p.PID); err != nil {
-			return nil, nil, err
-		}
-		for _, c := range paths[i] {
-			have, known := own[c.Controllers]
-			if !known {
-				have = c.Path
-			}
-			own[c.Controllers] = common(have, c.Path)
-		}
-	}
-	for controllers, path := range own {
-		own[controllers] = upTo(path, name)
-	}
-	all = make([][]*format.CgroupMembership, len(processes))
-	for i := range processes {
-		for _, c := range paths[i] {
-			rest := "/" + strings.TrimPrefix(strings.TrimPrefix(c.Path, own[c.Controllers]), "/")
-			all[i] = append(all[i], &format.CgroupMembership{Controllers: c.Controllers, Path: rest})
-		}
-	}
-	return all, own, nil
-}
-
-// CgroupRoots notes the roots of a cgroup namespace that a program has made, as
-// told by a process in it and its memberships.
-func (r *Result) CgroupRoots(p *Process, memberships []*format.CgroupMembership) error {
-	for _, o := range r.order {
-		if o.Kind != format.NamespaceKind_CGROUP || !o.nested || !o.Own || o.pid != p.PID {
-			continue
-		}
-		var inside []procfs.CgroupPath
-		err := o.inside(func() (err error) {
-			inside, err = procfs.ReadCgroupPaths(p.PID)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("cgroup namespace of process %d (%s): %w", p.NSPID, p.Command, err)
-		}
-		for _, m := range memberships {
-			i := slices.IndexFunc(inside, func(c procfs.CgroupPath) bool { return c.Controllers == m.Controllers })
-			root, below := m.Path, "/"
-			if i >= 0 {
-				below = inside[i].Path
-			}
-			if below != "/" {
-				var ok bool
-				if root, ok = strings.CutSuffix(m.Path, below); !ok {
-					r.refused = append(r.refused, &refusal.Refusal{
-						PID: p.NSPID, Command: p.Command, Object: "cgroup " + m.Path, Kind: "cgroup namespace of its own",
-						Reason: "the process is outside of the root of its cgroup namespace, so where that is can't be told",
-						Remedy: "move it back, or end it",
-					})
-				}
-			}
-			o.CgroupRoots = append(o.CgroupRoots, &format.CgroupMembership{Controllers: m.Controllers, Path: cmp.Or(root, "/")})
-		}
-	}
-	return nil
-}
-
-// common is the deepest cgroup that two are in.
-func common(a, b string) string {
-	x, y := parts(a), parts(b)
-	n := 0
-	for n < min(len(x), len(y)) && x[n] == y[n] {
-		n++
-	}
-	return "/" + strings.Join(x[:n], "/")
-}
-
-// upTo cuts a path behind the part that has a name: all processes of a
-// container may be deeper than its own cgroup.
-func upTo(path, name string) string {
-	p := parts(path)
-	if i := slices.Index(p, name); i >= 0 {
-		return "/" + strings.Join(p[:i+1], "/")
-	}
-	return path
-}
-
-func parts(path string) []string {
-	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }

@@ -44,8 +44,8 @@ func Extents(f *os.File, size uint64) ([]Extent, error) {
 	return all, nil
 }
 
-// inodeOf tells what a file has besides its content.
-func inodeOf(f *os.File, st *unix.Stat_t) (*format.Inode, error) {
+// InodeOf tells what a file has besides its content.
+func InodeOf(f *os.File, st *unix.Stat_t) (*format.Inode, error) {
 	i := &format.Inode{Mode: st.Mode, Uid: st.Uid, Gid: st.Gid, AtimeNs: st.Atim.Nano(), MtimeNs: st.Mtim.Nano()}
 	fd := int(f.Fd())
 	names := make([]byte, 64<<10) // XATTR_LIST_MAX

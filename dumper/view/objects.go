@@ -134,7 +134,7 @@ func (o *Objects) lookAt(found *Object, f *os.File, name string, st *unix.Stat_t
 	if int64(fs.Type) == unix.HUGETLBFS_MAGIC {
 		m.HugePageSize = uint32(fs.Bsize)
 	}
-	inode, err := inodeOf(f, st)
+	inode, err := InodeOf(f, st)
 	if err != nil {
 		return err
 	}

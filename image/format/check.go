@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"path"
 	"strings"
 
 	"github.com/zeebo/xxh3"
@@ -51,13 +50,8 @@ func (s *Skeleton) Check() error {
 	if n := s.Container.LastPid; n > maxPID {
 		return fmt.Errorf("%d is no process's number", n)
 	}
-	for _, g := range s.Container.Cgroups {
-		if badPath(g.Path) || path.Clean(g.Path) != g.Path || g.Path == "/" || badName(g.Controllers, 255) || g.Mode > 0o7777 {
-			return fmt.Errorf("%.80q is no cgroup below the container's", g.Path)
-		}
-	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.mounts, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.bpf, c.processes, c.groups, c.tree, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.mounts, c.cgroupTrees, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.bpf, c.processes, c.groups, c.tree, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -159,6 +153,9 @@ func (c *checker) namespaces() error {
 		}
 		if err := c.ipc(n.Ipc); err != nil {
 			return err
+		}
+		if err := memberships(n.CgroupRoots); err != nil {
+			return fmt.Errorf("namespace %d %w", n.Id, err)
 		}
 		for _, l := range n.Links {
 			if l.Name == "" || badName(l.Name, 15) { // IFNAMSIZ

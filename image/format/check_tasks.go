@@ -78,10 +78,8 @@ func (c *checker) process(p *Process) error {
 	if n := p.AutogroupNice; n < -20 || n > 19 {
 		return fmt.Errorf("the nice value of the session of %s is %d", who(), n)
 	}
-	for _, g := range p.Cgroups {
-		if badPath(g.Path) || badName(g.Controllers, maxPath) {
-			return fmt.Errorf("%s is in a cgroup %.80q", who(), g.Path)
-		}
+	if err := memberships(p.Cgroups); err != nil {
+		return fmt.Errorf("%s %w", who(), err)
 	}
 	if t := p.Terminal; t != nil && (badPath(t.Path) || t.ForegroundGroup > maxPID) {
 		return fmt.Errorf("%s has a controlling terminal %.80q", who(), t.Path)
@@ -89,6 +87,9 @@ func (c *checker) process(p *Process) error {
 	for i, t := range p.Tasks {
 		if t.Ended && (i > 0 || len(p.Tasks) == 1 || p.State != ProcessState_RUNNING || t.WaitStatus&^0xff00 != 0) {
 			return fmt.Errorf("task %d of %s has ended, and is not the first of several that go on, or has wait status %#x", t.Tid, who(), t.WaitStatus)
+		}
+		if err := memberships(t.Cgroups); err != nil {
+			return fmt.Errorf("task %d of %s %w", t.Tid, who(), err)
 		}
 		if err := c.task(t); err != nil {
 			return err

@@ -15,6 +15,7 @@ type Skeleton struct {
 	Header         *Header
 	Container      *Container
 	FileSystems    []*FileSystem
+	CgroupTrees    []*CgroupTree
 	Namespaces     []*Namespace
 	Mms            []*Mm
 	SharedMemories []*SharedMemory
@@ -44,6 +45,9 @@ func (s *Skeleton) Records() []*Record {
 	add(&Record{Body: &Record_Container{s.Container}})
 	for _, m := range s.FileSystems {
 		add(&Record{Body: &Record_FileSystem{m}})
+	}
+	for _, m := range s.CgroupTrees {
+		add(&Record{Body: &Record_CgroupTree{m}})
 	}
 	for _, m := range s.Namespaces {
 		add(&Record{Body: &Record_Namespace{m}})
@@ -113,6 +117,8 @@ func (s *Skeleton) Add(r *Record) error {
 		s.Container = b.Container
 	case *Record_FileSystem:
 		s.FileSystems = append(s.FileSystems, b.FileSystem)
+	case *Record_CgroupTree:
+		s.CgroupTrees = append(s.CgroupTrees, b.CgroupTree)
 	case *Record_Namespace:
 		s.Namespaces = append(s.Namespaces, b.Namespace)
 	case *Record_Mm:

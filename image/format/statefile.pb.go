@@ -395,6 +395,7 @@ type Record struct {
 	//	*Record_Process
 	//	*Record_SeccompFilter
 	//	*Record_FileSystem
+	//	*Record_CgroupTree
 	//	*Record_BpfMap
 	//	*Record_BpfProgram
 	//	*Record_BpfAttachment
@@ -569,6 +570,15 @@ func (x *Record) GetFileSystem() *FileSystem {
 	return nil
 }
 
+func (x *Record) GetCgroupTree() *CgroupTree {
+	if x != nil {
+		if x, ok := x.Body.(*Record_CgroupTree); ok {
+			return x.CgroupTree
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetBpfMap() *BpfMap {
 	if x != nil {
 		if x, ok := x.Body.(*Record_BpfMap); ok {
@@ -697,6 +707,10 @@ type Record_FileSystem struct {
 	FileSystem *FileSystem `protobuf:"bytes,60,opt,name=file_system,json=fileSystem,proto3,oneof"`
 }
 
+type Record_CgroupTree struct {
+	CgroupTree *CgroupTree `protobuf:"bytes,90,opt,name=cgroup_tree,json=cgroupTree,proto3,oneof"`
+}
+
 type Record_BpfMap struct {
 	BpfMap *BpfMap `protobuf:"bytes,150,opt,name=bpf_map,json=bpfMap,proto3,oneof"`
 }
@@ -757,6 +771,8 @@ func (*Record_Process) isRecord_Body() {}
 func (*Record_SeccompFilter) isRecord_Body() {}
 
 func (*Record_FileSystem) isRecord_Body() {}
+
+func (*Record_CgroupTree) isRecord_Body() {}
 
 func (*Record_BpfMap) isRecord_Body() {}
 
@@ -1041,9 +1057,7 @@ type Container struct {
 	WasExecuted        bool   `protobuf:"varint,9,opt,name=was_executed,json=wasExecuted,proto3" json:"was_executed,omitempty"` // made by lxc-execute: its first process is LXC's own init
 	// The number that was given out last in the container's own pid namespace;
 	// new processes get higher ones. 0: unknown, or the namespace is the host's.
-	LastPid uint32 `protobuf:"varint,10,opt,name=last_pid,json=lastPid,proto3" json:"last_pid,omitempty"`
-	// The cgroups below the container's own, parents before their children.
-	Cgroups       []*Cgroup `protobuf:"bytes,65,rep,name=cgroups,proto3" json:"cgroups,omitempty"`
+	LastPid       uint32 `protobuf:"varint,10,opt,name=last_pid,json=lastPid,proto3" json:"last_pid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1148,90 +1162,6 @@ func (x *Container) GetLastPid() uint32 {
 	return 0
 }
 
-func (x *Container) GetCgroups() []*Cgroup {
-	if x != nil {
-		return x.Cgroups
-	}
-	return nil
-}
-
-// Cgroup is a cgroup that programs in the container have made, or LXC's tools.
-type Cgroup struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Controllers   string                 `protobuf:"bytes,1,opt,name=controllers,proto3" json:"controllers,omitempty"` // as in CgroupMembership
-	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`               // from the container's own cgroup
-	Mode          uint32                 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"`              // permission bits of its directory
-	Uid           uint32                 `protobuf:"varint,4,opt,name=uid,proto3" json:"uid,omitempty"`
-	Gid           uint32                 `protobuf:"varint,5,opt,name=gid,proto3" json:"gid,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Cgroup) Reset() {
-	*x = Cgroup{}
-	mi := &file_statefile_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Cgroup) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Cgroup) ProtoMessage() {}
-
-func (x *Cgroup) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
-func (*Cgroup) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *Cgroup) GetControllers() string {
-	if x != nil {
-		return x.Controllers
-	}
-	return ""
-}
-
-func (x *Cgroup) GetPath() string {
-	if x != nil {
-		return x.Path
-	}
-	return ""
-}
-
-func (x *Cgroup) GetMode() uint32 {
-	if x != nil {
-		return x.Mode
-	}
-	return 0
-}
-
-func (x *Cgroup) GetUid() uint32 {
-	if x != nil {
-		return x.Uid
-	}
-	return 0
-}
-
-func (x *Cgroup) GetGid() uint32 {
-	if x != nil {
-		return x.Gid
-	}
-	return 0
-}
-
 // Namespace is one that the container's tasks are in.
 type Namespace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1256,7 +1186,7 @@ type Namespace struct {
 
 func (x *Namespace) Reset() {
 	*x = Namespace{}
-	mi := &file_statefile_proto_msgTypes[5]
+	mi := &file_statefile_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1198,7 @@ func (x *Namespace) String() string {
 func (*Namespace) ProtoMessage() {}
 
 func (x *Namespace) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[5]
+	mi := &file_statefile_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1211,7 @@ func (x *Namespace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Namespace.ProtoReflect.Descriptor instead.
 func (*Namespace) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{5}
+	return file_statefile_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Namespace) GetId() uint32 {
@@ -1366,7 +1296,7 @@ type Ipc struct {
 
 func (x *Ipc) Reset() {
 	*x = Ipc{}
-	mi := &file_statefile_proto_msgTypes[6]
+	mi := &file_statefile_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1308,7 @@ func (x *Ipc) String() string {
 func (*Ipc) ProtoMessage() {}
 
 func (x *Ipc) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[6]
+	mi := &file_statefile_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1321,7 @@ func (x *Ipc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ipc.ProtoReflect.Descriptor instead.
 func (*Ipc) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{6}
+	return file_statefile_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Ipc) GetSemaphores() []*SysvSemaphores {
@@ -1420,7 +1350,7 @@ type SysvSemaphores struct {
 
 func (x *SysvSemaphores) Reset() {
 	*x = SysvSemaphores{}
-	mi := &file_statefile_proto_msgTypes[7]
+	mi := &file_statefile_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1362,7 @@ func (x *SysvSemaphores) String() string {
 func (*SysvSemaphores) ProtoMessage() {}
 
 func (x *SysvSemaphores) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[7]
+	mi := &file_statefile_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1375,7 @@ func (x *SysvSemaphores) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvSemaphores.ProtoReflect.Descriptor instead.
 func (*SysvSemaphores) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{7}
+	return file_statefile_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SysvSemaphores) GetPermissions() *SysvPermissions {
@@ -1474,7 +1404,7 @@ type SysvQueue struct {
 
 func (x *SysvQueue) Reset() {
 	*x = SysvQueue{}
-	mi := &file_statefile_proto_msgTypes[8]
+	mi := &file_statefile_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1416,7 @@ func (x *SysvQueue) String() string {
 func (*SysvQueue) ProtoMessage() {}
 
 func (x *SysvQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[8]
+	mi := &file_statefile_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1429,7 @@ func (x *SysvQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvQueue.ProtoReflect.Descriptor instead.
 func (*SysvQueue) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{8}
+	return file_statefile_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SysvQueue) GetPermissions() *SysvPermissions {
@@ -1533,7 +1463,7 @@ type SysvMessage struct {
 
 func (x *SysvMessage) Reset() {
 	*x = SysvMessage{}
-	mi := &file_statefile_proto_msgTypes[9]
+	mi := &file_statefile_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1475,7 @@ func (x *SysvMessage) String() string {
 func (*SysvMessage) ProtoMessage() {}
 
 func (x *SysvMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[9]
+	mi := &file_statefile_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1488,7 @@ func (x *SysvMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvMessage.ProtoReflect.Descriptor instead.
 func (*SysvMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{9}
+	return file_statefile_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SysvMessage) GetType() int64 {
@@ -1588,7 +1518,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_statefile_proto_msgTypes[10]
+	mi := &file_statefile_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1530,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[10]
+	mi := &file_statefile_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1543,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{10}
+	return file_statefile_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Link) GetName() string {
@@ -1640,7 +1570,7 @@ type Uts struct {
 
 func (x *Uts) Reset() {
 	*x = Uts{}
-	mi := &file_statefile_proto_msgTypes[11]
+	mi := &file_statefile_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1582,7 @@ func (x *Uts) String() string {
 func (*Uts) ProtoMessage() {}
 
 func (x *Uts) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[11]
+	mi := &file_statefile_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1595,7 @@ func (x *Uts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Uts.ProtoReflect.Descriptor instead.
 func (*Uts) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{11}
+	return file_statefile_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Uts) GetNodename() string {
@@ -1692,7 +1622,7 @@ type TimeOffsets struct {
 
 func (x *TimeOffsets) Reset() {
 	*x = TimeOffsets{}
-	mi := &file_statefile_proto_msgTypes[12]
+	mi := &file_statefile_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +1634,7 @@ func (x *TimeOffsets) String() string {
 func (*TimeOffsets) ProtoMessage() {}
 
 func (x *TimeOffsets) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[12]
+	mi := &file_statefile_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1647,7 @@ func (x *TimeOffsets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeOffsets.ProtoReflect.Descriptor instead.
 func (*TimeOffsets) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{12}
+	return file_statefile_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TimeOffsets) GetMonotonicNs() int64 {
@@ -1754,7 +1684,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1696,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +1709,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{13}
+	return file_statefile_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Mount) GetMountId() uint32 {
@@ -1878,7 +1808,7 @@ type FileSystem struct {
 
 func (x *FileSystem) Reset() {
 	*x = FileSystem{}
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +1820,7 @@ func (x *FileSystem) String() string {
 func (*FileSystem) ProtoMessage() {}
 
 func (x *FileSystem) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +1833,7 @@ func (x *FileSystem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileSystem.ProtoReflect.Descriptor instead.
 func (*FileSystem) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{14}
+	return file_statefile_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FileSystem) GetId() uint32 {
@@ -1978,7 +1908,7 @@ type FileNode struct {
 
 func (x *FileNode) Reset() {
 	*x = FileNode{}
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +1920,7 @@ func (x *FileNode) String() string {
 func (*FileNode) ProtoMessage() {}
 
 func (x *FileNode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +1933,7 @@ func (x *FileNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileNode.ProtoReflect.Descriptor instead.
 func (*FileNode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{15}
+	return file_statefile_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *FileNode) GetPath() string {
@@ -2100,7 +2030,7 @@ type ExtendedAttribute struct {
 
 func (x *ExtendedAttribute) Reset() {
 	*x = ExtendedAttribute{}
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2042,7 @@ func (x *ExtendedAttribute) String() string {
 func (*ExtendedAttribute) ProtoMessage() {}
 
 func (x *ExtendedAttribute) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2055,7 @@ func (x *ExtendedAttribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendedAttribute.ProtoReflect.Descriptor instead.
 func (*ExtendedAttribute) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{16}
+	return file_statefile_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExtendedAttribute) GetName() string {
@@ -2164,7 +2094,7 @@ type FileIdentity struct {
 
 func (x *FileIdentity) Reset() {
 	*x = FileIdentity{}
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2106,7 @@ func (x *FileIdentity) String() string {
 func (*FileIdentity) ProtoMessage() {}
 
 func (x *FileIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2119,7 @@ func (x *FileIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileIdentity.ProtoReflect.Descriptor instead.
 func (*FileIdentity) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{17}
+	return file_statefile_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *FileIdentity) GetPath() string {
@@ -2299,7 +2229,7 @@ type Mm struct {
 
 func (x *Mm) Reset() {
 	*x = Mm{}
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2241,7 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2254,7 @@ func (x *Mm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mm.ProtoReflect.Descriptor instead.
 func (*Mm) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{18}
+	return file_statefile_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Mm) GetId() uint32 {
@@ -2526,7 +2456,7 @@ type Inherited struct {
 
 func (x *Inherited) Reset() {
 	*x = Inherited{}
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2538,7 +2468,7 @@ func (x *Inherited) String() string {
 func (*Inherited) ProtoMessage() {}
 
 func (x *Inherited) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2551,7 +2481,7 @@ func (x *Inherited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inherited.ProtoReflect.Descriptor instead.
 func (*Inherited) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{19}
+	return file_statefile_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Inherited) GetId() uint32 {
@@ -2579,7 +2509,7 @@ type Inheritance struct {
 
 func (x *Inheritance) Reset() {
 	*x = Inheritance{}
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2591,7 +2521,7 @@ func (x *Inheritance) String() string {
 func (*Inheritance) ProtoMessage() {}
 
 func (x *Inheritance) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2604,7 +2534,7 @@ func (x *Inheritance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inheritance.ProtoReflect.Descriptor instead.
 func (*Inheritance) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{20}
+	return file_statefile_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Inheritance) GetInherited() uint32 {
@@ -2633,7 +2563,7 @@ type InheritedEnd struct {
 
 func (x *InheritedEnd) Reset() {
 	*x = InheritedEnd{}
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +2575,7 @@ func (x *InheritedEnd) String() string {
 func (*InheritedEnd) ProtoMessage() {}
 
 func (x *InheritedEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2588,7 @@ func (x *InheritedEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InheritedEnd.ProtoReflect.Descriptor instead.
 func (*InheritedEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{21}
+	return file_statefile_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InheritedEnd) GetInherited() uint32 {
@@ -2685,7 +2615,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2697,7 +2627,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2710,7 +2640,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{22}
+	return file_statefile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Extent) GetStart() uint64 {
@@ -2761,7 +2691,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +2703,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +2716,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{23}
+	return file_statefile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Vma) GetStart() uint64 {
@@ -2943,7 +2873,7 @@ type SharedMemory struct {
 
 func (x *SharedMemory) Reset() {
 	*x = SharedMemory{}
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2955,7 +2885,7 @@ func (x *SharedMemory) String() string {
 func (*SharedMemory) ProtoMessage() {}
 
 func (x *SharedMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2968,7 +2898,7 @@ func (x *SharedMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedMemory.ProtoReflect.Descriptor instead.
 func (*SharedMemory) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{24}
+	return file_statefile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SharedMemory) GetId() uint32 {
@@ -3060,7 +2990,7 @@ type Memfd struct {
 
 func (x *Memfd) Reset() {
 	*x = Memfd{}
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3072,7 +3002,7 @@ func (x *Memfd) String() string {
 func (*Memfd) ProtoMessage() {}
 
 func (x *Memfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3085,7 +3015,7 @@ func (x *Memfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memfd.ProtoReflect.Descriptor instead.
 func (*Memfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{25}
+	return file_statefile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Memfd) GetName() []byte {
@@ -3124,7 +3054,7 @@ type DeletedFile struct {
 
 func (x *DeletedFile) Reset() {
 	*x = DeletedFile{}
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3066,7 @@ func (x *DeletedFile) String() string {
 func (*DeletedFile) ProtoMessage() {}
 
 func (x *DeletedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3079,7 @@ func (x *DeletedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedFile.ProtoReflect.Descriptor instead.
 func (*DeletedFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{26}
+	return file_statefile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeletedFile) GetPath() string {
@@ -3188,7 +3118,7 @@ type Inode struct {
 
 func (x *Inode) Reset() {
 	*x = Inode{}
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3130,7 @@ func (x *Inode) String() string {
 func (*Inode) ProtoMessage() {}
 
 func (x *Inode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3143,7 @@ func (x *Inode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inode.ProtoReflect.Descriptor instead.
 func (*Inode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{27}
+	return file_statefile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Inode) GetMode() uint32 {
@@ -3268,7 +3198,7 @@ type Xattr struct {
 
 func (x *Xattr) Reset() {
 	*x = Xattr{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3280,7 +3210,7 @@ func (x *Xattr) String() string {
 func (*Xattr) ProtoMessage() {}
 
 func (x *Xattr) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3293,7 +3223,7 @@ func (x *Xattr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Xattr.ProtoReflect.Descriptor instead.
 func (*Xattr) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Xattr) GetName() string {
@@ -3322,7 +3252,7 @@ type SysvSegment struct {
 
 func (x *SysvSegment) Reset() {
 	*x = SysvSegment{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +3264,7 @@ func (x *SysvSegment) String() string {
 func (*SysvSegment) ProtoMessage() {}
 
 func (x *SysvSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +3277,7 @@ func (x *SysvSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvSegment.ProtoReflect.Descriptor instead.
 func (*SysvSegment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SysvSegment) GetPermissions() *SysvPermissions {
@@ -3389,7 +3319,7 @@ type SysvPermissions struct {
 
 func (x *SysvPermissions) Reset() {
 	*x = SysvPermissions{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3401,7 +3331,7 @@ func (x *SysvPermissions) String() string {
 func (*SysvPermissions) ProtoMessage() {}
 
 func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3414,7 +3344,7 @@ func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvPermissions.ProtoReflect.Descriptor instead.
 func (*SysvPermissions) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SysvPermissions) GetId() uint32 {
@@ -3479,7 +3409,7 @@ type Files struct {
 
 func (x *Files) Reset() {
 	*x = Files{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3491,7 +3421,7 @@ func (x *Files) String() string {
 func (*Files) ProtoMessage() {}
 
 func (x *Files) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3504,7 +3434,7 @@ func (x *Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Files.ProtoReflect.Descriptor instead.
 func (*Files) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Files) GetId() uint32 {
@@ -3539,7 +3469,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3551,7 +3481,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3564,7 +3494,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Descriptor) GetNumber() uint32 {
@@ -3608,7 +3538,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3620,7 +3550,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3633,7 +3563,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FileLock) GetKind() LockKind {
@@ -3695,7 +3625,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3707,7 +3637,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3720,7 +3650,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Fs) GetId() uint32 {
@@ -3783,7 +3713,7 @@ type Sighand struct {
 
 func (x *Sighand) Reset() {
 	*x = Sighand{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3795,7 +3725,7 @@ func (x *Sighand) String() string {
 func (*Sighand) ProtoMessage() {}
 
 func (x *Sighand) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3808,7 +3738,7 @@ func (x *Sighand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighand.ProtoReflect.Descriptor instead.
 func (*Sighand) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Sighand) GetId() uint32 {
@@ -3838,7 +3768,7 @@ type SignalAction struct {
 
 func (x *SignalAction) Reset() {
 	*x = SignalAction{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3850,7 +3780,7 @@ func (x *SignalAction) String() string {
 func (*SignalAction) ProtoMessage() {}
 
 func (x *SignalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3863,7 +3793,7 @@ func (x *SignalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalAction.ProtoReflect.Descriptor instead.
 func (*SignalAction) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SignalAction) GetSignal() uint32 {
@@ -3945,7 +3875,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3957,7 +3887,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3970,7 +3900,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OpenFile) GetId() uint32 {
@@ -4387,7 +4317,7 @@ type BpfFile struct {
 
 func (x *BpfFile) Reset() {
 	*x = BpfFile{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4399,7 +4329,7 @@ func (x *BpfFile) String() string {
 func (*BpfFile) ProtoMessage() {}
 
 func (x *BpfFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4412,7 +4342,7 @@ func (x *BpfFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfFile.ProtoReflect.Descriptor instead.
 func (*BpfFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *BpfFile) GetObject() uint32 {
@@ -4433,7 +4363,7 @@ type MemoryFile struct {
 
 func (x *MemoryFile) Reset() {
 	*x = MemoryFile{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4445,7 +4375,7 @@ func (x *MemoryFile) String() string {
 func (*MemoryFile) ProtoMessage() {}
 
 func (x *MemoryFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4458,7 +4388,7 @@ func (x *MemoryFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
 func (*MemoryFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MemoryFile) GetSharedMemory() uint32 {
@@ -4478,7 +4408,7 @@ type NamespaceFile struct {
 
 func (x *NamespaceFile) Reset() {
 	*x = NamespaceFile{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4490,7 +4420,7 @@ func (x *NamespaceFile) String() string {
 func (*NamespaceFile) ProtoMessage() {}
 
 func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4503,7 +4433,7 @@ func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceFile.ProtoReflect.Descriptor instead.
 func (*NamespaceFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *NamespaceFile) GetNamespace() uint32 {
@@ -4526,7 +4456,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4538,7 +4468,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4551,7 +4481,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Terminal) GetPath() string {
@@ -4599,7 +4529,7 @@ type PtyMaster struct {
 
 func (x *PtyMaster) Reset() {
 	*x = PtyMaster{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4611,7 +4541,7 @@ func (x *PtyMaster) String() string {
 func (*PtyMaster) ProtoMessage() {}
 
 func (x *PtyMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4624,7 +4554,7 @@ func (x *PtyMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PtyMaster.ProtoReflect.Descriptor instead.
 func (*PtyMaster) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PtyMaster) GetPath() string {
@@ -4737,7 +4667,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4749,7 +4679,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4762,7 +4692,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -4793,7 +4723,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4805,7 +4735,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4818,7 +4748,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -4859,7 +4789,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4871,7 +4801,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4884,7 +4814,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -4918,7 +4848,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4930,7 +4860,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4943,7 +4873,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -4997,7 +4927,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5009,7 +4939,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5022,7 +4952,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -5042,7 +4972,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5054,7 +4984,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5067,7 +4997,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -5090,7 +5020,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5102,7 +5032,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5115,7 +5045,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -5150,7 +5080,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5162,7 +5092,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5175,7 +5105,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -5201,7 +5131,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5213,7 +5143,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5226,7 +5156,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -5250,7 +5180,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5262,7 +5192,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5275,7 +5205,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -5324,7 +5254,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5336,7 +5266,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5349,7 +5279,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -5389,7 +5319,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5401,7 +5331,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5414,7 +5344,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -5482,7 +5412,7 @@ type NetlinkSocket struct {
 
 func (x *NetlinkSocket) Reset() {
 	*x = NetlinkSocket{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5494,7 +5424,7 @@ func (x *NetlinkSocket) String() string {
 func (*NetlinkSocket) ProtoMessage() {}
 
 func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5507,7 +5437,7 @@ func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetlinkSocket.ProtoReflect.Descriptor instead.
 func (*NetlinkSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *NetlinkSocket) GetType() uint32 {
@@ -5571,7 +5501,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5583,7 +5513,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5596,7 +5526,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -5644,7 +5574,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5656,7 +5586,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5669,7 +5599,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -5738,7 +5668,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5750,7 +5680,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5763,7 +5693,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -5791,7 +5721,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5803,7 +5733,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5816,7 +5746,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -5867,7 +5797,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5879,7 +5809,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5892,7 +5822,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -6063,7 +5993,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6075,7 +6005,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6088,7 +6018,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -6168,7 +6098,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6180,7 +6110,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6193,7 +6123,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -6342,7 +6272,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6354,7 +6284,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6367,7 +6297,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -6413,7 +6343,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6425,7 +6355,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6438,7 +6368,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -6511,7 +6441,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6523,7 +6453,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6536,7 +6466,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -6726,7 +6656,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6738,7 +6668,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6751,7 +6681,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -6778,7 +6708,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6790,7 +6720,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6803,7 +6733,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -6831,7 +6761,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6843,7 +6773,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6856,7 +6786,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -6873,6 +6803,232 @@ func (x *CgroupMembership) GetPath() string {
 	return ""
 }
 
+// CgroupTree is what the container has of a hierarchy of cgroups: its own cgroup
+// and those below it, whether anybody is in them or not.
+type CgroupTree struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Controllers   string                 `protobuf:"bytes,1,opt,name=controllers,proto3" json:"controllers,omitempty"` // as in CgroupMembership
+	Cgroups       []*Cgroup              `protobuf:"bytes,2,rep,name=cgroups,proto3" json:"cgroups,omitempty"`         // the container's own first; parents before children
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CgroupTree) Reset() {
+	*x = CgroupTree{}
+	mi := &file_statefile_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CgroupTree) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CgroupTree) ProtoMessage() {}
+
+func (x *CgroupTree) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CgroupTree.ProtoReflect.Descriptor instead.
+func (*CgroupTree) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *CgroupTree) GetControllers() string {
+	if x != nil {
+		return x.Controllers
+	}
+	return ""
+}
+
+func (x *CgroupTree) GetCgroups() []*Cgroup {
+	if x != nil {
+		return x.Cgroups
+	}
+	return nil
+}
+
+// Cgroup is a directory of a hierarchy.
+type Cgroup struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Path   string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`  // from the container's own cgroup: "/" is that itself
+	Mode   uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
+	Uid    uint32                 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`   // host's
+	Gid    uint32                 `protobuf:"varint,4,opt,name=gid,proto3" json:"gid,omitempty"`
+	Xattrs []*Xattr               `protobuf:"bytes,5,rep,name=xattrs,proto3" json:"xattrs,omitempty"`
+	// Files that are settings (internal/cgroup/settings.go has them), and others
+	// that are not root's: who may write where is how cgroups are delegated.
+	Files         []*CgroupFile `protobuf:"bytes,6,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cgroup) Reset() {
+	*x = Cgroup{}
+	mi := &file_statefile_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cgroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cgroup) ProtoMessage() {}
+
+func (x *Cgroup) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
+func (*Cgroup) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *Cgroup) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Cgroup) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Cgroup) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *Cgroup) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *Cgroup) GetXattrs() []*Xattr {
+	if x != nil {
+		return x.Xattrs
+	}
+	return nil
+}
+
+func (x *Cgroup) GetFiles() []*CgroupFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+type CgroupFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`  // "memory.max"
+	Mode  uint32                 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"` // st_mode
+	Uid   uint32                 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`   // host's
+	Gid   uint32                 `protobuf:"varint,4,opt,name=gid,proto3" json:"gid,omitempty"`
+	// A setting: what it read, without the newline at its end.
+	Text          []byte `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	IsSetting     bool   `protobuf:"varint,6,opt,name=is_setting,json=isSetting,proto3" json:"is_setting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CgroupFile) Reset() {
+	*x = CgroupFile{}
+	mi := &file_statefile_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CgroupFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CgroupFile) ProtoMessage() {}
+
+func (x *CgroupFile) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CgroupFile.ProtoReflect.Descriptor instead.
+func (*CgroupFile) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *CgroupFile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CgroupFile) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *CgroupFile) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *CgroupFile) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *CgroupFile) GetText() []byte {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+func (x *CgroupFile) GetIsSetting() bool {
+	if x != nil {
+		return x.IsSetting
+	}
+	return false
+}
+
 type Limit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Resource      uint32                 `protobuf:"varint,1,opt,name=resource,proto3" json:"resource,omitempty"` // RLIMIT_*
@@ -6884,7 +7040,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6896,7 +7052,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6909,7 +7065,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -6944,7 +7100,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6956,7 +7112,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6969,7 +7125,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -7018,7 +7174,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7030,7 +7186,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7043,7 +7199,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -7181,16 +7337,19 @@ type Task struct {
 	Namespaces      []uint32         `protobuf:"varint,61,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`
 	SyscallDispatch *SyscallDispatch `protobuf:"bytes,80,opt,name=syscall_dispatch,json=syscallDispatch,proto3" json:"syscall_dispatch,omitempty"`
 	// Segments of set_thread_area(2), struct user_desc (16 bytes) each (amd64).
-	ThreadAreas   [][]byte `protobuf:"bytes,81,rep,name=thread_areas,json=threadAreas,proto3" json:"thread_areas,omitempty"`
-	TscMode       uint32   `protobuf:"varint,82,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`             // PR_GET_TSC; 0: unknown or not available
-	CpuidFaults   bool     `protobuf:"varint,83,opt,name=cpuid_faults,json=cpuidFaults,proto3" json:"cpuid_faults,omitempty"` // ARCH_SET_CPUID 0: the instruction is forbidden
+	ThreadAreas [][]byte `protobuf:"bytes,81,rep,name=thread_areas,json=threadAreas,proto3" json:"thread_areas,omitempty"`
+	TscMode     uint32   `protobuf:"varint,82,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`             // PR_GET_TSC; 0: unknown or not available
+	CpuidFaults bool     `protobuf:"varint,83,opt,name=cpuid_faults,json=cpuidFaults,proto3" json:"cpuid_faults,omitempty"` // ARCH_SET_CPUID 0: the instruction is forbidden
+	// Those cgroups of the thread that are not its process's (threaded ones of v2,
+	// any of v1).
+	Cgroups       []*CgroupMembership `protobuf:"bytes,90,rep,name=cgroups,proto3" json:"cgroups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7202,7 +7361,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7215,7 +7374,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -7456,6 +7615,13 @@ func (x *Task) GetCpuidFaults() bool {
 	return false
 }
 
+func (x *Task) GetCgroups() []*CgroupMembership {
+	if x != nil {
+		return x.Cgroups
+	}
+	return nil
+}
+
 // SyscallDispatch is PR_SET_SYSCALL_USER_DISPATCH (prctl(2)), as
 // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG has it (struct ptrace_sud_config).
 type SyscallDispatch struct {
@@ -7470,7 +7636,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7482,7 +7648,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7495,7 +7661,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -7541,7 +7707,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7553,7 +7719,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7566,7 +7732,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -7613,7 +7779,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7625,7 +7791,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7638,7 +7804,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -7682,7 +7848,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7694,7 +7860,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7707,7 +7873,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -7735,7 +7901,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7747,7 +7913,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7760,7 +7926,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -7797,7 +7963,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7809,7 +7975,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7822,7 +7988,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -7887,7 +8053,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7899,7 +8065,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7912,7 +8078,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -8065,7 +8231,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8077,7 +8243,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8090,7 +8256,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -8194,7 +8360,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8206,7 +8372,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8219,7 +8385,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -8240,7 +8406,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8252,7 +8418,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8265,7 +8431,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -8296,7 +8462,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8308,7 +8474,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8321,7 +8487,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -8373,7 +8539,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8385,7 +8551,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8398,7 +8564,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -8444,7 +8610,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8456,7 +8622,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8469,7 +8635,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{85}
+	return file_statefile_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -8523,7 +8689,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8535,7 +8701,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8548,7 +8714,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{86}
+	return file_statefile_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -8648,7 +8814,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8660,7 +8826,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8673,7 +8839,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{87}
+	return file_statefile_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -8743,7 +8909,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8755,7 +8921,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8768,7 +8934,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{88}
+	return file_statefile_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -8798,7 +8964,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8810,7 +8976,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8823,7 +8989,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{89}
+	return file_statefile_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -8858,7 +9024,7 @@ var File_statefile_proto protoreflect.FileDescriptor
 
 const file_statefile_proto_rawDesc = "" +
 	"\n" +
-	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xad\n" +
+	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xf2\n" +
 	"\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x126\n" +
@@ -8876,7 +9042,9 @@ const file_statefile_proto_rawDesc = "" +
 	"\aprocess\x18\f \x01(\v2\x1d.lxccheckpoint.format.ProcessH\x00R\aprocess\x12L\n" +
 	"\x0eseccomp_filter\x18( \x01(\v2#.lxccheckpoint.format.SeccompFilterH\x00R\rseccompFilter\x12C\n" +
 	"\vfile_system\x18< \x01(\v2 .lxccheckpoint.format.FileSystemH\x00R\n" +
-	"fileSystem\x128\n" +
+	"fileSystem\x12C\n" +
+	"\vcgroup_tree\x18Z \x01(\v2 .lxccheckpoint.format.CgroupTreeH\x00R\n" +
+	"cgroupTree\x128\n" +
 	"\abpf_map\x18\x96\x01 \x01(\v2\x1c.lxccheckpoint.format.BpfMapH\x00R\x06bpfMap\x12D\n" +
 	"\vbpf_program\x18\x97\x01 \x01(\v2 .lxccheckpoint.format.BpfProgramH\x00R\n" +
 	"bpfProgram\x12M\n" +
@@ -8912,7 +9080,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x0eXsaveComponent\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\rR\x06offset\x12\x12\n" +
-	"\x04size\x18\x03 \x01(\rR\x04size\"\xf5\x02\n" +
+	"\x04size\x18\x03 \x01(\rR\x04size\"\xbd\x02\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\alxcpath\x18\x02 \x01(\tR\alxcpath\x12\x16\n" +
@@ -8927,14 +9095,7 @@ const file_statefile_proto_rawDesc = "" +
 	"configHash\x12!\n" +
 	"\fwas_executed\x18\t \x01(\bR\vwasExecuted\x12\x19\n" +
 	"\blast_pid\x18\n" +
-	" \x01(\rR\alastPid\x126\n" +
-	"\acgroups\x18A \x03(\v2\x1c.lxccheckpoint.format.CgroupR\acgroups\"v\n" +
-	"\x06Cgroup\x12 \n" +
-	"\vcontrollers\x18\x01 \x01(\tR\vcontrollers\x12\x12\n" +
-	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
-	"\x04mode\x18\x03 \x01(\rR\x04mode\x12\x10\n" +
-	"\x03uid\x18\x04 \x01(\rR\x03uid\x12\x10\n" +
-	"\x03gid\x18\x05 \x01(\rR\x03gid\"\xbf\x03\n" +
+	" \x01(\rR\alastPid\"\xbf\x03\n" +
 	"\tNamespace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.lxccheckpoint.format.NamespaceKindR\x04kind\x12\x14\n" +
@@ -9433,7 +9594,27 @@ const file_statefile_proto_rawDesc = "" +
 	"\x10foreground_group\x18\x02 \x01(\rR\x0fforegroundGroup\"H\n" +
 	"\x10CgroupMembership\x12 \n" +
 	"\vcontrollers\x18\x01 \x01(\tR\vcontrollers\x12\x12\n" +
-	"\x04path\x18\x02 \x01(\tR\x04path\"W\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"f\n" +
+	"\n" +
+	"CgroupTree\x12 \n" +
+	"\vcontrollers\x18\x01 \x01(\tR\vcontrollers\x126\n" +
+	"\acgroups\x18\x02 \x03(\v2\x1c.lxccheckpoint.format.CgroupR\acgroups\"\xc1\x01\n" +
+	"\x06Cgroup\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04mode\x18\x02 \x01(\rR\x04mode\x12\x10\n" +
+	"\x03uid\x18\x03 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x04 \x01(\rR\x03gid\x123\n" +
+	"\x06xattrs\x18\x05 \x03(\v2\x1b.lxccheckpoint.format.XattrR\x06xattrs\x126\n" +
+	"\x05files\x18\x06 \x03(\v2 .lxccheckpoint.format.CgroupFileR\x05files\"\x8b\x01\n" +
+	"\n" +
+	"CgroupFile\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04mode\x18\x02 \x01(\rR\x04mode\x12\x10\n" +
+	"\x03uid\x18\x03 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x04 \x01(\rR\x03gid\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\fR\x04text\x12\x1d\n" +
+	"\n" +
+	"is_setting\x18\x06 \x01(\bR\tisSetting\"W\n" +
 	"\x05Limit\x12\x1a\n" +
 	"\bresource\x18\x01 \x01(\rR\bresource\x12\x18\n" +
 	"\acurrent\x18\x02 \x01(\x06R\acurrent\x12\x18\n" +
@@ -9458,8 +9639,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05fired\x18\n" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
-	"\x05owner\x18\f \x01(\rR\x05owner\"\xef\n" +
-	"\n" +
+	"\x05owner\x18\f \x01(\rR\x05owner\"\xb1\v\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -9504,7 +9684,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x10syscall_dispatch\x18P \x01(\v2%.lxccheckpoint.format.SyscallDispatchR\x0fsyscallDispatch\x12!\n" +
 	"\fthread_areas\x18Q \x03(\fR\vthreadAreas\x12\x19\n" +
 	"\btsc_mode\x18R \x01(\rR\atscMode\x12!\n" +
-	"\fcpuid_faults\x18S \x01(\bR\vcpuidFaults\"q\n" +
+	"\fcpuid_faults\x18S \x01(\bR\vcpuidFaults\x12@\n" +
+	"\acgroups\x18Z \x03(\v2&.lxccheckpoint.format.CgroupMembershipR\acgroups\"q\n" +
 	"\x0fSyscallDispatch\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\x04R\x04mode\x12\x1a\n" +
 	"\bselector\x18\x02 \x01(\x04R\bselector\x12\x16\n" +
@@ -9689,7 +9870,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 92)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -9701,216 +9882,222 @@ var file_statefile_proto_goTypes = []any{
 	(*Header)(nil),              // 7: lxccheckpoint.format.Header
 	(*XsaveComponent)(nil),      // 8: lxccheckpoint.format.XsaveComponent
 	(*Container)(nil),           // 9: lxccheckpoint.format.Container
-	(*Cgroup)(nil),              // 10: lxccheckpoint.format.Cgroup
-	(*Namespace)(nil),           // 11: lxccheckpoint.format.Namespace
-	(*Ipc)(nil),                 // 12: lxccheckpoint.format.Ipc
-	(*SysvSemaphores)(nil),      // 13: lxccheckpoint.format.SysvSemaphores
-	(*SysvQueue)(nil),           // 14: lxccheckpoint.format.SysvQueue
-	(*SysvMessage)(nil),         // 15: lxccheckpoint.format.SysvMessage
-	(*Link)(nil),                // 16: lxccheckpoint.format.Link
-	(*Uts)(nil),                 // 17: lxccheckpoint.format.Uts
-	(*TimeOffsets)(nil),         // 18: lxccheckpoint.format.TimeOffsets
-	(*Mount)(nil),               // 19: lxccheckpoint.format.Mount
-	(*FileSystem)(nil),          // 20: lxccheckpoint.format.FileSystem
-	(*FileNode)(nil),            // 21: lxccheckpoint.format.FileNode
-	(*ExtendedAttribute)(nil),   // 22: lxccheckpoint.format.ExtendedAttribute
-	(*FileIdentity)(nil),        // 23: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 24: lxccheckpoint.format.Mm
-	(*Inherited)(nil),           // 25: lxccheckpoint.format.Inherited
-	(*Inheritance)(nil),         // 26: lxccheckpoint.format.Inheritance
-	(*InheritedEnd)(nil),        // 27: lxccheckpoint.format.InheritedEnd
-	(*Extent)(nil),              // 28: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 29: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 30: lxccheckpoint.format.SharedMemory
-	(*Memfd)(nil),               // 31: lxccheckpoint.format.Memfd
-	(*DeletedFile)(nil),         // 32: lxccheckpoint.format.DeletedFile
-	(*Inode)(nil),               // 33: lxccheckpoint.format.Inode
-	(*Xattr)(nil),               // 34: lxccheckpoint.format.Xattr
-	(*SysvSegment)(nil),         // 35: lxccheckpoint.format.SysvSegment
-	(*SysvPermissions)(nil),     // 36: lxccheckpoint.format.SysvPermissions
-	(*Files)(nil),               // 37: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 38: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 39: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 40: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 41: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 42: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 43: lxccheckpoint.format.OpenFile
-	(*BpfFile)(nil),             // 44: lxccheckpoint.format.BpfFile
-	(*MemoryFile)(nil),          // 45: lxccheckpoint.format.MemoryFile
-	(*NamespaceFile)(nil),       // 46: lxccheckpoint.format.NamespaceFile
-	(*Terminal)(nil),            // 47: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 48: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 49: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 50: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 51: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 52: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 53: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 54: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 55: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 56: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 57: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 58: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 59: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 60: lxccheckpoint.format.TcpListener
-	(*NetlinkSocket)(nil),       // 61: lxccheckpoint.format.NetlinkSocket
-	(*InetAddress)(nil),         // 62: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 63: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 64: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 65: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 66: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 67: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 68: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 69: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 70: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 71: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 72: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 73: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 74: lxccheckpoint.format.CgroupMembership
-	(*Limit)(nil),               // 75: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 76: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 77: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 78: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 79: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 80: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 81: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 82: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 83: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 84: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 85: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 86: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 87: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 88: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 89: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 90: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 91: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 92: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 93: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 94: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 95: lxccheckpoint.format.BpfAttachment
+	(*Namespace)(nil),           // 10: lxccheckpoint.format.Namespace
+	(*Ipc)(nil),                 // 11: lxccheckpoint.format.Ipc
+	(*SysvSemaphores)(nil),      // 12: lxccheckpoint.format.SysvSemaphores
+	(*SysvQueue)(nil),           // 13: lxccheckpoint.format.SysvQueue
+	(*SysvMessage)(nil),         // 14: lxccheckpoint.format.SysvMessage
+	(*Link)(nil),                // 15: lxccheckpoint.format.Link
+	(*Uts)(nil),                 // 16: lxccheckpoint.format.Uts
+	(*TimeOffsets)(nil),         // 17: lxccheckpoint.format.TimeOffsets
+	(*Mount)(nil),               // 18: lxccheckpoint.format.Mount
+	(*FileSystem)(nil),          // 19: lxccheckpoint.format.FileSystem
+	(*FileNode)(nil),            // 20: lxccheckpoint.format.FileNode
+	(*ExtendedAttribute)(nil),   // 21: lxccheckpoint.format.ExtendedAttribute
+	(*FileIdentity)(nil),        // 22: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 23: lxccheckpoint.format.Mm
+	(*Inherited)(nil),           // 24: lxccheckpoint.format.Inherited
+	(*Inheritance)(nil),         // 25: lxccheckpoint.format.Inheritance
+	(*InheritedEnd)(nil),        // 26: lxccheckpoint.format.InheritedEnd
+	(*Extent)(nil),              // 27: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 28: lxccheckpoint.format.Vma
+	(*SharedMemory)(nil),        // 29: lxccheckpoint.format.SharedMemory
+	(*Memfd)(nil),               // 30: lxccheckpoint.format.Memfd
+	(*DeletedFile)(nil),         // 31: lxccheckpoint.format.DeletedFile
+	(*Inode)(nil),               // 32: lxccheckpoint.format.Inode
+	(*Xattr)(nil),               // 33: lxccheckpoint.format.Xattr
+	(*SysvSegment)(nil),         // 34: lxccheckpoint.format.SysvSegment
+	(*SysvPermissions)(nil),     // 35: lxccheckpoint.format.SysvPermissions
+	(*Files)(nil),               // 36: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 37: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 38: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 39: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 40: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 41: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 42: lxccheckpoint.format.OpenFile
+	(*BpfFile)(nil),             // 43: lxccheckpoint.format.BpfFile
+	(*MemoryFile)(nil),          // 44: lxccheckpoint.format.MemoryFile
+	(*NamespaceFile)(nil),       // 45: lxccheckpoint.format.NamespaceFile
+	(*Terminal)(nil),            // 46: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 47: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 48: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 49: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 50: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 51: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 52: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 53: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 54: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 55: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 56: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 57: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 58: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 59: lxccheckpoint.format.TcpListener
+	(*NetlinkSocket)(nil),       // 60: lxccheckpoint.format.NetlinkSocket
+	(*InetAddress)(nil),         // 61: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 62: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 63: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 64: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 65: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 66: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 67: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 68: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 69: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 70: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 71: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 72: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 73: lxccheckpoint.format.CgroupMembership
+	(*CgroupTree)(nil),          // 74: lxccheckpoint.format.CgroupTree
+	(*Cgroup)(nil),              // 75: lxccheckpoint.format.Cgroup
+	(*CgroupFile)(nil),          // 76: lxccheckpoint.format.CgroupFile
+	(*Limit)(nil),               // 77: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 78: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 79: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 80: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 81: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 82: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 83: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 84: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 85: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 86: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 87: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 88: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 89: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 90: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 91: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 92: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 93: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 94: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 95: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 96: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 97: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
 	9,   // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
-	11,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	24,  // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	30,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	37,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	40,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	41,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	43,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	50,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	71,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	81,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	20,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	92,  // 13: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	93,  // 14: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	95,  // 15: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	87,  // 16: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	89,  // 17: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	90,  // 18: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	25,  // 19: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
-	27,  // 20: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
-	8,   // 21: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
-	10,  // 22: lxccheckpoint.format.Container.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	10,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
+	23,  // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	29,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	36,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	39,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	40,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	42,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	49,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	70,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	83,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	19,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
+	74,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
+	94,  // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	95,  // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	97,  // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	89,  // 17: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	91,  // 18: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	92,  // 19: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	24,  // 20: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
+	26,  // 21: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
+	8,   // 22: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
 	0,   // 23: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	17,  // 24: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	19,  // 25: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	18,  // 26: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	16,  // 27: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	12,  // 28: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	74,  // 29: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
-	13,  // 30: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	14,  // 31: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	36,  // 32: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	36,  // 33: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	15,  // 34: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	21,  // 35: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
-	22,  // 36: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
-	23,  // 37: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	29,  // 38: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	28,  // 39: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	26,  // 40: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
+	16,  // 24: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	18,  // 25: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	17,  // 26: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	15,  // 27: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	11,  // 28: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	73,  // 29: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	12,  // 30: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	13,  // 31: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	35,  // 32: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	35,  // 33: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	14,  // 34: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	20,  // 35: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	21,  // 36: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	22,  // 37: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	28,  // 38: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	27,  // 39: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	25,  // 40: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
 	1,   // 41: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	23,  // 42: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	31,  // 43: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	32,  // 44: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	35,  // 45: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	33,  // 46: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	33,  // 47: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	34,  // 48: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	36,  // 49: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	38,  // 50: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	39,  // 51: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	22,  // 42: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	30,  // 43: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	31,  // 44: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	34,  // 45: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	32,  // 46: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	32,  // 47: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	33,  // 48: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	35,  // 49: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	37,  // 50: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	38,  // 51: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
 	2,   // 52: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	42,  // 53: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	39,  // 54: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	23,  // 55: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	23,  // 56: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	23,  // 57: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	47,  // 58: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	49,  // 59: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	49,  // 60: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	51,  // 61: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	57,  // 62: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	60,  // 63: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	68,  // 64: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	52,  // 65: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	53,  // 66: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	54,  // 67: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	56,  // 68: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	48,  // 69: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	61,  // 70: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	63,  // 71: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	66,  // 72: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	45,  // 73: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	46,  // 74: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	44,  // 75: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	44,  // 76: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	23,  // 77: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	55,  // 78: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	23,  // 79: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	58,  // 80: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	59,  // 81: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	59,  // 82: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	62,  // 83: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	62,  // 84: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	59,  // 85: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	64,  // 86: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	65,  // 87: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	62,  // 88: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	62,  // 89: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	62,  // 90: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	59,  // 91: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	67,  // 92: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	59,  // 93: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	69,  // 94: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	70,  // 95: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	69,  // 96: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	72,  // 97: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	41,  // 53: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	38,  // 54: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	22,  // 55: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	22,  // 56: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	22,  // 57: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	46,  // 58: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	48,  // 59: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	48,  // 60: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	50,  // 61: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	56,  // 62: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	59,  // 63: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	67,  // 64: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	51,  // 65: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	52,  // 66: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	53,  // 67: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	55,  // 68: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	47,  // 69: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	60,  // 70: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	62,  // 71: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	65,  // 72: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	44,  // 73: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	45,  // 74: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	43,  // 75: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	43,  // 76: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	22,  // 77: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	54,  // 78: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	22,  // 79: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	57,  // 80: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	58,  // 81: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	58,  // 82: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	61,  // 83: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	61,  // 84: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	58,  // 85: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	63,  // 86: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	64,  // 87: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	61,  // 88: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	61,  // 89: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	61,  // 90: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	58,  // 91: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	66,  // 92: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	58,  // 93: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	68,  // 94: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	69,  // 95: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	68,  // 96: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	71,  // 97: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
 	3,   // 98: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	78,  // 99: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	75,  // 100: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	76,  // 101: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	73,  // 102: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	74,  // 103: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	77,  // 104: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	82,  // 105: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	83,  // 106: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	85,  // 107: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	84,  // 108: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	86,  // 109: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 110: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	80,  // 111: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	79,  // 112: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	5,   // 113: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	88,  // 114: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	91,  // 115: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	94,  // 116: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	117, // [117:117] is the sub-list for method output_type
-	117, // [117:117] is the sub-list for method input_type
-	117, // [117:117] is the sub-list for extension type_name
-	117, // [117:117] is the sub-list for extension extendee
-	0,   // [0:117] is the sub-list for field type_name
+	80,  // 99: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	77,  // 100: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	78,  // 101: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	72,  // 102: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	73,  // 103: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	79,  // 104: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	75,  // 105: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	33,  // 106: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	76,  // 107: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	84,  // 108: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	85,  // 109: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	87,  // 110: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	86,  // 111: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	88,  // 112: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 113: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	82,  // 114: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	81,  // 115: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	73,  // 116: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 117: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	90,  // 118: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	93,  // 119: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	96,  // 120: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	121, // [121:121] is the sub-list for method output_type
+	121, // [121:121] is the sub-list for method input_type
+	121, // [121:121] is the sub-list for extension type_name
+	121, // [121:121] is the sub-list for extension extendee
+	0,   // [0:121] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -9932,6 +10119,7 @@ func file_statefile_proto_init() {
 		(*Record_Process)(nil),
 		(*Record_SeccompFilter)(nil),
 		(*Record_FileSystem)(nil),
+		(*Record_CgroupTree)(nil),
 		(*Record_BpfMap)(nil),
 		(*Record_BpfProgram)(nil),
 		(*Record_BpfAttachment)(nil),
@@ -9941,12 +10129,12 @@ func file_statefile_proto_init() {
 		(*Record_Inherited)(nil),
 		(*Record_InheritedEnd)(nil),
 	}
-	file_statefile_proto_msgTypes[24].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[23].OneofWrappers = []any{
 		(*SharedMemory_Memfd)(nil),
 		(*SharedMemory_Deleted)(nil),
 		(*SharedMemory_Sysv)(nil),
 	}
-	file_statefile_proto_msgTypes[37].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[36].OneofWrappers = []any{
 		(*OpenFile_Regular)(nil),
 		(*OpenFile_Directory)(nil),
 		(*OpenFile_Device)(nil),
@@ -9976,7 +10164,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   90,
+			NumMessages:   92,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

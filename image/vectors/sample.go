@@ -108,7 +108,12 @@ func Everything() *format.Skeleton {
 			{Path: "/to", Mode: 0o120777, Target: "lock"},
 		}},
 	}
-	s.Container.Cgroups = []*format.Cgroup{{Controllers: "name=systemd", Path: "/system.slice", Mode: 0o755}}
+	s.CgroupTrees = []*format.CgroupTree{{Controllers: "", Cgroups: []*format.Cgroup{
+		{Path: "/", Mode: 0o040755, Files: []*format.CgroupFile{
+			{Name: "cgroup.procs", Mode: 0o100644, Uid: 1, Gid: 2}, {Name: "memory.max", Mode: 0o100644, Text: []byte("max"), IsSetting: true},
+		}},
+		{Path: "/system.slice", Mode: 0o040755, Uid: 1, Gid: 2, Xattrs: []*format.Xattr{{Name: "user.invocation_id", Value: []byte("a")}}},
+	}}}
 	s.SharedMemories = []*format.SharedMemory{
 		{Id: 20, Size: 4 * Page},
 		{Id: 21, Size: 2 * Page, Kind: &format.SharedMemory_Memfd{Memfd: &format.Memfd{Name: []byte("m"), Seals: 7, Inode: inode}}},

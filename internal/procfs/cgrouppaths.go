@@ -2,7 +2,7 @@ package procfs
 
 import (
 	"fmt"
-	"path/filepath"
+	"path"
 	"strings"
 )
 
@@ -91,19 +91,19 @@ func unescapeMount(s string) string {
 
 var mountEscapes = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`, `\043`, "#")
 
-// CgroupDirectory finds the directory of a cgroup: controllers and path are as
-// a CgroupPath has them.
-func CgroupDirectory(mounts []CgroupMount, controllers, path string) (string, bool) {
-	first, _, _ := strings.Cut(controllers, ",")
+// CgroupDirectory finds the directory of a cgroup below one of the mounts, and
+// the version of its hierarchy; false if no mount shows it.
+func CgroupDirectory(mounts []CgroupMount, c CgroupPath) (dir string, version int, ok bool) {
+	first, _, _ := strings.Cut(c.Controllers, ",")
 	for _, m := range mounts {
-		if controllers == "" && m.Version != 2 || controllers != "" && !m.HasController(first) {
+		if first == "" && m.Version != 2 || first != "" && !m.HasController(first) {
 			continue
 		}
-		rel, err := filepath.Rel(m.Root, path)
-		if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
-			continue
+		root := strings.TrimSuffix(m.Root, "/")
+		rest, below := strings.CutPrefix(c.Path, root)
+		if below && (rest == "" || rest[0] == '/') {
+			return path.Join(m.Mountpoint, rest), m.Version, true
 		}
-		return filepath.Join(m.Mountpoint, rel), true
 	}
-	return "", false
+	return "", 0, false
 }

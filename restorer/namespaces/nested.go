@@ -161,7 +161,7 @@ func (r *Root) Join(p place.Process, maker, want []uint32) error {
 // makeCgroupNamespace has a process make a cgroup namespace from the cgroups that
 // are to be its roots. Into its own ones it comes later.
 func (r *Root) makeCgroupNamespace(p place.Process, n *format.Namespace) error {
-	if err := r.Cgroups(p, n.CgroupRoots); err != nil {
+	if err := r.cgroups.join(p.PID(), n.CgroupRoots); err != nil {
 		return err
 	}
 	if _, err := p.Call(unix.SYS_UNSHARE, unix.CLONE_NEWCGROUP); err != nil {

@@ -6,15 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/restorer/place"
 )
 
@@ -28,9 +24,7 @@ type Root struct {
 	contents    map[uint32]content
 	roots       map[uint32]int // of mount namespaces that programs have made
 	directories map[directory]int
-	cgroups     []procfs.CgroupPath // of the first process, as the stage put it
-	hierarchies []procfs.CgroupMount
-	made        []string // cgroups that were not there
+	cgroups     *cgroups
 }
 
 // Enter sets what the namespaces themselves know, and opens the root. hostMounts
@@ -58,10 +52,16 @@ func Enter(s *format.Skeleton, root place.Process, hostMounts bool, log *slog.Lo
 	}
 	defer func() {
 		if err != nil {
-			r.Undo()
 			r.Close()
+			if r.cgroups != nil {
+				r.cgroups.undo()
+			}
 		}
 	}()
+	// Before mounts, which show parts of them, and namespaces, whose roots they are.
+	if r.cgroups, err = makeCgroups(s, root, log); err != nil {
+		return nil, err
+	}
 	if err := r.openNested(s, root); err != nil {
 		return nil, err
 	}
@@ -78,18 +78,7 @@ func Enter(s *format.Skeleton, root place.Process, hostMounts bool, log *slog.Lo
 	if r.fd, err = unix.Open(fmt.Sprintf("/proc/%d/root", root.PID()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("open the container's root directory: %w", err)
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", root.PID()))
-	if err != nil {
-		return nil, err
-	}
-	if r.cgroups, err = procfs.ParseCgroupPaths(string(text)); err != nil {
-		return nil, err
-	}
-	if text, err = os.ReadFile("/proc/self/mountinfo"); err != nil {
-		return nil, err
-	}
-	r.hierarchies = procfs.ParseCgroupMounts(string(text))
-	return r, r.makeCgroups(s.Container.Cgroups)
+	return r, nil
 }
 
 func setNames(p place.Process, u *format.Uts) error {
@@ -149,104 +138,6 @@ func (r *Root) RootOf(namespace uint32) (int, error) {
 		return fd, nil
 	}
 	return -1, fmt.Errorf("mount namespace %d of the image is not the container's own", namespace)
-}
-
-// Cgroups puts a process into its cgroups below the container's own, which are
-// made if they are not there.
-func (r *Root) Cgroups(p place.Process, memberships []*format.CgroupMembership) error {
-	for _, m := range memberships {
-		if m.Path == "/" || m.Path == "" {
-			continue
-		}
-		dir, ok := r.cgroup(m.Controllers)
-		if !ok {
-			return fmt.Errorf("it was in cgroup %s of hierarchy %q, which this host has not mounted", m.Path, m.Controllers)
-		}
-		own := dir
-		dir = filepath.Join(own, filepath.Join("/", m.Path))
-		if err := r.makeCgroup(own, dir); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(p.PID())), 0); err != nil {
-			return fmt.Errorf("put it into its cgroup %s: %w", dir, err)
-		}
-	}
-	return nil
-}
-
-// Cgroup2 is the directory of a cgroup of the v2 hierarchy below the container's
-// own, which is made if it is not there.
-func (r *Root) Cgroup2(path string) (string, error) {
-	for _, c := range r.cgroups {
-		if c.Controllers == "" && c.Path == "/" {
-			return "", errors.New("the container has no cgroup of its own in the v2 hierarchy here, where programs would be the whole host's: name one with --cgroup")
-		}
-	}
-	own, ok := r.cgroup("")
-	if !ok {
-		return "", errors.New("this host has no hierarchy of cgroups v2 mounted: mount -t cgroup2 none /sys/fs/cgroup/unified")
-	}
-	dir := filepath.Join(own, filepath.Join("/", path))
-	return dir, r.makeCgroup(own, dir)
-}
-
-// cgroup finds the container's own cgroup in a hierarchy.
-func (r *Root) cgroup(controllers string) (string, bool) {
-	for _, c := range r.cgroups {
-		if c.Controllers == controllers {
-			return procfs.CgroupDirectory(r.hierarchies, controllers, c.Path)
-		}
-	}
-	return "", false
-}
-
-// makeCgroups makes the cgroups below the container's own. One in a hierarchy
-// that this host has not mounted is missed when a process belongs into it.
-func (r *Root) makeCgroups(all []*format.Cgroup) error {
-	for _, g := range all {
-		own, ok := r.cgroup(g.Controllers)
-		if !ok {
-			continue
-		}
-		dir := filepath.Join(own, g.Path)
-		if err := r.makeCgroup(own, dir); err != nil {
-			return err
-		}
-		if err := os.Chown(dir, int(g.Uid), int(g.Gid)); err != nil {
-			return fmt.Errorf("owner of a cgroup: %w", err)
-		}
-		if err := unix.Chmod(dir, g.Mode); err != nil {
-			return fmt.Errorf("mode of cgroup %s: %w", dir, err)
-		}
-	}
-	return nil
-}
-
-// makeCgroup makes a cgroup below the container's own, and those between, and
-// notes what was not there.
-func (r *Root) makeCgroup(own, dir string) error {
-	var missing []string
-	for at := dir; at != own && at != "/"; at = filepath.Dir(at) {
-		if _, err := os.Stat(at); err == nil {
-			break
-		}
-		missing = append(missing, at)
-	}
-	for i := len(missing) - 1; i >= 0; i-- {
-		if err := os.Mkdir(missing[i], 0o755); err != nil {
-			return fmt.Errorf("make a cgroup: %w", err)
-		}
-		r.made = append(r.made, missing[i])
-	}
-	return nil
-}
-
-// Undo removes the cgroups that were made, when no process is in them any more.
-func (r *Root) Undo() {
-	for i := len(r.made) - 1; i >= 0; i-- {
-		_ = unix.Rmdir(r.made[i])
-	}
-	r.made = nil
 }
 
 // Close closes the directories.

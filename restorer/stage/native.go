@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -115,7 +116,7 @@ func (n *native) makeCgroups() error {
 	dirs := []string{n.cgroup}
 	if !strings.HasPrefix(n.cgroup, "/") {
 		var err error
-		if dirs, err = underHierarchies(n.cgroup); err != nil {
+		if dirs, err = n.underHierarchies(); err != nil {
 			return err
 		}
 	}
@@ -131,13 +132,16 @@ func (n *native) makeCgroups() error {
 	return nil
 }
 
-func underHierarchies(name string) ([]string, error) {
+// underHierarchies are the directories of that name in the hierarchies that can
+// freeze, and in those where the container had cgroups of its own.
+func (n *native) underHierarchies() ([]string, error) {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
+	mounts := procfs.ParseCgroupMounts(string(text))
 	var v1, v2 string
-	for _, m := range procfs.ParseCgroupMounts(string(text)) {
+	for _, m := range mounts {
 		switch {
 		case m.HasController("freezer"):
 			v1 = m.Mountpoint
@@ -148,11 +152,17 @@ func underHierarchies(name string) ([]string, error) {
 	var dirs []string
 	for _, mount := range []string{v1, v2} {
 		if mount != "" {
-			dirs = append(dirs, filepath.Join(mount, name))
+			dirs = append(dirs, filepath.Join(mount, n.cgroup))
 		}
 	}
 	if len(dirs) == 0 {
 		return nil, errors.New("no cgroup hierarchy with a freezer is mounted: mount -t cgroup2 none /sys/fs/cgroup, or name a cgroup with --cgroup")
+	}
+	for _, t := range n.Skeleton.CgroupTrees {
+		dir, _, ok := procfs.CgroupDirectory(mounts, procfs.CgroupPath{Controllers: t.Controllers, Path: filepath.Join("/", n.cgroup)})
+		if ok && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
 	}
 	return dirs, nil
 }
@@ -166,6 +176,28 @@ func (n *native) makeCgroup(dir string) error {
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make cgroup %s: %w", dir, err)
+	}
+	return n.fillCPUSets(dir)
+}
+
+// fillCPUSets gives cpusets of v1 that were made what the one above has: nobody
+// gets into an empty one.
+func (n *native) fillCPUSets(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "cpuset.effective_cpus")); err != nil {
+		return nil // none of v1
+	}
+	made := slices.DeleteFunc(slices.Clone(n.made), func(m string) bool { return m != dir && !strings.HasPrefix(dir, m+"/") })
+	slices.SortFunc(made, func(a, b string) int { return len(a) - len(b) })
+	for _, at := range made {
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+			text, err := os.ReadFile(filepath.Join(filepath.Dir(at), file))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(at, file), text, 0)
+			}
+			if err != nil {
+				return fmt.Errorf("fill cpuset %s: %w", at, err)
+			}
+		}
 	}
 	return nil
 }
