@@ -15,7 +15,7 @@ import (
 
 // systemd makes and starts a container of Debian with systemd as it is installed
 // and LXC's own config for Debian, but for the network, which this machine
-// lacks, and for one service that is refused by name.
+// lacks, and for a service that is refused by name.
 func systemd(t *testing.T) *box {
 	t.Helper()
 	const common = "/usr/share/lxc/config/debian.common.conf"
@@ -33,7 +33,8 @@ func systemd(t *testing.T) *box {
 		"lxc.rootfs.path = dir:" + b.rootfs,
 		"lxc.net.0.type = empty",
 	}, "\n")+"\n")
-	// A service with a sandbox and limits of its own, and a timer.
+	// A service with a sandbox and limits of its own, one with a filter of packets
+	// (BPF programs with maps, as those have that talk to nobody), and a timer.
 	units := filepath.Join(b.rootfs, "etc/systemd/system")
 	write(t, filepath.Join(units, "counter.service"), `[Service]
 ExecStart=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo $i >>/var/log/counter; echo $i >/tmp/private; sleep 0.05; done'
@@ -43,9 +44,32 @@ LimitNOFILE=333
 [Install]
 WantedBy=multi-user.target
 `)
+	write(t, filepath.Join(units, "guarded.service"), `[Service]
+ExecStart=/usr/bin/python3 -u /usr/local/bin/guarded
+IPAddressAllow=127.0.0.1/32
+IPAddressDeny=any
+IPAccounting=yes
+StandardOutput=append:/var/log/guarded
+[Install]
+WantedBy=multi-user.target
+`)
+	write(t, filepath.Join(b.rootfs, "usr/local/bin/guarded"), `
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    s.sendto(b"x", ("127.0.0.1", 9))
+    try:
+        s.sendto(b"x", ("127.0.0.2", 9))
+        print("unguarded")
+    except PermissionError:
+        print("guarded")
+    except ConnectionRefusedError:
+        pass
+    time.sleep(0.05)
+`)
 	write(t, filepath.Join(units, "tick.timer"), "[Timer]\nOnActiveSec=1s\nOnUnitActiveSec=1s\nAccuracySec=100ms\n[Install]\nWantedBy=timers.target\n")
 	write(t, filepath.Join(units, "tick.service"), "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo tick >>/var/log/ticks'\n")
-	for unit, target := range map[string]string{"counter.service": "multi-user.target.wants", "tick.timer": "timers.target.wants"} {
+	for unit, target := range map[string]string{"counter.service": "multi-user.target.wants", "guarded.service": "multi-user.target.wants", "tick.timer": "timers.target.wants"} {
 		if err := os.MkdirAll(filepath.Join(units, target), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -99,12 +123,29 @@ func (b *box) counts() {
 	}
 }
 
+// guarded sees that a service's filter of packets lets through what it should, is
+// still told apart by systemd, and goes on counting from sent.
+func (b *box) guarded(sent int) int {
+	b.t.Helper()
+	b.grows("var/log/guarded", len(b.lines("var/log/guarded")))
+	for _, line := range b.lines("var/log/guarded") {
+		if line != "guarded" {
+			b.t.Fatal("a packet came through that the service must not send")
+		}
+	}
+	now, err := strconv.Atoi(strings.TrimSpace(b.attach("systemctl", "show", "-p", "IPEgressPackets", "--value", "guarded")))
+	if err != nil || now <= sent {
+		b.t.Fatalf("systemd has counted %d packets, and then %d: %v", sent, now, err)
+	}
+	return now
+}
+
 // systemdWorld is what of the container must be after a restart as it was.
 func (b *box) systemdWorld() string {
 	b.t.Helper()
 	const script = `
 systemctl list-units --no-pager --plain --no-legend --state=active --type=service,socket,timer,mount | awk '{print $1, $4}' | grep -v tick.service | sort
-for s in counter systemd-journald systemd-logind dbus cron; do systemctl show -p MainPID,NRestarts,ControlGroup --value $s; done
+for s in counter guarded systemd-journald systemd-logind dbus cron; do systemctl show -p MainPID,NRestarts,ControlGroup --value $s; done
 cut -d' ' -f5- /proc/1/mountinfo | sed 's/\(shared\|master\):[0-9]*/\1/' | sort
 find /run -xdev ! -path '/run/systemd/journal/*' ! -path '/run/log/*' ! -path /run/agetty.reload ! -path '/run/systemd/units/*' -printf '%p %M %U %G %l\n' | sort
 cat /proc/sys/kernel/hostname
@@ -118,6 +159,7 @@ func TestSystemd(t *testing.T) {
 	b := systemd(t)
 	harness.Until(t, "the services", 30*time.Second, func() bool { return len(b.lines("var/log/counter")) > 5 && len(b.lines("var/log/ticks")) > 0 })
 	pid := b.attach("systemctl", "show", "-p", "MainPID", "--value", "counter")
+	sent := b.guarded(0)
 	for round := range harness.Rounds(2, 10) {
 		before := b.systemdWorld()
 		ticks := len(b.lines("var/log/ticks"))
@@ -130,6 +172,7 @@ func TestSystemd(t *testing.T) {
 		b.restart("-S", file)
 		b.expect("RUNNING")
 		b.counts()
+		sent = b.guarded(sent)
 		b.running()
 		b.grows("var/log/ticks", ticks)
 		if after := b.systemdWorld(); after != before {
@@ -149,6 +192,8 @@ func TestSystemd(t *testing.T) {
 	}
 	b.attach("loginctl", "list-sessions")
 	b.attach("systemctl", "restart", "cron")
+	b.attach("systemctl", "restart", "guarded") // which takes the filter away, and makes a new one
+	b.guarded(0)
 	b.attach("systemctl", "restart", "counter")
 	b.running()
 	b.must("lxc-stop") // by SIGRTMIN+3, which systemd shuts down on
