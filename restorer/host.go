@@ -22,5 +22,12 @@ func checkHost(s *format.Skeleton) error {
 	if vdso.Digest(own) != s.Header.VdsoDigest && len(s.Header.Vdso) == 0 {
 		return fmt.Errorf("the kernel of the checkpoint, %s, had another vdso than this one, the programs keep addresses in it, and the statefile does not have it: restart on a kernel of the same build", s.Header.KernelRelease)
 	}
+	have, err := hostRoom()
+	if err != nil {
+		return err
+	}
+	if err := have.check(s); err != nil {
+		return err
+	}
 	return tasks.CheckCPU(s)
 }

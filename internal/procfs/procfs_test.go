@@ -90,6 +90,18 @@ func TestParseTaskStatus(t *testing.T) {
 	}
 }
 
+func TestParseMemInfo(t *testing.T) {
+	const text = "MemTotal:       24 kB\nMemFree:  3 kB\nSwapTotal:        0 kB\nCommitLimit:    12 kB\nCommitted_AS:     13 kB\nHugePages_Total:       0\n"
+	if m, err := ParseMemInfo(text); err != nil || m != (MemInfo{Total: 24 << 10, CommitLimit: 12 << 10, Committed: 13 << 10}) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for _, bad := range []string{"", strings.Replace(text, "24", "x", 1), strings.Replace(text, "CommitLimit", "Limit", 1), strings.Replace(text, "13", "99999999999999999999", 1)} {
+		if m, err := ParseMemInfo(bad); err == nil {
+			t.Errorf("%q gives %+v", bad, m)
+		}
+	}
+}
+
 func TestParseMaps(t *testing.T) {
 	maps, err := ParseMaps([]byte("00400000-00452000 r-xp 00001000 08:02 173521      /usr/bin/a b (deleted)\n7f00-7f10 rw-s 00000000 00:01 5 /dev/zero (deleted)\nffff0-fffff ---p 00000000 00:00 0 \n"))
 	want := []VMA{

@@ -29,6 +29,7 @@ func (b *bench) cases() []*benchCase {
 	return []*benchCase{
 		{key: "heap", title: title + " like a heap", source: "memory.c", defines: []string{mib, "-DHEAP"}, memory: size},
 		{key: "noise", title: title + " of noise", source: "memory.c", defines: []string{mib}, memory: size},
+		{key: "family", title: "20 of one, " + title, source: "family.c", defines: []string{mib, "-DN=20"}, memory: size * 6 / 5},
 		{key: "processes", title: "200 processes", source: "processes.c", defines: []string{"-DN=200"}, memory: 64 << 20},
 		{key: "threads", title: "1,000 threads", source: "threads.c", defines: []string{"-DN=1000"}, memory: 64 << 20},
 		{key: "descriptors", title: "5,000 descriptors", source: "descriptors.c", defines: []string{"-DN=5000"}, memory: 64 << 20},

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -154,6 +155,9 @@ func each(batches []*batch, do func(b *batch, buffer []byte) error) (time.Durati
 
 // read is one process_vm_readv(2).
 func (b *batch) read(to []byte) error {
+	if b.shared {
+		return b.readFile(to)
+	}
 	local := []unix.Iovec{{Base: unsafe.SliceData(to)}}
 	local[0].SetLen(b.size)
 	n, err := unix.ProcessVMReadv(b.pid, local, b.pieces, 0)
@@ -161,4 +165,21 @@ func (b *batch) read(to []byte) error {
 		err = unix.EFAULT
 	}
 	return os.NewSyscallError("process_vm_readv", err)
+}
+
+// readFile reads pages that several processes share since a fork:
+// process_vm_readv(2) would give this one a copy of its own.
+func (b *batch) readFile(to []byte) error {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", b.pid))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, p := range b.pieces {
+		if _, err := f.ReadAt(to[:p.Len], int64(p.Base)); err != nil {
+			return err
+		}
+		to = to[p.Len:]
+	}
+	return nil
 }

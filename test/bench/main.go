@@ -43,15 +43,15 @@ type bench struct {
 	dir      string // temporary, on the file system that is measured
 	cgroups  int    // made so far, for their names
 	rounds   int
-	mebibyte int // size of the two large cases
+	mebibyte int // size of the large cases
 }
 
 func run() (err error) {
 	b := &bench{}
 	where := flag.String("dir", os.TempDir(), "`directory` for the statefiles: its file system is measured")
-	only := flag.String("only", "", "measure only these `cases`: heap,noise,processes,threads,descriptors,mappings")
+	only := flag.String("only", "", "measure only these `cases`: heap,noise,family,processes,threads,descriptors,mappings")
 	flag.IntVar(&b.rounds, "rounds", 3, "how often each case is measured")
-	flag.IntVar(&b.mebibyte, "mib", 1024, "size of the two memory cases, in MiB")
+	flag.IntVar(&b.mebibyte, "mib", 1024, "size of the memory cases, in MiB")
 	flag.Parse()
 	if flag.NArg() > 0 || b.rounds < 1 || b.mebibyte < 1 {
 		flag.Usage()
