@@ -87,6 +87,9 @@ func Hold(ctx context.Context, c *container.Container, timeout time.Duration) (h
 	}
 	// FREEZING counts: somebody told it to freeze, and it stays told.
 	h.wasFrozen = state != freezer.Thawed
+	if err := h.frozenBelow(); err != nil {
+		return h, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	begin, pause := time.Now(), vforkPause

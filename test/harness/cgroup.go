@@ -100,6 +100,9 @@ func (c *Cgroup) Remove() error {
 		return nil
 	}
 	_ = c.Freeze(false)
+	for _, dir := range c.dirs() {
+		_ = (&Cgroup{dir}).Freeze(false) // a program may have frozen it
+	}
 	gone := Wait(20*time.Second, func() bool {
 		pids := c.Processes()
 		for _, pid := range pids {
@@ -111,13 +114,7 @@ func (c *Cgroup) Remove() error {
 	if !gone {
 		return fmt.Errorf("cgroup %s: processes %v can't be killed", c.Dir, c.Processes())
 	}
-	var dirs []string
-	_ = filepath.WalkDir(c.Dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			dirs = append(dirs, path)
-		}
-		return nil
-	})
+	dirs := c.dirs()
 	var last error
 	for i := len(dirs) - 1; i >= 0; i-- {
 		// A process that has just been killed may still count.
@@ -143,4 +140,15 @@ func Leftovers() []string {
 		left = append(left, found...)
 	}
 	return left
+}
+
+// dirs are its directory and those below, parents first.
+func (c *Cgroup) dirs() (dirs []string) {
+	_ = filepath.WalkDir(c.Dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return nil
+	})
+	return dirs
 }
