@@ -85,6 +85,7 @@ func (r *restart) enter() (err error) {
 	r.files.AllowChanged = r.opts.AllowChanged
 	r.files.Namespace = r.space.Namespace
 	r.files.RootOf = r.space.RootOf
+	r.files.EnterCgroup = func(path string) error { return r.space.EnterCgroup2(r.root, path) }
 	// Before any copy of the first process: each copy inherits them.
 	if r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root); err != nil {
 		return err

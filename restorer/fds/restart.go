@@ -32,6 +32,9 @@ type Restart struct {
 
 	// Memory is where the inodes without a path are. It is to be set before Make.
 	Memory Memory
+	// EnterCgroup moves the container's first process into a v2 cgroup below the
+	// container's own; "/" is that itself. Nil: it stays where it is.
+	EnterCgroup func(path string) error
 	// AllowChanged logs that a mapped or open file has changed since the
 	// checkpoint, which is an error otherwise.
 	AllowChanged bool

@@ -1,7 +1,9 @@
 package fds
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -15,9 +17,69 @@ import (
 // up, as descriptors of ours in file.fd.
 //
 // The container's first process creates them: so they are of the container's
-// network namespace, cgroup and security label. What is done to a socket later
-// acts on these, whoever does it, and is done by us.
+// network namespace and security label. What is done to a socket later acts on
+// these, whoever does it, and is done by us.
+//
+// An IP socket belongs for ever to the v2 cgroup that its maker was in: it is the
+// one whose BPF programs see its packets. So the first process goes there.
 func (r *Restart) makeSockets(ctx context.Context) error {
+	of, cgroups := r.socketCgroups(), map[string][]*file{}
+	for _, f := range r.files {
+		if f.kind.socket == nil {
+			continue
+		}
+		where := "/"
+		// No packets of the network come to the others.
+		if f.GetUnixSocket() == nil && f.GetNetlinkSocket() == nil && r.EnterCgroup != nil {
+			where = cmp.Or(of[f.Id], where)
+		}
+		cgroups[where] = append(cgroups[where], f)
+	}
+	for where, files := range cgroups {
+		if where != "/" {
+			if err := r.EnterCgroup(where); err != nil {
+				return fmt.Errorf("the first process into cgroup %s, to create sockets there: %w", where, err)
+			}
+		}
+		err := r.makeSocketsOf(ctx, files)
+		if where != "/" {
+			err = errors.Join(err, r.EnterCgroup("/"))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// socketCgroups are the v2 cgroups of the first processes that have the open
+// files: who made a socket, mostly.
+func (r *Restart) socketCgroups() map[uint32]string {
+	of := map[uint32]string{}
+	seen := map[uint32]bool{} // tables
+	for _, p := range r.skeleton.Processes {
+		where := "/" // the container's own
+		for _, c := range p.Cgroups {
+			if c.Controllers == "" && c.Path != "" {
+				where = c.Path
+			}
+		}
+		for _, t := range p.Tasks {
+			if seen[t.Files] {
+				continue
+			}
+			seen[t.Files] = true
+			for _, d := range r.skeleton.FilesByID(t.Files).GetDescriptors() {
+				if _, known := of[d.OpenFile]; !known {
+					of[d.OpenFile] = where
+				}
+			}
+		}
+	}
+	return of
+}
+
+func (r *Restart) makeSocketsOf(ctx context.Context, all []*file) error {
 	const atOnce = 256 // so many more descriptors does the first process have for a moment
 	var files []*file
 	var calls []tracee.Call
@@ -29,10 +91,7 @@ func (r *Restart) makeSockets(ctx context.Context) error {
 		files, calls = nil, nil
 		return err
 	}
-	for _, f := range r.files {
-		if f.kind.socket == nil {
-			continue
-		}
+	for _, f := range all {
 		family, typ, protocol, err := f.kind.socket(r, f)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name(f), err)

@@ -157,6 +157,15 @@ func (c *cgroups) makeDirectory(dir string) error {
 	return nil
 }
 
+// EnterCgroup2 puts a process into a cgroup of the v2 hierarchy. Without one of
+// the container's own it stays where it is.
+func (r *Root) EnterCgroup2(p place.Process, path string) error {
+	if r.cgroups.find("") == nil {
+		return nil
+	}
+	return r.cgroups.join(p.PID(), []*format.CgroupMembership{{Path: path}})
+}
+
 // Cgroup2 is the directory of a cgroup of the v2 hierarchy below the container's
 // own, which is made if it is not there.
 func (r *Root) Cgroup2(path string) (string, error) {
