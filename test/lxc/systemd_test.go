@@ -144,7 +144,7 @@ func (b *box) guarded(sent int) int {
 func (b *box) systemdWorld() string {
 	b.t.Helper()
 	const script = `
-systemctl list-units --no-pager --plain --no-legend --state=active --type=service,socket,timer,mount | awk '{print $1, $4}' | grep -v tick.service | sort
+systemctl list-units --no-pager --plain --no-legend --state=active --type=service,socket,timer,mount | awk '{print $1, $4}' | sed 's,^tick.timer .*,tick.timer,' | grep -v tick.service | sort
 for s in counter guarded systemd-journald systemd-logind dbus cron; do systemctl show -p MainPID,NRestarts,ControlGroup --value $s; done
 cut -d' ' -f5- /proc/1/mountinfo | sed 's/\(shared\|master\):[0-9]*/\1/' | sort
 find /run -xdev ! -path '/run/systemd/journal/*' ! -path '/run/log/*' ! -path /run/agetty.reload ! -path '/run/systemd/units/*' -printf '%p %M %U %G %l\n' | sort
