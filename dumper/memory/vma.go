@@ -61,7 +61,9 @@ func (l *looker) vma(s *spaceLook, a *procfs.MappedArea) (*format.Vma, error) {
 	}
 	v.GrowsDown = flags["gd"]
 	v.NoReserve = flags["nr"]
-	v.Locked, v.LockOnFault = flags["lo"], flags["lf"]
+	// Linux 6.1 has no letters for VM_LOCKONFAULT and writes "??", as for no other
+	// flag that locked memory of a program can have.
+	v.Locked, v.LockOnFault = flags["lo"], flags["lf"] || flags["lo"] && flags["??"]
 	v.Droppable, v.Sealed = flags["dp"], flags["sl"]
 	for _, d := range advice {
 		if flags[d.flag] {
