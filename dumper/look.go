@@ -2,6 +2,7 @@ package dumper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -396,7 +397,7 @@ func (l *looking) tablesOf(session uint32) map[uint32]bool {
 
 // lookAtMemory looks at the address spaces.
 func (l *looking) lookAtMemory() error {
-	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers}, l.spaces)
+	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers, Kin: l.kin()}, l.spaces)
 	if err != nil {
 		return err
 	}
@@ -410,9 +411,33 @@ func (l *looking) lookAtMemory() error {
 	}
 	m.OnClose(l.world.Close)
 	l.contents, l.world = m, nil
-	l.skeleton.Mms, l.skeleton.SharedMemories = m.Mms, m.Shared
+	l.skeleton.Mms, l.skeleton.SharedMemories, l.skeleton.Inherited = m.Mms, m.Shared, m.Inherited
 	l.skeleton.Layout = &format.Layout{Contents: m.Contents}
 	return nil
+}
+
+// kin says who would be forked by whom at a restart; nil if nobody knows. What
+// could not be restarted at all is refused later.
+func (l *looking) kin() *memory.Kin {
+	if l.o.Forks == nil || len(l.refused) > 0 {
+		return nil
+	}
+	forks, err := l.o.Forks(l.skeleton)
+	if err != nil {
+		return nil
+	}
+	return &memory.Kin{
+		Forks: forks,
+		Mm: func(pid uint32) uint32 {
+			return l.skeleton.Process(pid).GetMm()
+		},
+		Check: func(mms []*format.Mm, inherited []*format.Inherited) *format.InheritError {
+			l.skeleton.Mms, l.skeleton.Inherited = mms, inherited
+			var cannot *format.InheritError
+			errors.As(l.o.Check(l.skeleton), &cannot)
+			return cannot
+		},
+	}
 }
 
 // first is the container's first process.
