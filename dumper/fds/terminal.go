@@ -107,6 +107,9 @@ func lookTerminal(w *walk, f *file) error {
 		t.Termios, t.Winsize = nil, nil
 		return nil
 	}
+	if unix.Major(f.stat.Rdev) >= majorPTSFirst { // /dev/tty's node is not the terminal's
+		t.Mode, t.Uid, t.Gid = f.stat.Mode&0o7777, f.stat.Uid, f.stat.Gid
+	}
 	fd, err := f.copy()
 	if err != nil {
 		return err

@@ -4446,10 +4446,14 @@ func (x *NamespaceFile) GetNamespace() uint32 {
 // Terminal is the console or a tty that LXC gave the container: reopened by
 // name, connected to whatever LXC has behind it then.
 type Terminal struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`       // "/dev/console", "/dev/tty1", "/dev/lxc/tty1" …
-	Termios       []byte                 `protobuf:"bytes,2,opt,name=termios,proto3" json:"termios,omitempty"` // struct termios of TCGETS2, raw
-	Winsize       []byte                 `protobuf:"bytes,3,opt,name=winsize,proto3" json:"winsize,omitempty"` // struct winsize, raw
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Path    string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`       // "/dev/console", "/dev/tty1", "/dev/lxc/tty1" …
+	Termios []byte                 `protobuf:"bytes,2,opt,name=termios,proto3" json:"termios,omitempty"` // struct termios of TCGETS2, raw
+	Winsize []byte                 `protobuf:"bytes,3,opt,name=winsize,proto3" json:"winsize,omitempty"` // struct winsize, raw
+	// Permission bits and owner of its node; mode 0: not known, they stay.
+	Mode          uint32 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`
+	Uid           uint32 `protobuf:"varint,5,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           uint32 `protobuf:"varint,6,opt,name=gid,proto3" json:"gid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4503,6 +4507,27 @@ func (x *Terminal) GetWinsize() []byte {
 		return x.Winsize
 	}
 	return nil
+}
+
+func (x *Terminal) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *Terminal) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *Terminal) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
 }
 
 // PtyMaster is the master of a pseudo terminal, and with it the terminal: both
@@ -9379,11 +9404,14 @@ const file_statefile_proto_rawDesc = "" +
 	"MemoryFile\x12#\n" +
 	"\rshared_memory\x18\x01 \x01(\rR\fsharedMemory\"-\n" +
 	"\rNamespaceFile\x12\x1c\n" +
-	"\tnamespace\x18\x01 \x01(\rR\tnamespace\"R\n" +
+	"\tnamespace\x18\x01 \x01(\rR\tnamespace\"\x8a\x01\n" +
 	"\bTerminal\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\atermios\x18\x02 \x01(\fR\atermios\x12\x18\n" +
-	"\awinsize\x18\x03 \x01(\fR\awinsize\"\xd4\x02\n" +
+	"\awinsize\x18\x03 \x01(\fR\awinsize\x12\x12\n" +
+	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x10\n" +
+	"\x03uid\x18\x05 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x06 \x01(\rR\x03gid\"\xd4\x02\n" +
 	"\tPtyMaster\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1c\n" +
 	"\tdirectory\x18\x02 \x01(\tR\tdirectory\x12\x14\n" +

@@ -56,6 +56,16 @@ func setTerminal(fd int, m *format.Terminal) error {
 	} else if n != 0 {
 		return fmt.Errorf("the image has %d bytes of size for terminal %s, not %d", n, m.Path, winsizeSize)
 	}
+	if m.Mode == 0 {
+		return nil
+	}
+	// A login gives its terminal to its user, and takes it from all others.
+	if err := unix.Fchown(fd, int(m.Uid), int(m.Gid)); err != nil {
+		return fmt.Errorf("give terminal %s to user %d, group %d: %w", m.Path, m.Uid, m.Gid, err)
+	}
+	if err := unix.Fchmod(fd, m.Mode&0o7777); err != nil {
+		return fmt.Errorf("set the mode of terminal %s to %#o: %w", m.Path, m.Mode, err)
+	}
 	return nil
 }
 
