@@ -15,9 +15,12 @@ func world(b *box) string {
 	var lines []string
 	groups := map[string]string{}
 	id := regexp.MustCompile(`(shared|master|propagate_from):\d+`)
+	terminal := regexp.MustCompile(`^/\d+ (/dev/console) `)
 	for line := range strings.Lines(mounts) {
 		f := strings.SplitN(strings.TrimSpace(line), " ", 4) // without numbers of mounts and devices
-		lines = append(lines, f[3])
+		// Which of the host's terminals LXC takes for the console depends on who
+		// else has some.
+		lines = append(lines, terminal.ReplaceAllString(f[3], "/N $1 "))
 	}
 	slices.Sort(lines)
 	for i := range lines { // groups are numbered anew
