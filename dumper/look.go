@@ -222,6 +222,11 @@ func (l *looking) lookAtNamespaces() error {
 	l.refuse(refused)
 	l.skeleton.Namespaces, l.skeleton.FileSystems = result.Namespaces, result.FileSystems
 	l.objects.Segments = result.Segments
+	if l.told == nil {
+		if err := l.askUndo(); err != nil {
+			return err
+		}
+	}
 	l.checkUndo()
 	for i, p := range alive {
 		p.Namespaces = result.IDs(&processes[i])

@@ -22,7 +22,8 @@ type TaskFacts struct {
 	// has a keyring of its own or its process's (keyrings(7)): which, it is asked.
 	MemoryPolicy, Keyrings bool
 
-	// Undo is what happens to semaphores when the last task that has it ends; nil:
+	// Undo is what happens to semaphores when the last task that has it ends, told by
+	// eBPF alone: the other way needs the sets (dumper/askundo.go). nil:
 	// nothing, or nobody could tell.
 	Undo *Undo
 

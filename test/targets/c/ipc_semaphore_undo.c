@@ -1,7 +1,5 @@
 // What semaphores get back when processes end (SEM_UNDO): of two processes, one
 // of which takes and one of which gives; and of a set that was removed.
-//
-// by eBPF only
 #include "target.h"
 #include <sys/sem.h>
 
@@ -28,20 +26,21 @@ static int giver(void *argument)
 	(void)argument;
 	operate(id, 1, 3);
 	operate(id, 2, 4);
+	operate(id, 3, 700);
 	pause();
 	return 0;
 }
 
 static void target(void)
 {
-	unsigned short values[3] = {5, 1, 7}, v[3];
+	unsigned short values[4] = {5, 1, 7, 32000}, v[4];
 	int gone = semget(3, 1, IPC_CREAT | 0600);
-	id = semget(1, 3, IPC_CREAT | 0600);
+	id = semget(1, 4, IPC_CREAT | 0600);
 	must(id >= 0 && semget(2, 1, IPC_CREAT | 0600) >= 0 && semctl(id, 0, SETALL, values) == 0);
 	operate(gone, 0, 1);
 	must(semctl(gone, 0, IPC_RMID) == 0);
 	pid_t t = child(taker, NULL), g = child(giver, NULL);
-	while (semctl(id, 0, GETVAL) != 3 || semctl(id, 2, GETVAL) != 10 || semctl(semget(2, 1, 0), 0, GETVAL) != 5)
+	while (semctl(id, 0, GETVAL) != 3 || semctl(id, 2, GETVAL) != 10 || semctl(id, 3, GETVAL) != 32700 || semctl(semget(2, 1, 0), 0, GETVAL) != 5)
 		sleep_ms(1);
 	struct sembuf o = {1, -4, 0}; // what the giver gave is used up
 	must(semop(id, &o, 1) == 0);
@@ -53,4 +52,5 @@ static void target(void)
 	check(semctl(semget(2, 1, 0), 0, GETVAL) == 0, "the other set has %d", semctl(semget(2, 1, 0), 0, GETVAL));
 	must(kill(g, SIGKILL) == 0 && ended(g) == -1 && semctl(id, 0, GETALL, v) == 0);
 	check(v[0] == 5 && v[1] == 0 && v[2] == 7, "when both have ended: %d %d %d, not 5 0 7", v[0], v[1], v[2]);
+	check(v[3] == 32000, "the one with a high value has %d", v[3]);
 }
