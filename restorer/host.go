@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/ia32"
 	"lxc-checkpoint/internal/vdso"
 	"lxc-checkpoint/restorer/tasks"
 )
@@ -28,6 +29,11 @@ func checkHost(s *format.Skeleton) error {
 	}
 	if err := have.check(s); err != nil {
 		return err
+	}
+	if narrow := narrowTasks(s); len(narrow) > 0 {
+		if err := ia32.Usable(); err != nil {
+			return fmt.Errorf("process %d (%s) makes system calls of 32-bit programs: %w", narrow[0].Pid, name(narrow[0]), err)
+		}
 	}
 	return tasks.CheckCPU(s)
 }

@@ -96,7 +96,7 @@ func NewPlan(s *format.Skeleton) (*Plan, error) {
 	if err := p.inherit(); err != nil {
 		return nil, err
 	}
-	area, err := findArea(s.Mms)
+	area, err := findArea(s.Mms, highestArea(s))
 	if err != nil {
 		return nil, err
 	}

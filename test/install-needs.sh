@@ -10,6 +10,12 @@ matrix) packages='qemu-system-x86 qemu-system-arm xz-utils gcc libc6-dev gcc-aar
 *) echo "usage: $0 test|lint|matrix" >&2; exit 2 ;;
 esac
 
+# What builds 32-bit programs (amd64). gcc-multilib would remove the compiler for
+# arm64, with which it is in conflict; what it depends on is not.
+if [ "$1" != lint ]; then
+	packages+=$(apt-cache depends gcc 2>/dev/null | sed -n 's/^ *Depends: \(gcc-[0-9]*\)$/ \1-multilib/p' || true)
+fi
+
 missing=
 for package in $packages; do
 	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)

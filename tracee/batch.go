@@ -13,6 +13,10 @@ type Call struct {
 	Nr     uint64
 	Args   [6]uint64
 	Result int64 // as the kernel gives it: -errno on failure
+	// Narrow: it is one of the system calls of 32-bit programs (amd64), with
+	// their numbers and structures, and arguments below 4 GiB. The kernel keeps
+	// apart what came by which.
+	Narrow bool
 }
 
 // Err is the call's error, nil if it succeeded.
@@ -27,11 +31,18 @@ func (c *Call) Err() error {
 // six arguments, result.
 const CallSize = 64
 
+// narrowCall in a number has the batch loop make a 32-bit call.
+const narrowCall = 1 << 32
+
 // EncodeCalls writes calls as the batch loop expects them.
 func EncodeCalls(calls []Call, to []byte) {
 	for i, c := range calls {
 		b := to[i*CallSize:]
-		binary.LittleEndian.PutUint64(b, c.Nr)
+		nr := c.Nr
+		if c.Narrow {
+			nr |= narrowCall
+		}
+		binary.LittleEndian.PutUint64(b, nr)
 		for j, a := range c.Args {
 			binary.LittleEndian.PutUint64(b[8+8*j:], a)
 		}

@@ -11,10 +11,10 @@ const MendNeedsCall = false
 // when they return EINTR.
 func (r *Registers) mend(*CallSeen) bool {
 	nr, in := r.Syscall()
-	if !r.Wide() || !in || r.Result() != -int64(unix.EINTR) {
+	if !in || r.Result() != -int64(unix.EINTR) {
 		return false
 	}
-	switch nr {
+	switch nr, _ = r.Native(nr); nr {
 	case unix.SYS_EPOLL_WAIT, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, // ep_poll, fs/eventpoll.c
 		unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, // __do_semtimedop, ipc/sem.c
 		unix.SYS_RT_SIGTIMEDWAIT, // kernel/signal.c

@@ -72,7 +72,8 @@ func (t *Thread) beforeCall(r *Registers) bool {
 		return false
 	}
 	defer mem.Close()
-	code := make([]byte, len(syscallInstruction))
+	call := r.instruction()
+	code := make([]byte, len(call))
 	_, err = mem.ReadAt(code, int64(r.PC()))
-	return err == nil && bytes.Equal(code, syscallInstruction)
+	return err == nil && bytes.Equal(code, call)
 }

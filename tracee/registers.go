@@ -40,7 +40,7 @@ func (t *Thread) RegisterSets() ([]RegisterSet, error) {
 	var sets []RegisterSet
 	for _, n := range registerNotes {
 		b := make([]byte, n.size)
-		k, err := sys.PtraceGetRegset(t.tid, n.note, b)
+		k, err := t.getSet(n.note, b)
 		if err != nil {
 			if !n.required && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENODEV)) {
 				continue
@@ -56,7 +56,7 @@ func (t *Thread) RegisterSets() ([]RegisterSet, error) {
 // EINVAL or EFAULT mean that this CPU can't hold such a set.
 func (t *Thread) SetRegisterSets(sets []RegisterSet) error {
 	for _, s := range sets {
-		if err := sys.PtraceSetRegset(t.tid, s.NoteType, s.Data); err != nil {
+		if err := t.setSet(s.NoteType, s.Data); err != nil {
 			return t.wrap(fmt.Sprintf("write register set %#x of", s.NoteType), err)
 		}
 	}

@@ -18,8 +18,13 @@ type Registers struct {
 
 const registersSize = 27 * 8
 
-// The user's code segment of a 64-bit task (arch/x86/include/asm/segment.h).
-const userCS = 0x33
+// The user's segments: code of 64 bits, of 32 bits, and data for both
+// (arch/x86/include/asm/segment.h).
+const (
+	userCS   = 0x33
+	userCS32 = 0x23
+	userDS   = 0x2b
+)
 
 // PC is the address of the next instruction.
 func (r *Registers) PC() uint64 { return r.Rip }
@@ -43,17 +48,51 @@ func (r *Registers) SetResult(v int64) { r.Rax = uint64(v) }
 // Wide says whether the thread runs 64-bit code.
 func (r *Registers) Wide() bool { return r.Cs == userCS }
 
+// Narrow says whether the thread runs 32-bit code.
+func (r *Registers) Narrow() bool { return r.Cs == userCS32 }
+
+// forCalls are registers to make system calls with. A thread that runs 32-bit
+// code makes them in 64-bit mode, which any thread can be put into: so it makes
+// the same calls as all others.
+func (r *Registers) forCalls() (Registers, error) {
+	w := *r
+	switch {
+	case r.Narrow():
+		w.Cs, w.Ss = userCS, userDS
+	case !r.Wide():
+		return w, fmt.Errorf("it runs code of segment %#x, which is neither that of 64-bit programs nor that of 32-bit ones", r.Cs)
+	}
+	return w, nil
+}
+
+// instruction is the one by which the thread enters the kernel. One that runs
+// 32-bit code comes in by sysenter or syscall, too, but the kernel lets it go on
+// behind the vdso's int 0x80 then (do_fast_syscall_32, arch/x86/entry/common.c).
+func (r *Registers) instruction() []byte {
+	if r.Narrow() {
+		return []byte{0xcd, 0x80}
+	}
+	return syscallInstruction
+}
+
 // PrepareCall sets the number and the arguments of a system call, for a thread
 // whose PC is at a system call instruction.
 func (r *Registers) PrepareCall(nr uint64, args [6]uint64) {
 	r.OrigRax = ^uint64(0)
 	r.Rax = nr
+	if r.Narrow() {
+		r.Rbx, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.Rbp = args[0], args[1], args[2], args[3], args[4], args[5]
+		return
+	}
 	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = args[0], args[1], args[2], args[3], args[4], args[5]
 }
 
 // Arguments are those of the system call that the thread is in, or is about to
 // make.
 func (r *Registers) Arguments() [6]uint64 {
+	if r.Narrow() {
+		return [6]uint64{r.Rbx, r.Rcx, r.Rdx, r.Rsi, r.Rdi, r.Rbp}
+	}
 	return [6]uint64{r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9}
 }
 
@@ -87,7 +126,7 @@ func (r *Registers) Resolve() (nr int64, in bool) {
 	nr, _ = r.Syscall()
 	in = r.Interrupted()
 	switch {
-	case in && nr == unix.SYS_RESTART_SYSCALL:
+	case in && uint64(nr) == r.restartNumber():
 		r.Rax = ^uint64(unix.EINTR) + 1
 	case in:
 		r.Rax = r.OrigRax
@@ -120,35 +159,34 @@ func ParseRegisters(b []byte) (Registers, error) {
 // Registers reads the general registers of the stopped thread.
 func (t *Thread) Registers() (Registers, error) {
 	b := make([]byte, registersSize)
-	n, err := sys.PtraceGetRegset(t.tid, unix.NT_PRSTATUS, b)
-	if err != nil {
+	if err := sys.PtraceGetRegs(t.tid, b); err != nil {
 		return Registers{}, t.wrap("read the registers of", err)
 	}
-	if n == narrowSize {
-		return parseNarrow(b[:n]), nil
-	}
-	return ParseRegisters(b[:n])
-}
-
-// narrowSize is the size of struct user_regs_struct32, in bytes.
-const narrowSize = 17 * 4
-
-// parseNarrow takes what the kernel gives of a thread that runs 32-bit code
-// (task_user_regset_view, arch/x86/kernel/ptrace.c). It tells who that is;
-// nothing may be written back by it.
-func parseNarrow(b []byte) (r Registers) {
-	for i, to := range []*uint64{
-		&r.Rbx, &r.Rcx, &r.Rdx, &r.Rsi, &r.Rdi, &r.Rbp, &r.Rax, &r.Ds, &r.Es, &r.Fs, &r.Gs,
-		&r.OrigRax, &r.Rip, &r.Cs, &r.Eflags, &r.Rsp, &r.Ss,
-	} {
-		*to = uint64(binary.LittleEndian.Uint32(b[4*i:]))
-	}
-	return r
+	return ParseRegisters(b)
 }
 
 // SetRegisters writes the general registers of the stopped thread.
 func (t *Thread) SetRegisters(r Registers) error {
-	return t.wrap("write the registers of", sys.PtraceSetRegset(t.tid, unix.NT_PRSTATUS, r.Bytes()))
+	return t.wrap("write the registers of", sys.PtraceSetRegs(t.tid, r.Bytes()))
+}
+
+// getSet reads a set of registers. The general ones as a 64-bit thread has them,
+// whatever code the thread runs: PTRACE_GETREGSET would give those of 32-bit code
+// by a structure of their own, without the upper halves and the segments' bases
+// (task_user_regset_view, arch/x86/kernel/ptrace.c).
+func (t *Thread) getSet(note uint32, b []byte) (int, error) {
+	if note == unix.NT_PRSTATUS {
+		return registersSize, sys.PtraceGetRegs(t.tid, b)
+	}
+	return sys.PtraceGetRegset(t.tid, note, b)
+}
+
+// setSet is the inverse of getSet.
+func (t *Thread) setSet(note uint32, b []byte) error {
+	if note == unix.NT_PRSTATUS && len(b) == registersSize {
+		return sys.PtraceSetRegs(t.tid, b)
+	}
+	return sys.PtraceSetRegset(t.tid, note, b)
 }
 
 // The note types that make up a thread's state, and how long they may get in

@@ -2,6 +2,7 @@ package tracee
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"lxc-checkpoint/internal/sys"
@@ -107,6 +108,32 @@ func ParseRegisters(b []byte) (Registers, error) {
 	r.Pstate = binary.LittleEndian.Uint64(b[8*33:])
 	return r, nil
 }
+
+// Narrow is never true: 32-bit code of arm is refused.
+func (r *Registers) Narrow() bool { return false }
+
+// forCalls are registers to make system calls with.
+func (r *Registers) forCalls() (Registers, error) {
+	if !r.Wide() {
+		return *r, errors.New("it runs 32-bit code")
+	}
+	return *r, nil
+}
+
+// instruction is the one by which the thread enters the kernel.
+func (r *Registers) instruction() []byte { return syscallInstruction }
+
+// restartNumber is the number of restart_syscall(2).
+func (r *Registers) restartNumber() uint64 { return unix.SYS_RESTART_SYSCALL }
+
+// Native is the call that number nr means.
+func (r *Registers) Native(nr int64) (native int64, short bool) { return nr, false }
+
+func (t *Thread) getSet(note uint32, b []byte) (int, error) {
+	return sys.PtraceGetRegset(t.tid, note, b)
+}
+
+func (t *Thread) setSet(note uint32, b []byte) error { return sys.PtraceSetRegset(t.tid, note, b) }
 
 // Registers reads the general registers of the stopped thread.
 func (t *Thread) Registers() (Registers, error) {

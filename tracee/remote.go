@@ -70,8 +70,8 @@ func (r *Remote) prepare() (err error) {
 	if r.original, err = t.Registers(); err != nil {
 		return err
 	}
-	if !r.original.Wide() {
-		return errors.New("it runs 32-bit code")
+	if r.work, err = r.original.forCalls(); err != nil {
+		return err
 	}
 	if r.mask, err = t.SignalMask(); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (r *Remote) prepare() (err error) {
 			r.rseq = ptr + rseqCSOffset
 		}
 	}
-	r.work, r.reason = r.original, t.reason
+	r.reason = t.reason
 	if err := r.suspendDispatch(); err != nil {
 		return err
 	}
@@ -231,6 +231,9 @@ func (r *Remote) restoreScratch() error {
 	r.saved, r.scratch = nil, area{}
 	return err
 }
+
+// Narrow says whether the thread runs 32-bit code.
+func (r *Remote) Narrow() bool { return r.original.Narrow() }
 
 // TID is the thread's number on the host.
 func (r *Remote) TID() int { return r.t.tid }

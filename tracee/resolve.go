@@ -22,7 +22,7 @@ func (t *Thread) Resolved(known uint32) (Resolved, error) {
 	if err != nil {
 		return Resolved{}, err
 	}
-	if nr, _ := regs.Syscall(); nr == sysRestart && regs.Interrupted() {
+	if nr, _ := regs.Syscall(); uint64(nr) == regs.restartNumber() && regs.Interrupted() {
 		if known == 0 {
 			known = t.numberInCode(&regs)
 		}

@@ -15,8 +15,6 @@ import (
 // keeps the arguments to itself. The program's registers still have them.
 var restartBlockCalls = []uint32{unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_POLL, unix.SYS_FUTEX}
 
-const sysRestart = unix.SYS_RESTART_SYSCALL
-
 // numberInCode finds the number of a call that was being restarted: it is the
 // constant which the instruction before `syscall` puts into eax or rax. 0 if it
 // is not to be seen there.
@@ -26,6 +24,9 @@ func (t *Thread) numberInCode(r *Registers) uint32 {
 		return 0
 	}
 	defer mem.Close()
+	if r.Narrow() {
+		return narrowInCode(mem, r)
+	}
 	code := make([]byte, 8) // c0 | b8, 4 bytes, syscall
 	if _, err := mem.ReadAt(code, int64(r.PC()-8)); err != nil || !bytes.HasSuffix(code, syscallInstruction) {
 		return 0
@@ -37,6 +38,16 @@ func (t *Thread) numberInCode(r *Registers) uint32 {
 		return nr
 	}
 	return 0
+}
+
+// NumberInFlight is the number of the call that the registers of an EventStop are
+// in, by the table of calls of the code that the thread runs; 0 if the kernel was
+// restarting it, and it is not to be found any more.
+func (t *Thread) NumberInFlight(r *Registers) uint32 {
+	if r.OrigRax == r.restartNumber() {
+		return t.numberInCode(r)
+	}
+	return uint32(r.OrigRax)
 }
 
 func (r *Registers) restartAs(nr uint32) {
@@ -54,7 +65,10 @@ func (t *Thread) InBlock(context.Context) (bool, error) {
 
 // CallNumber is the number of the call that the registers of an EventStop are
 // in, RESTART_SYSCALL if the kernel was restarting it.
-func CallNumber(r *Registers) int64 { return int64(r.OrigRax) }
+func CallNumber(r *Registers) int64 {
+	nr, _ := r.Native(int64(r.OrigRax))
+	return nr
+}
 
 // InFlight are the registers of an EventStop, with a call that the kernel goes on
 // with shown as interrupted. A stop can come a moment later: when the kernel has
@@ -63,9 +77,9 @@ func CallNumber(r *Registers) int64 { return int64(r.OrigRax) }
 // wait there for its turn). In another thread that call would return EINTR.
 func (t *Thread) InFlight() (Registers, error) {
 	r, err := t.Registers()
-	if err == nil && r.Rax == sysRestart && t.beforeCall(&r) {
+	if err == nil && r.Rax == r.restartNumber() && t.beforeCall(&r) {
 		r.Rip += syscallSize
-		r.OrigRax = sysRestart
+		r.OrigRax = r.restartNumber()
 		r.SetResult(-erestartRestartBlock)
 	}
 	return r, err

@@ -8,10 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const sysRestart = unix.SYS_RESTART_SYSCALL
-
 // numberInCode has nothing to find: see Registers.Interrupted.
 func (t *Thread) numberInCode(*Registers) uint32 { return 0 }
+
+// NarrowNumber knows no call: nothing here runs 32-bit code.
+func NarrowNumber(int64, bool) uint32 { return 0 }
+
+// NumberInFlight is the number of the call that the registers of an EventStop are
+// in.
+func (t *Thread) NumberInFlight(r *Registers) uint32 { return uint32(CallNumber(r)) }
 
 func (r *Registers) restartAs(uint32) {}
 

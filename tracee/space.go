@@ -69,10 +69,30 @@ func (t *Thread) site(mem *os.File, r *Registers) (uint64, error) {
 		return 0, err
 	}
 	if site == 0 {
-		return 0, fmt.Errorf("task %d: no executable mapping of it holds a system call instruction", t.tid)
+		return 0, fmt.Errorf("task %d: %w", t.tid, errNoSite)
 	}
 	t.space.site = site
 	return site, nil
+}
+
+var errNoSite = errors.New("no executable mapping of it holds a system call instruction")
+
+// CanCall says whether the stopped thread can be made to make system calls.
+func (t *Thread) CanCall() (bool, error) {
+	r, err := t.Registers()
+	if err != nil {
+		return false, err
+	}
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", t.tid))
+	if err != nil {
+		return false, err
+	}
+	defer mem.Close()
+	_, err = t.site(mem, &r)
+	if errors.Is(err, errNoSite) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // vdsoSize is enough for the vdso's text of any kernel, in bytes; the read

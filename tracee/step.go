@@ -42,7 +42,7 @@ func (t *Thread) StepOut(ctx context.Context, start, end uint64, steps int) (err
 			return nil
 		}
 		next := make([]byte, syscallSize)
-		if _, err := mem.ReadAt(next, int64(r.PC())); err != nil || bytes.Equal(next, syscallInstruction) {
+		if _, err := mem.ReadAt(next, int64(r.PC())); err != nil || bytes.Equal(next, r.instruction()) {
 			return err
 		}
 		if err := t.step(ctx); err != nil {

@@ -14,6 +14,7 @@ import (
 type blockOffsets struct {
 	start                          uint32
 	clock, remainder, sleepExpires uint32
+	remainderKind                  uint32
 	descriptors, count, limited    uint32
 	pollSeconds, pollNanoseconds   uint32
 	address, value, futexExpires   uint32
@@ -37,6 +38,7 @@ func findBlock(spec *btf.Spec) (o blockOffsets, err error) {
 		to         *uint32
 	}{
 		{"nanosleep", "clockid", &o.clock},
+		{"nanosleep", "type", &o.remainderKind},
 		{"nanosleep", "rmtp", &o.remainder},
 		{"nanosleep", "expires", &o.sleepExpires},
 		{"poll", "ufds", &o.descriptors},
@@ -93,6 +95,8 @@ func (o *blockOffsets) parse(b []byte) *view.RestartBlock {
 	half := func(at uint32) uint32 { return binary.NativeEndian.Uint32(b[at:]) }
 	r := &view.RestartBlock{}
 	r.Sleep.Clock, r.Sleep.Remainder, r.Sleep.Expires = int32(half(o.clock)), word(o.remainder), word(o.sleepExpires)
+	const compat = 2 // TT_COMPAT of enum timespec_type
+	r.Sleep.Short = half(o.remainderKind) == compat
 	r.Poll.Descriptors, r.Poll.Count = word(o.descriptors), half(o.count)
 	r.Poll.Limited = half(o.limited) == 1
 	r.Poll.Expires = word(o.pollSeconds)*1e9 + word(o.pollNanoseconds)

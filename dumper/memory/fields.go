@@ -132,8 +132,15 @@ func askLockFuture(r *tracee.Remote) (uint32, error) {
 // mapPage has a process map a page. One that has more memory than its limit
 // (RLIMIT_AS) allows gets the room for just this call.
 func mapPage(r *tracee.Remote) (at uint64, err error) {
+	flags := uint64(unix.MAP_PRIVATE | unix.MAP_ANONYMOUS)
+	if r.Narrow() {
+		// Else the kernel looks for a place where 64-bit calls have theirs, and
+		// finds that the address space of a 32-bit program ends below (ENOMEM).
+		const map32Bit = 0x40 // MAP_32BIT of amd64
+		flags |= map32Bit
+	}
 	call := func() (uint64, error) {
-		return r.Call(unix.SYS_MMAP, 0, pageSize, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+		return r.Call(unix.SYS_MMAP, 0, pageSize, unix.PROT_READ, flags, ^uint64(0), 0)
 	}
 	if at, err = call(); !errors.Is(err, unix.ENOMEM) {
 		return at, err
@@ -180,7 +187,7 @@ func (l *looker) fields(s *spaceLook) error {
 		return err
 	}
 	if s.Facts.LDT {
-		s.refuse(nil, "local descriptor table", "it has segments of its own (modify_ldt), which this version can't make again", "run a program that needs no 16-bit or 32-bit code")
+		s.refuse(nil, "local descriptor table", "it has segments of its own (modify_ldt), which this version can't make again", "run a program that has none: threads have their segments by set_thread_area as a rule, which is saved")
 	}
 	if mm.CoredumpFilter, err = coredumpFilter(s.PID); err != nil {
 		return err

@@ -257,6 +257,9 @@ func (l *looker) space(space *Space) (*spaceLook, error) {
 			kept = append(kept, keptArea{v.Start, v.End, h})
 		}
 	}
+	if err := s.narrow(); err != nil {
+		return nil, err
+	}
 	if len(s.refused) > 0 {
 		return s, nil // nothing will be written
 	}

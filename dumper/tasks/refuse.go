@@ -31,9 +31,17 @@ func (k *looking) checkTask(t *tracee.Thread, status *procfs.TaskStatus) (ok boo
 	if err != nil {
 		return false, err
 	}
-	if !regs.Wide() {
-		refuse("32-bit task", "32-bit programs are not supported", "")
+	if !regs.Wide() && !regs.Narrow() {
+		refuse("32-bit task", "it runs code of a kind that is neither that of 64-bit programs nor that of i386", "")
 		ok = false
+	} else if regs.Narrow() {
+		if ok, err = t.CanCall(); err != nil {
+			return false, err
+		}
+		if !ok {
+			refuse("32-bit task", "nowhere in its code are the bytes 0f 05, the system call instruction that it needs to tell of itself",
+				"link it with a C library, which has them by chance")
+		}
 	}
 	if status.ShadowStack {
 		refuse("shadow stack", "it runs with a shadow stack", "start it with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -71,10 +72,17 @@ func (k *looking) restOfSleep(t *tracee.Thread, c call, block *view.RestartBlock
 	}
 	defer mem.Close()
 	var b [16]byte
-	if _, err := mem.ReadAt(b[:], int64(c.remainder)); err != nil {
+	size := len(b)
+	if c.short {
+		size /= 2
+	}
+	if _, err := mem.ReadAt(b[:size], int64(c.remainder)); err != nil {
 		return nil, fmt.Errorf("read what remains of its sleep at %#x: %w", c.remainder, err)
 	}
 	s, ns := binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])
+	if c.short {
+		s, ns = s&math.MaxUint32, s>>32
+	}
 	if s > 1<<33 || ns >= 1e9 {
 		return nil, nil // another thread has written something else there
 	}
@@ -97,6 +105,7 @@ type call struct {
 	kind      format.RestKind
 	clock     int32  // of a sleep
 	remainder uint64 // of a sleep
+	short     bool   // its times have 32 bits (struct old_timespec32)
 }
 
 // interrupted tells which call was interrupted. If the kernel was restarting it
@@ -104,13 +113,25 @@ type call struct {
 func interrupted(t *tracee.Thread, r *tracee.Registers, block *view.RestartBlock) (call, error) {
 	a := r.Arguments()
 	nr := tracee.CallNumber(r)
-	if nr == unix.SYS_RESTART_SYSCALL {
+	c := call{number: uint32(nr)}
+	switch {
+	case r.Narrow():
+		c.number = t.NumberInFlight(r)
+		if c.number == 0 && block != nil {
+			n, err := restarted(t, a, block)
+			if err != nil {
+				return call{}, err
+			}
+			c.number = tracee.NarrowNumber(n, block.Sleep.Short)
+		}
+		nr, c.short = r.Native(int64(c.number))
+	case nr == unix.SYS_RESTART_SYSCALL:
 		var err error
 		if nr, err = restarted(t, a, block); err != nil {
 			return call{}, err
 		}
+		c.number = uint32(nr)
 	}
-	c := call{number: uint32(nr)}
 	switch {
 	case nr == unix.SYS_NANOSLEEP:
 		c.kind, c.clock, c.remainder = format.RestKind_REST_SLEEP, unix.CLOCK_MONOTONIC, a[1]

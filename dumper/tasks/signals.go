@@ -5,6 +5,7 @@ import (
 
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/ia32"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/tracee"
@@ -46,7 +47,21 @@ func (q *question) actions() []byte {
 	for _, s := range []unix.Signal{unix.SIGKILL, unix.SIGSTOP} { // not asked for
 		clear(b[int(s-1)*view.ActionSize:][:view.ActionSize])
 	}
+	if q.r.Narrow() {
+		narrowActions(b)
+	}
 	return b
+}
+
+// narrowActions notes that 32-bit code has set the actions, which the kernel keeps
+// but does not tell; its eBPF programs see it. Who runs 32-bit code set them so.
+func narrowActions(b []byte) {
+	for ; len(b) >= view.ActionSize; b = b[view.ActionSize:] {
+		handler, flags := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		if handler != 0 || flags != 0 {
+			binary.LittleEndian.PutUint64(b[8:], flags|ia32.SigactionABI)
+		}
+	}
 }
 
 // SS_* of sigaltstack(2), as the kernel has them.

@@ -8,6 +8,7 @@ import (
 
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/ia32"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/tracee"
@@ -64,6 +65,9 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	if f.RobustList == 0 {
 		f.RobustListLength = 0
 	}
+	if err := k.narrowRobustList(t, f); err != nil {
+		return nil, err
+	}
 	slack, err := readInt(fmt.Sprintf("/proc/%d/timerslack_ns", t.TID()), 10)
 	if err != nil {
 		return nil, err
@@ -118,6 +122,19 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	}
 	// After the timers: one that expires meanwhile is in either.
 	return f, k.pending(t, f, leader)
+}
+
+// narrowRobustList is the list of robust futexes of 32-bit code, which a task has
+// beside the other one.
+func (k *looking) narrowRobustList(t *tracee.Thread, f *format.Task) error {
+	r, err := t.Registers()
+	if err != nil || !r.Narrow() || ia32.Usable() != nil {
+		return err
+	}
+	if f.NarrowRobustList, err = ia32.RobustList(t.TID()); err != nil {
+		return fmt.Errorf("read its 32-bit list of robust futexes: %w", err)
+	}
+	return nil
 }
 
 // take puts a task's facts where they belong.

@@ -26,7 +26,7 @@ func (k *looking) leaveVdso(ctx context.Context, t *tracee.Thread, status *procf
 	if err != nil {
 		return err
 	}
-	if _, in := r.Syscall(); in || k.p.Stopped || (status.SigIgn|status.SigBlk)&trap != 0 {
+	if _, in := r.Syscall(); in || r.Narrow() /* its vdso comes back only where it is the same */ || k.p.Stopped || (status.SigIgn|status.SigBlk)&trap != 0 {
 		return nil
 	}
 	if k.vdso == nil {

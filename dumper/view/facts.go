@@ -86,6 +86,7 @@ type RestartBlock struct {
 		Clock     int32
 		Remainder uint64 // address, 0: none
 		Expires   uint64
+		Short     bool // the remainder has 32-bit times
 	}
 	Poll struct {
 		Descriptors uint64 // address

@@ -180,6 +180,9 @@ func (c *checker) task(t *Task) error {
 	if n := len(t.Scheduling.GetAffinity()); n > maxMask {
 		return fmt.Errorf("%s has a CPU mask of %d bytes", who(), n)
 	}
+	if t.NarrowRobustList != 0 && c.Header.Architecture != "amd64" {
+		return fmt.Errorf("%s has a robust list of 32-bit code on %s", who(), c.Header.Architecture)
+	}
 	if c := t.RestartCode; c != 0 && (c < 512 || c > 514 || t.SystemCallPlusOne == 0) {
 		return fmt.Errorf("%s has a system call to be restarted by code %d, which does not exist, or no such call", who(), c)
 	}

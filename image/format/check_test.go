@@ -180,6 +180,7 @@ func TestCheckRefuses(t *testing.T) {
 		}, "no kernel takes"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[2].SeccompFilter = 40 }, "seccomp filter 40"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[2].SeccompMode = 1 }, "mode 1 of seccomp with filter 42"},
+		{func(s *format.Skeleton) { s.Header.Architecture, s.Mms[0].NarrowVdsoDigest = "arm64", 1 }, "32-bit program on arm64"},
 		{func(s *format.Skeleton) { s.Sighands[0].Actions = []*format.SignalAction{{Signal: 65}} }, "signal 65"},
 		{func(s *format.Skeleton) { s.Container.RootPid = 99 }, "first process 99"},
 		{func(s *format.Skeleton) { s.Processes[0].Parent = 5 }, "first process 1"},

@@ -2220,6 +2220,9 @@ type Mm struct {
 	// Registrations of membarrier(2), a mask of the MEMBARRIER_CMD_REGISTER_* that
 	// made them, as MEMBARRIER_CMD_GET_REGISTRATIONS has it.
 	Membarrier uint32 `protobuf:"varint,80,opt,name=membarrier,proto3" json:"membarrier,omitempty"`
+	// The address space of a 32-bit program (amd64): XXH3-64 of the bytes of the
+	// 32-bit vdso that it has. 0: it has the one of 64-bit programs, or none.
+	NarrowVdsoDigest uint64 `protobuf:"fixed64,190,opt,name=narrow_vdso_digest,json=narrowVdsoDigest,proto3" json:"narrow_vdso_digest,omitempty"`
 	// Its pages that an Inherited has: copy-on-write memory that it shares with
 	// others. It has none of them in its own content.
 	Inherits      []*Inheritance `protobuf:"bytes,180,rep,name=inherits,proto3" json:"inherits,omitempty"`
@@ -2428,6 +2431,13 @@ func (x *Mm) GetExeMemory() uint32 {
 func (x *Mm) GetMembarrier() uint32 {
 	if x != nil {
 		return x.Membarrier
+	}
+	return 0
+}
+
+func (x *Mm) GetNarrowVdsoDigest() uint64 {
+	if x != nil {
+		return x.NarrowVdsoDigest
 	}
 	return 0
 }
@@ -7367,9 +7377,12 @@ type Task struct {
 	CpuidFaults bool     `protobuf:"varint,83,opt,name=cpuid_faults,json=cpuidFaults,proto3" json:"cpuid_faults,omitempty"` // ARCH_SET_CPUID 0: the instruction is forbidden
 	// Those cgroups of the thread that are not its process's (threaded ones of v2,
 	// any of v1).
-	Cgroups       []*CgroupMembership `protobuf:"bytes,90,rep,name=cgroups,proto3" json:"cgroups,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Cgroups []*CgroupMembership `protobuf:"bytes,90,rep,name=cgroups,proto3" json:"cgroups,omitempty"`
+	// amd64: address of the head of the robust list that a 32-bit set_robust_list
+	// has set, which a thread has besides the other; 0 if none.
+	NarrowRobustList uint32 `protobuf:"varint,190,opt,name=narrow_robust_list,json=narrowRobustList,proto3" json:"narrow_robust_list,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -7645,6 +7658,13 @@ func (x *Task) GetCgroups() []*CgroupMembership {
 		return x.Cgroups
 	}
 	return nil
+}
+
+func (x *Task) GetNarrowRobustList() uint32 {
+	if x != nil {
+		return x.NarrowRobustList
+	}
+	return 0
 }
 
 // SyscallDispatch is PR_SET_SYSCALL_USER_DISPATCH (prctl(2)), as
@@ -9212,7 +9232,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
 	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
 	"\aforeign\x18\b \x01(\bR\aforeign\x12'\n" +
-	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\xec\x06\n" +
+	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\x9b\a\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +
@@ -9247,7 +9267,8 @@ const file_statefile_proto_rawDesc = "" +
 	"exe_memory\x18< \x01(\rR\texeMemory\x12\x1e\n" +
 	"\n" +
 	"membarrier\x18P \x01(\rR\n" +
-	"membarrier\x12>\n" +
+	"membarrier\x12-\n" +
+	"\x12narrow_vdso_digest\x18\xbe\x01 \x01(\x06R\x10narrowVdsoDigest\x12>\n" +
 	"\binherits\x18\xb4\x01 \x03(\v2!.lxccheckpoint.format.InheritanceR\binherits\"/\n" +
 	"\tInherited\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
@@ -9667,7 +9688,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05fired\x18\n" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
-	"\x05owner\x18\f \x01(\rR\x05owner\"\xb1\v\n" +
+	"\x05owner\x18\f \x01(\rR\x05owner\"\xe0\v\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -9713,7 +9734,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\fthread_areas\x18Q \x03(\fR\vthreadAreas\x12\x19\n" +
 	"\btsc_mode\x18R \x01(\rR\atscMode\x12!\n" +
 	"\fcpuid_faults\x18S \x01(\bR\vcpuidFaults\x12@\n" +
-	"\acgroups\x18Z \x03(\v2&.lxccheckpoint.format.CgroupMembershipR\acgroups\"q\n" +
+	"\acgroups\x18Z \x03(\v2&.lxccheckpoint.format.CgroupMembershipR\acgroups\x12-\n" +
+	"\x12narrow_robust_list\x18\xbe\x01 \x01(\rR\x10narrowRobustList\"q\n" +
 	"\x0fSyscallDispatch\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\x04R\x04mode\x12\x1a\n" +
 	"\bselector\x18\x02 \x01(\x04R\bselector\x12\x16\n" +

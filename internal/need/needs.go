@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"lxc-checkpoint/internal/ia32"
 )
 
 const install = "test/install-needs.sh installs it"
@@ -60,6 +62,21 @@ var LibC = once("a static C library", install, func() error {
 	}
 	if !filepath.IsAbs(strings.TrimSpace(string(out))) {
 		return errors.New("gcc finds no libc.a")
+	}
+	return nil
+})
+
+// Narrow is the need for a kernel that runs 32-bit programs.
+var Narrow = once("32-bit programs", "boot with ia32_emulation=on", ia32.Usable)
+
+// NarrowLibC is the need for a C library to link 32-bit test programs with.
+var NarrowLibC = once("a static 32-bit C library", install, func() error {
+	out, err := exec.Command("gcc", "-m32", "-print-file-name=libc.a").Output()
+	if err != nil {
+		return err
+	}
+	if !filepath.IsAbs(strings.TrimSpace(string(out))) {
+		return errors.New("gcc finds no 32-bit libc.a (gcc-12-multilib, or that of another gcc)")
 	}
 	return nil
 })

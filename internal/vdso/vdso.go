@@ -37,6 +37,12 @@ func Code() ([]byte, error) {
 	return nil, nil // a kernel without one (vdso=0)
 }
 
+// Narrow says whether it is the vdso of 32-bit programs.
+func Narrow(code []byte) bool {
+	const class, class32 = 4, 1
+	return len(code) > class && code[class] == class32
+}
+
 // Digest is XXH3-64 of a vdso's code; 0 if there is none.
 func Digest(code []byte) uint64 {
 	if len(code) == 0 {

@@ -35,7 +35,7 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso *Vdso, have []Piece, 
 		}
 		c, ok := b.mapping(v)
 		if !ok {
-			c, ok = vdso.mapping(v)
+			c, ok = vdso.mapping(mm, v)
 		}
 		if ok && !made[v] {
 			calls = append(calls, c)

@@ -43,9 +43,9 @@ func NewVdso(h *format.Header, f *stub.Family) (*Vdso, error) {
 
 // mapping is the mmap for a kernel's own mapping that this kernel does not
 // make; not ok if it does.
-func (v *Vdso) mapping(m *format.Vma) (tracee.Call, bool) {
+func (v *Vdso) mapping(mm *format.Mm, m *format.Vma) (tracee.Call, bool) {
 	name := vdsoName(m.Kind)
-	if v.old == nil || name == "" {
+	if v.old == nil || name == "" || mm.NarrowVdsoDigest != 0 {
 		return tracee.Call{}, false
 	}
 	const flags = unix.MAP_FIXED_NOREPLACE | unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
@@ -58,6 +58,9 @@ func (v *Vdso) mapping(m *format.Vma) (tracee.Call, bool) {
 
 // place puts the kernel's own mappings where the program finds them.
 func (v *Vdso) place(p place.Process, mm *format.Mm) error {
+	if mm.NarrowVdsoDigest != 0 {
+		return v.placeNarrow(p, mm)
+	}
 	if v.old != nil {
 		return v.redirect(p, mm)
 	}

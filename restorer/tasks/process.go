@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/ia32"
 	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/tracee"
 )
@@ -28,11 +30,20 @@ func Actions(p place.Process, h *format.Sighand) error {
 	const size = 32 // struct kernel_sigaction with a 64 bit mask
 	addr, _ := p.Scratch()
 	table := make([]byte, (lastSignal+1)*size)
+	var narrow [lastSignal + 1]bool // set by a 32-bit call
 	for _, a := range h.Actions {
 		if a.Signal == 0 || a.Signal > lastSignal {
 			return fmt.Errorf("the statefile has an action for signal %d, which does not exist", a.Signal)
 		}
 		b := table[a.Signal*size:]
+		if runtime.GOARCH == "amd64" && a.Flags&ia32.SigactionABI != 0 {
+			narrow[a.Signal] = true
+			le.PutUint32(b, uint32(a.Handler)) // struct compat_sigaction
+			le.PutUint32(b[4:], uint32(a.Flags&^ia32.SigactionABI))
+			le.PutUint32(b[8:], uint32(a.Restorer))
+			le.PutUint64(b[12:], a.Mask)
+			continue
+		}
 		le.PutUint64(b, a.Handler)
 		le.PutUint64(b[8:], a.Flags)
 		le.PutUint64(b[16:], a.Restorer)
@@ -46,10 +57,20 @@ func Actions(p place.Process, h *format.Sighand) error {
 		if sig == uint64(unix.SIGKILL) || sig == uint64(unix.SIGSTOP) {
 			continue
 		}
+		if narrow[sig] {
+			calls = append(calls, tracee.Call{Nr: narrowSigaction, Args: [6]uint64{sig, addr + sig*size, 0, 8}, Narrow: true})
+			continue
+		}
 		calls = append(calls, tracee.Call{Nr: unix.SYS_RT_SIGACTION, Args: [6]uint64{sig, addr + sig*size, 0, 8}})
 	}
 	return runAll(p, calls, func(i int) string { return fmt.Sprintf("action of signal %d", calls[i].Args[0]) })
 }
+
+// Numbers of 32-bit calls (arch/x86/entry/syscalls/syscall_32.tbl).
+const (
+	narrowSigaction  = 174
+	narrowRobustList = 311
+)
 
 // runAll runs calls, and says of the first that failed what it was for.
 func runAll(p place.Process, calls []tracee.Call, about func(i int) string) error {

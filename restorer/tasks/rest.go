@@ -23,27 +23,37 @@ func Rest(ctx context.Context, p place.Process, t *tracee.Thread, r *format.Rest
 	}
 	a := regs.Arguments()
 	limit, _ := p.Scratch()
-	if err := p.Write(limit, timespec(r.RemainingNs)); err != nil {
+	span := timespec(r.RemainingNs)
+	if regs.Narrow() {
+		span = narrowTimespec(&regs, r.RemainingNs)
+	}
+	if err := p.Write(limit, span); err != nil {
 		return false, err
 	}
 	var nr uint64
-	switch r.Kind {
-	case format.RestKind_REST_SLEEP:
+	switch {
+	case regs.Narrow():
+		nr, a = narrowRest(&regs, r, limit)
+	case r.Kind == format.RestKind_REST_SLEEP:
 		nr, a = unix.SYS_CLOCK_NANOSLEEP, [6]uint64{uint64(r.Clock), 0, limit, r.Remainder}
-	case format.RestKind_REST_POLL:
+	case r.Kind == format.RestKind_REST_POLL:
 		if sysPoll < 0 {
 			return false, nil
 		}
-		ms := (r.RemainingNs + uint64(time.Millisecond) - 1) / uint64(time.Millisecond)
 		call := sysPoll // arm64 has none
-		nr, a[2] = uint64(call), min(ms, math.MaxInt32)
-	case format.RestKind_REST_FUTEX:
+		nr, a[2] = uint64(call), milliseconds(r.RemainingNs)
+	case r.Kind == format.RestKind_REST_FUTEX:
 		nr, a[3] = unix.SYS_FUTEX, limit
 	}
 	if ok, err = t.Reenter(ctx, nr, a); err != nil {
 		return false, fmt.Errorf("go on with what remained of its sleep: %w", err)
 	}
 	return ok, nil
+}
+
+// milliseconds is a time as poll(2) takes it, not less than it is.
+func milliseconds(ns uint64) uint64 {
+	return min((ns+uint64(time.Millisecond)-1)/uint64(time.Millisecond), math.MaxInt32)
 }
 
 // timespec is a struct timespec.

@@ -158,6 +158,11 @@ func addresses(b *batch, p place.Process, k *format.Task) {
 	if k.RobustList != 0 {
 		b.add("robust list", unix.SYS_SET_ROBUST_LIST, k.RobustList, k.RobustListLength)
 	}
+	if k.NarrowRobustList != 0 {
+		const headSize = 12
+		b.add("32-bit robust list", narrowRobustList, uint64(k.NarrowRobustList), headSize)
+		b.calls[len(b.calls)-1].Narrow = true
+	}
 	b.add("clear_child_tid", unix.SYS_SET_TID_ADDRESS, k.ClearChildTid)
 	if a := k.AlternateStack; a != nil && a.Pointer != 0 {
 		s := make([]byte, 24)

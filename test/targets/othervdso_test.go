@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -120,4 +121,37 @@ func rewrite(t *testing.T, name string, change func(*format.Skeleton)) string {
 		t.Fatal(err)
 	}
 	return to.Name()
+}
+
+// TestOtherNarrowVdso: a 32-bit program is refused by name on a kernel with
+// another vdso of such programs, and comes back on its own.
+func TestOtherNarrowVdso(t *testing.T) {
+	need.Check(t, need.Root, need.Freezer)
+	const name, source = "narrow_system", "c/narrow_system.c"
+	r := start(t, name, source, programOf(t, source), 0)
+	file := r.statefile("first")
+	harness.Silent(t, "lxc-checkpoint", "--cgroup="+r.tree.Cgroup.Dir, "-S", file, "-k")
+	if err := r.tree.Pids(0, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	changed := rewrite(t, file, func(s *format.Skeleton) {
+		for _, mm := range s.Mms {
+			if mm.NarrowVdsoDigest == 0 {
+				t.Fatal("a 32-bit program has no 32-bit vdso")
+			}
+			mm.NarrowVdsoDigest++
+		}
+	})
+	r.tree.Move(r.cgroup())
+	restart := func(file string) *harness.Result {
+		return harness.Run(t, harness.Tool(t, "lxc-restart"), "--native", "--cgroup="+r.tree.Cgroup.Dir, "-n", r.name, "-S", file)
+	}
+	if got := restart(changed); got.Code != 1 || !strings.Contains(got.Stderr, "another vdso of 32-bit programs") {
+		t.Errorf("on another kernel: %v", got)
+	}
+	r.tree.Move(r.cgroup())
+	if got := restart(file); got.Code != 0 {
+		t.Fatalf("on its own kernel: %v", got)
+	}
+	r.judge()
 }

@@ -99,7 +99,10 @@ func (c *core) mapping(h *format.Header, v *format.Vma, files *fileSet) error {
 			return copyFile(c.to, r, f)
 		}
 	case format.VmaKind_VMA_VDSO:
-		code := vdso(h, v.End-v.Start)
+		var code []byte
+		if c.mm.NarrowVdsoDigest == 0 { // the statefile has not that of 32-bit programs
+			code = vdso(h, v.End-v.Start)
+		}
 		r := c.layout.add(v, code == nil)
 		if r.offset >= 0 {
 			return writeSparse(c.to, code, r.offset)

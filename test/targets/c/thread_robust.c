@@ -15,7 +15,7 @@ static void *owner(void *argument)
 	for (seen = 1; !go;)
 		sleep_ms(1);
 	must(syscall(SYS_get_robust_list, 0, &after, &length) == 0);
-	check(before == after && length == 24, "robust list %p of %zu bytes, was %p", after, length, before);
+	check(before == after && length == 3 * sizeof(long), "robust list %p of %zu bytes, was %p", after, length, before);
 	return argument; // with the mutex locked
 }
 

@@ -1,5 +1,4 @@
-// refused: 32-bit task: 32-bit programs are not supported
-#include "../target.h"
+#include "target.h"
 
 #if defined(__x86_64__)
 #define STOP 0x800

@@ -1,0 +1,2 @@
+// A 32-bit program: see thread_many.c.
+#include "thread_many.c"
