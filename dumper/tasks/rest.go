@@ -177,7 +177,9 @@ func restarted(t *tracee.Thread, a [6]uint64, block *view.RestartBlock) (int64, 
 		return unix.SYS_RESTART_SYSCALL, nil
 	}
 	switch {
-	case sysPoll >= 0 && block.Poll.Descriptors == a[0] && block.Poll.Count == uint32(a[1]) && block.Poll.Limited:
+	// One without a limit looks like a sleep or a futex but for its -1, which is no
+	// address.
+	case sysPoll >= 0 && block.Poll.Descriptors == a[0] && block.Poll.Count == uint32(a[1]) && (block.Poll.Limited || uint32(a[2]) == math.MaxUint32):
 		return sysPoll, nil
 	case wait && block.Futex.Address == a[0] && block.Futex.Value == uint32(a[2]):
 		return unix.SYS_FUTEX, nil

@@ -74,6 +74,7 @@ func startContainer(t *testing.T, name, program string) *container {
 		}
 	}
 	harness.Must(t, "cp", program, filepath.Join(rootfs, "bin/target"))
+	harness.Must(t, "cp", program, filepath.Join(rootfs, "bin/true")) // some want a second file
 	config := strings.Join([]string{
 		"lxc.uts.name = " + c.name,
 		"lxc.rootfs.path = dir:" + rootfs,
