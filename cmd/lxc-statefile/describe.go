@@ -105,6 +105,24 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		return "fifo", k.Fifo.File.Path + ", " + pipe(s.Pipe(k.Fifo.Pipe))
 	case *format.OpenFile_Eventfd:
 		return "eventfd", fmt.Sprintf("count %d", k.Eventfd.Count)
+	case *format.OpenFile_Timerfd:
+		return "timerfd", timerfd(k.Timerfd)
+	case *format.OpenFile_Signalfd:
+		return "signalfd", fmt.Sprintf("mask %#x", k.Signalfd.Mask)
+	case *format.OpenFile_Inotify:
+		var paths []string
+		for _, w := range k.Inotify.Watches {
+			paths = append(paths, w.File.GetPath())
+		}
+		return "inotify", "watches " + strings.Join(paths, " ")
+	case *format.OpenFile_Pidfd:
+		if k.Pidfd.Pid == 0 {
+			return "pidfd", "of one that has ended"
+		}
+		return "pidfd", fmt.Sprintf("of %d", k.Pidfd.Pid)
+	case *format.OpenFile_PtyMaster:
+		m := k.PtyMaster
+		return "pty master", fmt.Sprintf("of %s/%d, %d and %d bytes unread", m.Directory, m.Index, len(m.Output), len(m.Input))
 	case *format.OpenFile_Epoll:
 		var numbers []uint32
 		for _, t := range k.Epoll.Targets {
@@ -132,6 +150,20 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		return "BPF program", fmt.Sprintf("%s, type %d, tag %x", p.Name, p.Type, p.Tag)
 	}
 	return "unknown", ""
+}
+
+func timerfd(t *format.Timerfd) string {
+	text := fmt.Sprintf("clock %d", t.Clock)
+	if t.ValueNs != 0 {
+		text += fmt.Sprintf(", %v left", time.Duration(t.ValueNs))
+	}
+	if t.IntervalNs != 0 {
+		text += fmt.Sprintf(", every %v", time.Duration(t.IntervalNs))
+	}
+	if t.Ticks != 0 {
+		text += fmt.Sprintf(", fired %d times", t.Ticks)
+	}
+	return text
 }
 
 func memory(m *format.SharedMemory) (kind, name string) {
