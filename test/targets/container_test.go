@@ -84,6 +84,7 @@ func startContainer(t *testing.T, name, program string) *container {
 		"lxc.tty.max = 1",
 		"lxc.pty.max = 1024",
 		"lxc.autodev = 1",
+		"lxc.mount.entry = tmpfs dev/shm tmpfs create=dir 0 0",
 		"lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed",
 		"lxc.apparmor.profile = unconfined",
 	}, "\n") + "\n"
