@@ -71,7 +71,7 @@ func run(o *options) error {
 	}
 	stats, err := checkpoint(ctx, o, c, out)
 	// A wait of ours may end by its own limit in the same moment.
-	if interrupted := context.Cause(ctx); interrupted != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	if interrupted := context.Cause(ctx); interrupted != nil && (errors.Is(err, interrupted) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		err = interrupted
 	}
 	remains := out.Remains()
