@@ -99,7 +99,6 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 			return nil, fmt.Errorf("this could not be restarted: %w", err)
 		}
 	}
-	defer contents.Close()
 	stats.Look = clock.lap()
 
 	// First the skeleton, then the bytes: a restart from a pipe builds the
@@ -139,21 +138,18 @@ func finish(ctx context.Context, held *ptrace.Held, connections *fds.Connections
 		}
 		return held.Finish(ctx, after)
 	}
+	connect := func() {}
 	if connections.Outside {
-		undo, err := namespaces.Disconnect(held.Processes()[0].Alive())
-		if err != nil {
+		if connect, err = namespaces.Disconnect(held.Processes()[0].Alive()); err != nil {
 			return err
 		}
-		defer func() {
-			if err != nil {
-				undo()
-			}
-		}()
 	}
-	if err = held.Finish(ctx, Kill); err == nil {
-		connections.Close()
+	if err := held.Finish(ctx, Kill); err != nil {
+		connect()
+		return err
 	}
-	return err
+	connections.Close()
+	return nil
 }
 
 func release(connections *fds.Connections, err *error) {
@@ -189,10 +185,7 @@ func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats
 	}
 	contents.Close()
 	stats.Look = clock.lap()
-	if err := connections.Release(); err != nil {
-		return nil, err
-	}
-	if err := held.Finish(ctx, Continue); err != nil {
+	if err := finish(ctx, held, connections, Continue); err != nil {
 		return nil, err
 	}
 	stats.Stopped = stats.Hold + stats.Look + clock.lap()

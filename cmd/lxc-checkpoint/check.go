@@ -9,9 +9,7 @@ import (
 
 	"lxc-checkpoint/container"
 	"lxc-checkpoint/dumper"
-	"lxc-checkpoint/internal/cli"
 	"lxc-checkpoint/refusal"
-	"lxc-checkpoint/restorer"
 )
 
 // report is what --check --json writes; README.md describes it.
@@ -30,10 +28,7 @@ var errObstacles = errors.New("a checkpoint would not work")
 
 // check tells whether a checkpoint would work. The container goes on as it was.
 func check(ctx context.Context, o *options, c *container.Container) error {
-	stats, err := dumper.Check(ctx, c, dumper.Options{
-		Timeout: o.timeout.Duration, Tool: cli.Version, Log: o.tool.Log,
-		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, MaxDeleted: uint64(o.maxDeleted), Check: restorer.CheckPlan, Forks: restorer.Forks,
-	})
+	stats, err := dumper.Check(ctx, c, o.dumper())
 	if err != nil && !o.json {
 		return err
 	}

@@ -19,7 +19,6 @@ import (
 	"lxc-checkpoint/internal/cli"
 	"lxc-checkpoint/internal/outfile"
 	"lxc-checkpoint/progress"
-	"lxc-checkpoint/restorer"
 )
 
 // The main goroutine keeps the process's first thread: /proc/self shows that
@@ -63,17 +62,14 @@ func run(o *options) error {
 	}
 	wasFrozen := before != freezer.Thawed
 	if o.check {
-		return cli.WithState(check(ctx, o, c), c.Condition(wasFrozen)+"; "+nothing)
+		return cli.WithState(cli.Why(ctx, check(ctx, o, c)), c.Condition(wasFrozen)+"; "+nothing)
 	}
 	out, err := open(ctx, o)
 	if err != nil {
 		return cli.WithState(err, c.Condition(wasFrozen)+"; "+nothing)
 	}
 	stats, err := checkpoint(ctx, o, c, out)
-	// A wait of ours may end by its own limit in the same moment.
-	if interrupted := context.Cause(ctx); interrupted != nil && (errors.Is(err, interrupted) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		err = interrupted
-	}
+	err = cli.Why(ctx, err)
 	remains := out.Remains()
 	if e := out.Abort(); e != nil {
 		err = errors.Join(err, e)
@@ -134,12 +130,9 @@ func checkpoint(ctx context.Context, o *options, c *container.Container, out out
 	shown := progress.New(os.Stderr, cli.IsTerminal(2) && !o.tool.Common.Quiet)
 	defer shown.Done()
 	w := writer.New(out, writer.Options{})
-	stats, err := dumper.Dump(ctx, c, w, dumper.Options{
-		After: o.after(), Timeout: o.timeout.Duration, Tool: cli.Version, Log: log, Progress: shown,
-		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, MaxDeleted: uint64(o.maxDeleted),
-		// What this host could not restart is never killed.
-		Check: restorer.CheckPlan, Forks: restorer.Forks,
-	})
+	what := o.dumper()
+	what.After, what.Progress = o.after(), shown
+	stats, err := dumper.Dump(ctx, c, w, what)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"lxc-checkpoint/dumper"
 	"lxc-checkpoint/internal/cli"
+	"lxc-checkpoint/restorer"
 )
 
 type options struct {
@@ -105,6 +106,16 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("-k and -p exclude each other: what is killed cannot be left frozen")
 	}
 	return false, nil
+}
+
+// dumper are the options that a checkpoint and a look have in common.
+func (o *options) dumper() dumper.Options {
+	return dumper.Options{
+		Timeout: o.timeout.Duration, Tool: cli.Version, Log: o.tool.Log,
+		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, MaxDeleted: uint64(o.maxDeleted),
+		// What this host could not restart is never killed.
+		Check: restorer.CheckPlan, Forks: restorer.Forks,
+	}
 }
 
 func (o *options) after() dumper.After {

@@ -52,12 +52,8 @@ func run(o *options) error {
 			return json.NewEncoder(os.Stderr).Encode(stats)
 		}
 	}
-	// A wait of ours may end by its own limit in the same moment.
-	if interrupted := context.Cause(ctx); interrupted != nil && (errors.Is(err, interrupted) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		err = interrupted
-	}
 	if err != nil {
-		return cli.WithState(err, left(o))
+		return cli.WithState(cli.Why(ctx, err), left(o))
 	}
 	return nil
 }

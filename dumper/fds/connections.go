@@ -65,7 +65,7 @@ func (c *Connections) Release() error {
 	var errs []error
 	for _, s := range c.silent {
 		errs = append(errs,
-			ignoreEINVAL(unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, repairNone)),
+			ignoreEINVAL(unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, sys.RepairNone)),
 			unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF_NO_WP),
 			unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, s.reuse))
 		if len(s.filter) > 0 {

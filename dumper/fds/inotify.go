@@ -160,17 +160,13 @@ func watchedOn(root int, mountpoint string, t *watch) (*format.FileIdentity, err
 	if err != nil {
 		return nil, err
 	}
-	var st, there unix.Stat_t
+	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
 	}
-	at, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	there, err := statIn(root, path, unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	defer unix.Close(at)
-	if err := unix.Fstat(at, &there); err != nil {
-		return nil, err
 	}
 	if there.Ino != st.Ino || there.Dev != st.Dev {
 		return nil, fmt.Errorf("%s is another file now", path)

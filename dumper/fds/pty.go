@@ -44,13 +44,7 @@ func (w *walk) master(f *file) (*format.PtyMaster, *unix.Stat_t, error) {
 		return nil, nil, fmt.Errorf("the kernel tells the pseudo terminal's number as %q", text)
 	}
 	for _, directory := range []string{path.Dir(f.link), path.Join(path.Dir(f.link), "pts")} {
-		fd, err := unix.Openat2(w.root, fmt.Sprintf("%s/%d", directory, index), &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
-		if err != nil {
-			continue
-		}
-		var st unix.Stat_t
-		err = unix.Fstat(fd, &st)
-		unix.Close(fd)
+		st, err := statIn(w.root, fmt.Sprintf("%s/%d", directory, index), unix.O_NOFOLLOW)
 		if major := unix.Major(st.Rdev); err == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR && major >= majorPTSFirst && major <= majorPTSLast {
 			return &format.PtyMaster{Path: f.link, Directory: directory, Index: uint32(index), Mode: st.Mode & 0o7777, Uid: st.Uid, Gid: st.Gid}, &st, nil
 		}
@@ -87,10 +81,7 @@ func lookPtyMaster(w *walk, f *file) error {
 		}
 		*flag.value = n != 0
 	}
-	slave, err := w.slave(f, node)
-	if err != nil {
-		return err
-	}
+	slave := w.slave(node)
 	if slave == nil {
 		return lookWithoutSlave(f, m, fd)
 	}
@@ -106,14 +97,14 @@ func lookPtyMaster(w *walk, f *file) error {
 	return takeQueues(m, fd, end)
 }
 
-// slave finds an open file that is the slave of a master.
-func (w *walk) slave(master *file, node *unix.Stat_t) (*file, error) {
+// slave finds an open file that is the slave whose node this is; nil: none is.
+func (w *walk) slave(node *unix.Stat_t) *file {
 	for _, f := range w.files {
 		if f.stat.Dev == node.Dev && f.stat.Ino == node.Ino && f.Flags&unix.O_PATH == 0 {
-			return f, nil
+			return f
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // lookWithoutSlave looks at a pseudo terminal whose slave nobody has open: if

@@ -10,6 +10,17 @@ import (
 	"lxc-checkpoint/image/format"
 )
 
+// statIn looks at a path of a root directory, out of which nothing leads; flags
+// may be O_NOFOLLOW.
+func statIn(root int, path string, flags uint64) (st unix.Stat_t, err error) {
+	fd, err := unix.Openat2(root, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: unix.RESOLVE_IN_ROOT})
+	if err != nil {
+		return st, err
+	}
+	defer unix.Close(fd)
+	return st, unix.Fstat(fd, &st)
+}
+
 // locate checks that a file's path leads to it in the container, so that a
 // restart will find it, and describes it.
 func (w *walk) locate(f *file) (*format.FileIdentity, error) {
@@ -109,12 +120,7 @@ func lookDevice(w *walk, f *file) error {
 	root, namespace := w.rootOf(f)
 	id.MountNamespace = namespace
 	f.Kind = &format.OpenFile_Device{Device: id}
-	var now unix.Stat_t
-	fd, err := unix.Openat2(root, f.link, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
-	if err == nil {
-		defer unix.Close(fd)
-		err = unix.Fstat(fd, &now)
-	}
+	now, err := statIn(root, f.link, 0)
 	if err == nil && now.Rdev == f.stat.Rdev && now.Mode&unix.S_IFMT == unix.S_IFCHR {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -225,7 +226,7 @@ func (w *walk) freshSocket(s [3]int) (int, error) {
 		return fd, nil
 	}
 	fd := -1
-	err := inNetworkOf(w.First, func() (err error) {
+	err := elsewhere.InNetwork(w.First, func() (err error) {
 		fd, err = unix.Socket(s[0], s[1]|unix.SOCK_CLOEXEC, s[2])
 		return err
 	})

@@ -13,23 +13,10 @@ import (
 	"lxc-checkpoint/refusal"
 )
 
-// States of a TCP socket (include/net/tcp_states.h).
-const (
-	tcpEstablished = 1
-	tcpSynSent     = 2
-	tcpFinWait1    = 4
-	tcpFinWait2    = 5
-	tcpClose       = 7
-	tcpCloseWait   = 8
-	tcpLastAck     = 9
-	tcpClosing     = 11
-)
-
 // Offsets in struct tcp_info, and bits there (include/uapi/linux/tcp.h).
 const (
 	infoState, infoOptions, infoScales, infoSize = 0, 5, 6, 8
 	infoTimestamps, infoSACK, infoWindowScaling  = 1, 2, 4
-	repairNone, repairReceive, repairSend        = 0, 1, 2 // TCP_REPAIR_QUEUE
 )
 
 // lookTCP saves a TCP socket that does not listen.
@@ -58,9 +45,9 @@ func (w *walk) lookTCP(f *file, fd, domain int) error {
 		return err
 	}
 	switch c.State {
-	case tcpClose:
+	case sys.TCPClose:
 		return readReceived(fd, c)
-	case tcpSynSent:
+	case sys.TCPSynSent:
 		return nil
 	}
 	if err := w.Connections.silence(f, fd, kind); err != nil {
@@ -81,7 +68,7 @@ var connectionOptions = []option{
 
 // checkTCP refuses what can't be taken.
 func (w *walk) checkTCP(f *file, fd int, kind string, c *format.TcpConnection) error {
-	if w.RefuseTCP && c.State != tcpClose {
+	if w.RefuseTCP && c.State != sys.TCPClose {
 		return f.refuse(kind, "--tcp-refuse was given", "have the program close it, or leave the option out")
 	}
 	if ulp, err := sys.GetsockoptBytes(fd, unix.IPPROTO_TCP, unix.TCP_ULP, 16); err == nil && len(ulp) > 0 && ulp[0] != 0 {
@@ -97,9 +84,9 @@ func (w *walk) checkTCP(f *file, fd int, kind string, c *format.TcpConnection) e
 	case r&unix.POLLPRI != 0:
 		return f.refuse(kind, "there is urgent data in it (MSG_OOB), which is not checkpointed", "let the program go on until it has read it")
 	}
-	c.Ended = c.State == tcpClose && poll[0].Revents&unix.POLLRDHUP != 0
+	c.Ended = c.State == sys.TCPClose && poll[0].Revents&unix.POLLRDHUP != 0
 	switch c.State {
-	case tcpEstablished, tcpSynSent, tcpFinWait1, tcpFinWait2, tcpClose, tcpCloseWait, tcpLastAck, tcpClosing:
+	case sys.TCPEstablished, sys.TCPSynSent, sys.TCPFinWait1, sys.TCPFinWait2, sys.TCPClose, sys.TCPCloseWait, sys.TCPLastAck, sys.TCPClosing:
 		return nil
 	}
 	return f.refuse(kind, fmt.Sprintf("it is just in state %d", c.State), "try again")
@@ -120,7 +107,7 @@ func (w *walk) tcpAddresses(f *file, fd int, c *format.TcpConnection) error {
 		return nil
 	case !errors.Is(err, unix.ENOTCONN):
 		return err
-	case c.State != tcpSynSent:
+	case c.State != sys.TCPSynSent:
 		return nil
 	}
 	// Whom it connects to is told by that file only.
@@ -202,10 +189,10 @@ func readConnection(fd int, c *format.TcpConnection) error {
 		unacknowledged--
 		unsent = max(unsent-1, 0)
 	}
-	if c.SendSequence, c.SendQueue, err = readQueue(fd, repairSend, unacknowledged); err != nil {
+	if c.SendSequence, c.SendQueue, err = readQueue(fd, sys.RepairSend, unacknowledged); err != nil {
 		return err
 	}
-	if c.ReceiveSequence, c.ReceiveQueue, err = readQueue(fd, repairReceive, unread); err != nil {
+	if c.ReceiveSequence, c.ReceiveQueue, err = readQueue(fd, sys.RepairReceive, unread); err != nil {
 		return err
 	}
 	if finSent {
@@ -238,13 +225,13 @@ func readConnection(fd int, c *format.TcpConnection) error {
 // fins says which FINs have been sent, acknowledged and received in a state.
 func fins(state uint32) (sent, acknowledged, received bool) {
 	switch state {
-	case tcpFinWait1:
+	case sys.TCPFinWait1:
 		return true, false, false
-	case tcpFinWait2:
+	case sys.TCPFinWait2:
 		return true, true, false
-	case tcpClosing, tcpLastAck:
+	case sys.TCPClosing, sys.TCPLastAck:
 		return true, false, true
-	case tcpCloseWait:
+	case sys.TCPCloseWait:
 		return false, false, true
 	}
 	return false, false, false
@@ -275,7 +262,7 @@ func (w *walk) connectTCP() (refused refusal.List, err error) {
 	}
 	var all []*file
 	for _, f := range w.files {
-		if c := f.OpenFile.GetTcpConnection(); c != nil && c.Peer != nil && c.Address != nil && c.State != tcpSynSent {
+		if c := f.OpenFile.GetTcpConnection(); c != nil && c.Peer != nil && c.Address != nil && c.State != sys.TCPSynSent {
 			inside[key(c.Address, c.Peer)] = true
 			all = append(all, f)
 		}

@@ -43,13 +43,7 @@ func (w *walk) findTerminals() terminals {
 		names = append(names, fmt.Sprintf("/dev/tty%d", i), fmt.Sprintf("/dev/lxc/tty%d", i))
 	}
 	for _, name := range names {
-		fd, err := unix.Openat2(w.root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
-		if err != nil {
-			continue
-		}
-		var st unix.Stat_t
-		err = unix.Fstat(fd, &st)
-		unix.Close(fd)
+		st, err := statIn(w.root, name, 0)
 		if err != nil || !isTerminalNumber(st.Mode, st.Rdev) {
 			continue
 		}

@@ -89,13 +89,7 @@ func (w *walk) findSocketFile(f *file, s *format.UnixSocket, d *sys.UnixDiag) {
 		if !path.IsAbs(c) {
 			continue
 		}
-		fd, err := unix.Openat2(w.root, c, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
-		if err != nil {
-			continue
-		}
-		var st unix.Stat_t
-		err = unix.Fstat(fd, &st)
-		unix.Close(fd)
+		st, err := statIn(w.root, c, unix.O_NOFOLLOW)
 		if err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK || uint32(st.Ino) != d.FileInode {
 			continue
 		}
@@ -122,7 +116,7 @@ func (w *walk) queueLimit() (uint32, error) {
 	if w.limit > 0 {
 		return w.limit, nil
 	}
-	err := inNetworkOf(w.First, func() error {
+	err := elsewhere.InNetwork(w.First, func() error {
 		// /proc/sys/net is that of the thread that looks.
 		b, err := os.ReadFile("/proc/sys/net/unix/max_dgram_qlen")
 		if err != nil {
@@ -137,24 +131,9 @@ func (w *walk) queueLimit() (uint32, error) {
 
 // netlinkIn opens a sock_diag socket in the network namespace of a process.
 func netlinkIn(pid int) (fd int, err error) {
-	err = inNetworkOf(pid, func() error {
+	err = elsewhere.InNetwork(pid, func() error {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 		return err
 	})
 	return fd, err
-}
-
-// inNetworkOf runs f in the network namespace of a process.
-func inNetworkOf(pid int, f func() error) error {
-	return elsewhere.Run(func() error {
-		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(ns)
-		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("enter the container's network namespace: %w", err)
-		}
-		return f()
-	})
 }

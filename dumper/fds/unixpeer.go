@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/refusal"
@@ -139,7 +140,7 @@ func (w *walk) isFound(u *unixSocket) bool {
 		at := fmt.Sprintf("/proc/self/fd/%d%s", w.root, u.Path)
 		return errors.Is(sys.Connect(fd, sys.RawUnixAddress([]byte(at))), unix.EPROTOTYPE)
 	}
-	err := inNetworkOf(w.First, func() error {
+	err := elsewhere.InNetwork(w.First, func() error {
 		fd, err := unix.Socket(unix.AF_UNIX, int(u.Type)|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err

@@ -50,15 +50,7 @@ func Disconnect(pid int) (undo func(), err error) {
 
 // inNetwork runs f in the network namespace of a process, with a socket of it.
 func inNetwork(pid int, f func(fd int) error) error {
-	return elsewhere.Run(func() error {
-		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(ns)
-		if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-			return err
-		}
+	return elsewhere.InNetwork(pid, func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err

@@ -20,24 +20,12 @@ type Root struct{ fd int }
 // not /proc/PID/root, which shows where the process has chrooted to.
 func OpenRoot(pid int) (*Root, error) {
 	r := &Root{-1}
-	err := elsewhere.Run(func() (err error) {
-		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(ns)
-		// A thread that shares its root with others can't enter.
-		if err := unix.Unshare(unix.CLONE_FS); err != nil {
-			return err
-		}
-		if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
-			return err
-		}
+	err := elsewhere.AtRoot(fmt.Sprintf("/proc/%d/ns/mnt", pid), func(int) (err error) {
 		r.fd, err = unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the root of process %d's mount namespace (needs CAP_SYS_ADMIN and CAP_SYS_CHROOT): %w", pid, err)
+		return nil, fmt.Errorf("open the root of process %d's mount namespace: %w", pid, err)
 	}
 	return r, nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -38,6 +39,16 @@ func Context() (context.Context, context.CancelFunc) {
 		}
 	}()
 	return ctx, func() { cancel(context.Canceled) }
+}
+
+// Why is what to say of an error: the signal, if it was one that ended the work
+// (ctx is of Context). A wait of ours may end by its own limit in the same moment.
+func Why(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return cause
+	}
+	return err
 }
 
 // IsTerminal tells whether a descriptor is a terminal.

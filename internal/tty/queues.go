@@ -74,14 +74,14 @@ func apart(master, slave int, do func(was *unix.Termios) error) (err error) {
 		return fmt.Errorf("read whether it is in packet mode: %w", err)
 	}
 	if packet != 0 {
-		if err := SetInt(master, unix.TIOCPKT, 0); err != nil {
+		if err := unix.IoctlSetPointerInt(master, unix.TIOCPKT, 0); err != nil {
 			return err
 		}
 	}
 	defer func() {
 		back := set(slave, was)
 		if packet != 0 {
-			back = errors.Join(back, SetInt(master, unix.TIOCPKT, 1))
+			back = errors.Join(back, unix.IoctlSetPointerInt(master, unix.TIOCPKT, 1))
 		}
 		if back != nil {
 			err = errors.Join(err, fmt.Errorf("give it its modes back: %w", back))
@@ -109,15 +109,6 @@ func plain(was *unix.Termios) *unix.Termios {
 func set(fd int, t *unix.Termios) error {
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS2, t); err != nil {
 		return fmt.Errorf("set its modes: %w", err)
-	}
-	return nil
-}
-
-// SetInt is an ioctl whose argument is a pointer to an int.
-func SetInt(fd int, request uint, value int32) error {
-	_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(unsafe.Pointer(&value)))
-	if e != 0 {
-		return e
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func pair(t *testing.T) (master, slave int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := SetInt(master, unix.TIOCSPTLCK, 0); err != nil {
+	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
 	slave, err = unix.Open(fmt.Sprintf("/dev/pts/%d", n), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
@@ -82,7 +82,7 @@ func TestTakePut(t *testing.T) {
 				}
 			}
 			if k.packet {
-				if err := SetInt(master, unix.TIOCPKT, 1); err != nil {
+				if err := unix.IoctlSetPointerInt(master, unix.TIOCPKT, 1); err != nil {
 					t.Fatal(err)
 				}
 			}

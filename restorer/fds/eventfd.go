@@ -32,9 +32,5 @@ func makeEventfd(_ context.Context, r *Restart, f *file) (int, error) {
 			return -1, fmt.Errorf("set its count to %d: %w", m.Count, err)
 		}
 	}
-	if err := setFlags(fd, f.Flags); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return withFlags(fd, f.Flags)
 }

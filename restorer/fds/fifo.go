@@ -41,11 +41,7 @@ func makeFIFOEnd(_ context.Context, r *Restart, f *file) (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
-	if err := setFlags(fd, f.Flags); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return withFlags(fd, f.Flags)
 }
 
 // openFIFO opens the FIFO without blocking. The first time it makes sure that

@@ -14,11 +14,7 @@ func makeInotify(_ context.Context, _ *Restart, f *file) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("inotify_init1 (sysctl fs.inotify.max_user_instances may be the limit): %w", err)
 	}
-	if err := setFlags(fd, f.Flags); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return withFlags(fd, f.Flags)
 }
 
 // armInotify adds the watches, late, so that nobody hears of what the restart

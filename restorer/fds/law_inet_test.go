@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
 )
 
 // inetSamples are sockets of IP and netlink.
@@ -33,8 +34,8 @@ func inetSamples() []*format.OpenFile {
 	queued := established(1, 8001, 8002)
 	queued.SendQueue, queued.ReceiveQueue, queued.SendSequence, queued.ReceiveSequence = []byte("to be acknowledged"), []byte("unread"), 4294967290, 4999
 	return []*format.OpenFile{
-		tcp(301, &format.TcpConnection{Family: unix.AF_INET, State: tcpClose, SendBuffer: 16384, ReceiveBuffer: 131072}),
-		tcp(302, &format.TcpConnection{Family: unix.AF_INET6, State: tcpClose, Address: at(here6, 8000), SendBuffer: 16384, ReceiveBuffer: 131072,
+		tcp(301, &format.TcpConnection{Family: unix.AF_INET, State: sys.TCPClose, SendBuffer: 16384, ReceiveBuffer: 131072}),
+		tcp(302, &format.TcpConnection{Family: unix.AF_INET6, State: sys.TCPClose, Address: at(here6, 8000), SendBuffer: 16384, ReceiveBuffer: 131072,
 			Options: []*format.SocketOption{{Level: unix.IPPROTO_IPV6, Name: unix.IPV6_V6ONLY, Value: number(1)}}}),
 		tcp(303, queued),
 		tcp(304, established(1, 8002, 8001)),
@@ -68,10 +69,10 @@ func TestTCPClose(t *testing.T) {
 	var files []*format.OpenFile
 	for i, address := range [][]byte{{127, 0, 0, 1}, {127, 0, 0, 1}, {10, 1, 2, 3}} {
 		files = append(files, &format.OpenFile{Id: uint32(1 + i), Flags: unix.O_RDWR, Kind: &format.OpenFile_TcpConnection{TcpConnection: &format.TcpConnection{
-			Family: unix.AF_INET, State: tcpEstablished, Address: &format.InetAddress{Address: address, Port: 80}, Peer: &format.InetAddress{Address: []byte{192, 0, 2, 1}, Port: uint32(5000 + i)},
+			Family: unix.AF_INET, State: sys.TCPEstablished, Address: &format.InetAddress{Address: address, Port: 80}, Peer: &format.InetAddress{Address: []byte{192, 0, 2, 1}, Port: uint32(5000 + i)},
 			SendSequence: 7, SendQueue: []byte("lost"), ReceiveSequence: 9, ReceiveQueue: []byte("unread"), MaximumSegment: 1000}}})
 	}
-	files[1].GetTcpConnection().State = tcpFinWait2
+	files[1].GetTcpConnection().State = sys.TCPFinWait2
 	s := &format.Skeleton{OpenFiles: files, Files: []*format.Files{at(files...)}}
 	s.Files[0].Id = 1000
 	r, err := New(s, h, nil)

@@ -22,5 +22,5 @@ func makeNamespace(_ context.Context, r *Restart, f *file) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("open a namespace of the container: %w", err)
 	}
-	return fd, setFlags(fd, f.Flags)
+	return withFlags(fd, f.Flags)
 }

@@ -48,11 +48,7 @@ func makePipeEnd(_ context.Context, r *Restart, f *file) (fd int, err error) {
 			return -1, err
 		}
 	}
-	if err := setFlags(fd, f.Flags); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return withFlags(fd, f.Flags)
 }
 
 // begin makes a pipe without a name, of the right capacity and content.

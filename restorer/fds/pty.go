@@ -49,7 +49,7 @@ func (r *Restart) pty(f *file) (int, error) {
 		return -1, err
 	}
 	f.fd = fd
-	if err := tty.SetInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		return -1, fmt.Errorf("unlock pseudo terminal %d: %w", m.Index, err)
 	}
 	if err := r.ownSlave(m); err != nil {
@@ -158,7 +158,7 @@ func armPtyMaster(r *Restart, f *file) error {
 		if !flag.set {
 			continue
 		}
-		if err := tty.SetInt(f.fd, flag.request, 1); err != nil {
+		if err := unix.IoctlSetPointerInt(f.fd, flag.request, 1); err != nil {
 			return fmt.Errorf("set the flags of pseudo terminal %d: %w", m.Index, err)
 		}
 	}

@@ -229,6 +229,16 @@ func setFlags(fd int, flags uint32) error {
 	return nil
 }
 
+// withFlags is a descriptor that was just made, with the flags of its open file,
+// or closed.
+func withFlags(fd int, flags uint32) (int, error) {
+	if err := setFlags(fd, flags); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
 // retry calls fn again as long as a signal interrupts it.
 func retry(fn func() error) error {
 	for {

@@ -14,9 +14,5 @@ func makeSignalfd(_ context.Context, _ *Restart, f *file) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("signalfd: %w", err)
 	}
-	if err := setFlags(fd, f.Flags); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return withFlags(fd, f.Flags)
 }

@@ -13,24 +13,8 @@ import (
 	"lxc-checkpoint/internal/sys"
 )
 
-// States of a TCP socket (include/net/tcp_states.h).
-const (
-	tcpEstablished = 1
-	tcpSynSent     = 2
-	tcpFinWait1    = 4
-	tcpFinWait2    = 5
-	tcpClose       = 7
-	tcpCloseWait   = 8
-	tcpLastAck     = 9
-	tcpClosing     = 11
-)
-
-// Values of TCP_REPAIR_QUEUE and TCP_REPAIR_OPTIONS (include/uapi/linux/tcp.h,
-// include/net/tcp.h).
-const (
-	repairNone, repairReceive, repairSend                       = 0, 1, 2
-	optionMSS, optionWindow, optionSACKAllowed, optionTimestamp = 2, 3, 4, 8
-)
+// Kinds of TCP_REPAIR_OPTIONS (include/net/tcp.h).
+const optionMSS, optionWindow, optionSACKAllowed, optionTimestamp = 2, 3, 4, 8
 
 func tcpConnectionSocket(_ *Restart, f *file) (family, typ, protocol int, err error) {
 	return int(f.GetTcpConnection().Family), unix.SOCK_STREAM, unix.IPPROTO_TCP, nil
@@ -43,7 +27,7 @@ func makeTCPConnection(ctx context.Context, _ *Restart, f *file) (int, error) {
 	if err := setOptions(f.fd, m.Options); err != nil {
 		return f.fd, err
 	}
-	if m.State == tcpClose && !m.Ended || m.State == tcpSynSent {
+	if m.State == sys.TCPClose && !m.Ended || m.State == sys.TCPSynSent {
 		if m.Address != nil {
 			if err := bindInet(ctx, f.fd, m.Address); err != nil {
 				return f.fd, fmt.Errorf("bind it to %s: %w", inetName(m.Address), err)
@@ -87,7 +71,7 @@ func filterCode(code ...bpfInstruction) (b []byte) {
 // numbers, queues, what was agreed upon, windows.
 func (j *join) connectTCP(ctx context.Context, f *file) error {
 	m := f.GetTcpConnection()
-	if m.State == tcpSynSent || m.State == tcpClose && !m.Ended {
+	if m.State == sys.TCPSynSent || m.State == sys.TCPClose && !m.Ended {
 		return nil
 	}
 	if err := sys.AttachFilter(f.fd, onlyMarked); err != nil {
@@ -104,7 +88,7 @@ func (j *join) connectTCP(ctx context.Context, f *file) error {
 	for _, q := range []struct {
 		queue int
 		first uint32
-	}{{repairSend, m.SendSequence}, {repairReceive, m.ReceiveSequence}} {
+	}{{sys.RepairSend, m.SendSequence}, {sys.RepairReceive, m.ReceiveSequence}} {
 		if err := errors.Join(set(unix.TCP_REPAIR_QUEUE, q.queue), set(unix.TCP_QUEUE_SEQ, int(int32(q.first)))); err != nil {
 			return fmt.Errorf("set its sequence numbers: %w", err)
 		}
@@ -118,14 +102,14 @@ func (j *join) connectTCP(ctx context.Context, f *file) error {
 	if err := setBuffers(f.fd, m); err != nil {
 		return err
 	}
-	if err := fillTCP(f.fd, repairReceive, m.ReceiveQueue); err != nil {
+	if err := fillTCP(f.fd, sys.RepairReceive, m.ReceiveQueue); err != nil {
 		return fmt.Errorf("put the %d bytes into it that it had not read: %w", len(m.ReceiveQueue), err)
 	}
 	sent := m.SendQueue[:len(m.SendQueue)-int(unsent(m))]
-	if err := fillTCP(f.fd, repairSend, sent); err != nil {
+	if err := fillTCP(f.fd, sys.RepairSend, sent); err != nil {
 		return fmt.Errorf("put the %d bytes into it that were not acknowledged: %w", len(sent), err)
 	}
-	if m.State != tcpEstablished || j.ends(m) { // a FIN that was received counts in the window
+	if m.State != sys.TCPEstablished || j.ends(m) { // a FIN that was received counts in the window
 		return nil
 	}
 	return j.repairWindow(f.fd, m)
@@ -161,7 +145,7 @@ func loopback(size int) []byte {
 // ends says whether a connection is made only to be reset: one that has ended, or
 // is to end instead of going on.
 func (r *Restart) ends(m *format.TcpConnection) bool {
-	return m.State == tcpClose && m.Ended || r.CloseTCP && m.State != tcpClose && m.State != tcpSynSent
+	return m.State == sys.TCPClose && m.Ended || r.CloseTCP && m.State != sys.TCPClose && m.State != sys.TCPSynSent
 }
 
 // agree sets what both sides had agreed upon.
@@ -263,22 +247,22 @@ func (j *join) endTCP(f *file) error {
 	fin := func() error { return j.injectTCP(f, end, m.SendSequence, tcpFIN|tcpACK) }
 	shutdown := func() error {
 		// To be counted as sent, and not to be sent.
-		if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, repairSend); err != nil {
+		if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, sys.RepairSend); err != nil {
 			return err
 		}
 		return unix.Shutdown(f.fd, unix.SHUT_WR)
 	}
 	var steps []func() error
 	switch m.State {
-	case tcpFinWait1:
+	case sys.TCPFinWait1:
 		steps = append(steps, shutdown)
-	case tcpFinWait2:
+	case sys.TCPFinWait2:
 		steps = append(steps, shutdown, func() error { return j.injectTCP(f, end, m.SendSequence+1, tcpACK) })
-	case tcpCloseWait:
+	case sys.TCPCloseWait:
 		steps = append(steps, fin)
-	case tcpLastAck:
+	case sys.TCPLastAck:
 		steps = append(steps, fin, shutdown)
-	case tcpClosing:
+	case sys.TCPClosing:
 		steps = append(steps, shutdown, fin)
 	default:
 		return nil
@@ -309,10 +293,10 @@ func (j *join) resetTCP(f *file) error {
 	if err != nil {
 		return err
 	}
-	if len(info) == 0 || info[0] != tcpClose {
+	if len(info) == 0 || info[0] != sys.TCPClose {
 		return errors.New("it does not end: is the interface lo up, and does a packet filter let packets through?")
 	}
-	if m.State == tcpClose {
+	if m.State == sys.TCPClose {
 		_, err = unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	}
 	return err
@@ -366,7 +350,7 @@ func (j *join) sendRaw(from, to netip.Addr, packet []byte, mark int) error {
 func armTCP(r *Restart, f *file) error {
 	m := f.GetTcpConnection()
 	switch {
-	case m.State == tcpSynSent:
+	case m.State == sys.TCPSynSent:
 		if err := setFlags(f.fd, f.Flags|unix.O_NONBLOCK); err != nil {
 			return err
 		}
@@ -374,14 +358,14 @@ func armTCP(r *Restart, f *file) error {
 			return fmt.Errorf("connect it to %s, again: %w", inetName(m.Peer), err)
 		}
 		return setFlags(f.fd, f.Flags)
-	case m.State == tcpClose && !m.Ended:
+	case m.State == sys.TCPClose && !m.Ended:
 		return nil
 	}
 	if err := restoreFilter(f.fd, m.Options); err != nil {
 		return err
 	}
 	ends := r.ends(m)
-	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, repairNone); err != nil && !ends {
+	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, sys.RepairNone); err != nil && !ends {
 		return err
 	}
 	// With a probe of the peer's window, which asks it what is missing.
@@ -418,7 +402,7 @@ func (r *Restart) sendUnsent(fd int, m *format.TcpConnection) error {
 // which is behind them already.
 func unsent(m *format.TcpConnection) uint32 {
 	switch m.State {
-	case tcpFinWait1, tcpClosing, tcpLastAck:
+	case sys.TCPFinWait1, sys.TCPClosing, sys.TCPLastAck:
 		return 0
 	}
 	return m.Unsent

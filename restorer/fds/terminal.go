@@ -34,11 +34,7 @@ func makeTerminal(_ context.Context, r *Restart, f *file) (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
-	if err := setFlags(fd, f.Flags); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return withFlags(fd, f.Flags)
 }
 
 func setTerminal(fd int, m *format.Terminal) error {

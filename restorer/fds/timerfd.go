@@ -18,11 +18,7 @@ func makeTimerfd(_ context.Context, _ *Restart, f *file) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("timerfd_create for clock %d: %w", m.Clock, err)
 	}
-	if err := setFlags(fd, f.Flags); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return withFlags(fd, f.Flags)
 }
 
 // armTimerfd starts the timer with what remained, or, where the program gave a

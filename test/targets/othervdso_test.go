@@ -72,23 +72,31 @@ func elsewhere(t *testing.T, pids []int) {
 	}
 }
 
-// rewrite writes a statefile once more, changed, and returns its name.
-func rewrite(t *testing.T, name string, change func(*format.Skeleton)) string {
+// openStatefile reads the skeleton of a statefile, whose contents may be read
+// until the test ends.
+func openStatefile(t *testing.T, name string) (*reader.Reader, *format.Skeleton) {
 	t.Helper()
-	from, err := os.Open(name)
+	f, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer from.Close()
-	img, err := reader.New(from)
+	t.Cleanup(func() { f.Close() })
+	img, err := reader.New(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer img.Close()
+	t.Cleanup(func() { img.Close() })
 	s, err := img.Skeleton()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return img, s
+}
+
+// rewrite writes a statefile once more, changed, and returns its name.
+func rewrite(t *testing.T, name string, change func(*format.Skeleton)) string {
+	t.Helper()
+	img, s := openStatefile(t, name)
 	change(s)
 	to, err := os.OpenFile(name+".changed", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lxc-checkpoint/image/reader"
 	"lxc-checkpoint/internal/need"
 	"lxc-checkpoint/test/harness"
 )
@@ -66,20 +65,7 @@ func arrive(t *testing.T, name, dir, file string, number int) {
 // its monotonic clock is the container's.
 func awaitUptime(t *testing.T, name string) {
 	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	img, err := reader.New(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer img.Close()
-	s, err := img.Skeleton()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, s := openStatefile(t, name)
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		t.Fatal(err)
