@@ -35,10 +35,11 @@ type kind struct {
 //
 // No kind here has to be made after another one: the two ends of a pipe find
 // each other by its number, and an epoll's targets are added when all are there.
-var kinds map[protoreflect.Name]*kind
-
-func init() { // the functions refer to the table
-	kinds = map[protoreflect.Name]*kind{
+//
+// It is a function, not a variable: so a command that only plans a restart links
+// none of what the rows name.
+func kinds() map[protoreflect.Name]*kind {
+	return map[protoreflect.Name]*kind{
 		"regular":        {name: "a regular file", make: makeRegular},
 		"memory":         {name: "a file without a path", make: makeMemory},
 		"directory":      {name: "a directory", make: makeDirectory},
@@ -65,7 +66,7 @@ func init() { // the functions refer to the table
 }
 
 // kindOf finds the row of an open file.
-func kindOf(o *format.OpenFile) (*kind, error) {
+func kindOf(kinds map[protoreflect.Name]*kind, o *format.OpenFile) (*kind, error) {
 	m := o.ProtoReflect()
 	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("kind"))
 	if field == nil {

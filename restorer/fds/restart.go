@@ -97,8 +97,9 @@ func New(s *format.Skeleton, root place.Process, log *slog.Logger) (*Restart, er
 	}
 	r := &Restart{skeleton: s, root: root, rootDir: dir, log: log,
 		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}, bpf: map[uint32]*bpfObject{}}
+	table := kinds()
 	for _, o := range s.OpenFiles {
-		k, err := kindOf(o)
+		k, err := kindOf(table, o)
 		if err != nil {
 			r.Close()
 			return nil, err

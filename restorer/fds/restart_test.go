@@ -153,14 +153,14 @@ func TestEveryKindOfTheImageHasARow(t *testing.T) {
 	fields := (&format.OpenFile{}).ProtoReflect().Descriptor().Oneofs().ByName("kind").Fields()
 	for i := range fields.Len() {
 		name := fields.Get(i).Name()
-		if k := kinds[name]; k == nil || k.make == nil || k.name == "" {
+		if k := kinds()[name]; k == nil || k.make == nil || k.name == "" {
 			t.Errorf("no maker for kind %s", name)
 		}
 	}
-	if fields.Len() != len(kinds) {
-		t.Errorf("%d kinds in the image, %d here", fields.Len(), len(kinds))
+	if fields.Len() != len(kinds()) {
+		t.Errorf("%d kinds in the image, %d here", fields.Len(), len(kinds()))
 	}
-	_, err := kindOf(&format.OpenFile{Id: 7})
+	_, err := kindOf(kinds(), &format.OpenFile{Id: 7})
 	wantError(t, err, "open file 7")
 }
 
