@@ -3,6 +3,7 @@ package namespaces
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -156,7 +157,7 @@ func (m *mounter) fill(s *space, compared bool) error {
 	if err := m.enter(s.ns); err != nil {
 		return err
 	}
-	for _, mount := range s.Mounts {
+	for _, mount := range coveredFirst(s.Mounts) {
 		if fd, ok := copies[mount.MountId]; ok {
 			if err := s.place(mount, fd); err != nil {
 				return err
@@ -171,6 +172,24 @@ func (m *mounter) fill(s *space, compared bool) error {
 		}
 	}
 	return nil
+}
+
+// coveredFirst orders mounts so that one whose place lies below the place of
+// another on the same parent comes first: afterwards nothing leads there any
+// more. In systemd-logind's namespace /run/user is covered, and what it gets of
+// the first namespace's /run/user/0 is below it. Parents stay before children.
+func coveredFirst(mounts []*format.Mount) []*format.Mount {
+	children := map[uint32][]*format.Mount{}
+	for _, m := range mounts[1:] {
+		children[m.ParentId] = append(children[m.ParentId], m)
+	}
+	ordered := mounts[:1:1]
+	for i := 0; i < len(ordered); i++ {
+		siblings := children[ordered[i].MountId]
+		slices.SortStableFunc(siblings, func(a, b *format.Mount) int { return len(b.Mountpoint) - len(a.Mountpoint) })
+		ordered = append(ordered, siblings...)
+	}
+	return ordered
 }
 
 // mayBeGone tells whether the container goes on without a mount: one of the

@@ -18,7 +18,7 @@ static void target(void)
 	must(mkdir("w", 0755) == 0);
 	must(mount("things", "w", "tmpfs", MS_NOSUID | MS_NODEV, "size=3m,mode=750,nr_inodes=500") == 0);
 	must(chdir("w") == 0);
-	const char *dirs[] = {"a", "a/b", "bind", "ro", "over", "mq", "proc", "shared", "slave", "both", "peer", "never", "ram", "sys", "host", "time", "links"};
+	const char *dirs[] = {"a", "a/b", "bind", "ro", "over", "mq", "proc", "shared", "slave", "both", "peer", "never", "ram", "sys", "host", "time", "links", "all", "mine"};
 	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
 		must(mkdir(dirs[i], 0755) == 0);
 	put("a/b/deep");
@@ -44,6 +44,13 @@ static void target(void)
 	must(mount("ro", "ram", "tmpfs", 0, "size=1m") == 0);
 	put("ram/kept");
 	must(mount(NULL, "ram", NULL, MS_REMOUNT | MS_RDONLY, "size=1m") == 0);
+	// What is mounted spreads to where it is covered: so systemd-logind has /run/user/0.
+	must(mount("all", "all", "tmpfs", 0, "size=1m") == 0 && mount(NULL, "all", NULL, MS_SHARED, NULL) == 0);
+	must(mkdir("all/x", 0755) == 0 && mkdir("all/x/y", 0755) == 0);
+	must(mount("all", "mine", NULL, MS_BIND, NULL) == 0 && mount(NULL, "mine", NULL, MS_SLAVE, NULL) == 0);
+	must(mount("cover", "mine/x", "tmpfs", 0, "size=1m") == 0);
+	must(mount("deep", "all/x/y", "tmpfs", 0, "size=1m") == 0);
+	put("all/x/y/there");
 	char *before = mounts_below("self", "/w"), *tree = files("a");
 	ready();
 	same(before, mounts_below("self", "/w"));
@@ -60,5 +67,8 @@ static void target(void)
 	put("slave/n/proof");
 	check(access("shared/n/proof", F_OK) != 0, "a slave hands on what is mounted on it");
 	// What is covered by another mount.
+	check(access("mine/x/y", F_OK) != 0, "what was covered is not");
+	must(umount("mine/x") == 0);
+	check(access("mine/x/y/there", F_OK) == 0, "what was below a cover is lost");
 	must(umount("over/below") == 0 && umount("over") == 0 && rmdir("over") == 0);
 }
