@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,12 +23,15 @@ import (
 // system. Most tests have an init of their own, TestSystemd has systemd.
 const debianPackages = "redis-server,python3,systemd,systemd-sysv,dbus,iproute2,procps,cron"
 
-// debianRootfs returns the directory of a Debian root file system that nobody
-// may change. It is made once and kept in the user's cache.
-func debianRootfs(t *testing.T) string {
+// serverPackages are those that TestSystemdServers has besides.
+const serverPackages = ",libpam-systemd,openssh-server,openssh-client,nginx-light,postgresql,tmux,vim-tiny"
+
+// debianRootfs returns the directory of a Debian root file system with some
+// packages, which nobody may change. It is made once and kept in the user's cache.
+func debianRootfs(t *testing.T, packages string) string {
 	t.Helper()
 	need.Check(t, need.Root, need.Debootstrap, need.Program("apt-get"))
-	dir, err := debianCached()
+	dir, err := debianCached(packages)
 	if err == nil {
 		return dir
 	}
@@ -42,7 +44,7 @@ func debianRootfs(t *testing.T) string {
 	return ""
 }
 
-var debianCached = sync.OnceValues(func() (string, error) {
+func debianCached(packages string) (string, error) {
 	release, err := debianRelease()
 	if err != nil {
 		return "", err
@@ -55,7 +57,7 @@ var debianCached = sync.OnceValues(func() (string, error) {
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("debian-%s-%s-%x", release, runtime.GOARCH, sha256.Sum256([]byte(debianPackages)))[:48]
+	name := fmt.Sprintf("debian-%s-%s-%x", release, runtime.GOARCH, sha256.Sum256([]byte(packages)))[:48]
 	dir := filepath.Join(cache, name)
 	lock, err := os.Create(dir + ".lock")
 	if err != nil {
@@ -73,11 +75,11 @@ var debianCached = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(unfinished)
-	if err := debootstrap(release, unfinished); err != nil {
+	if err := debootstrap(release, unfinished, packages); err != nil {
 		return "", err
 	}
 	return dir, os.Rename(unfinished, dir)
-})
+}
 
 // debianRelease is the code name of this machine's Debian.
 func debianRelease() (string, error) {
@@ -119,7 +121,7 @@ func debianMirror(release string) (string, error) {
 // debootstrap fills a directory with a root file system. It runs in namespaces
 // of its own: when its time is over, or when the test is killed, all of it is
 // killed and unmounted.
-func debootstrap(release, dir string) error {
+func debootstrap(release, dir, packages string) error {
 	mirror, err := debianMirror(release)
 	if err != nil {
 		return err
@@ -127,7 +129,7 @@ func debootstrap(release, dir string) error {
 	const most = 6 * time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience(most))
 	defer cancel()
-	c := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+debianPackages, release, dir, mirror)
+	c := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+packages, release, dir, mirror)
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:   unix.CLONE_NEWPID,
 		Unshareflags: unix.CLONE_NEWNS, // its mounts are seen by nobody else

@@ -13,14 +13,13 @@ import (
 	"lxc-checkpoint/test/harness"
 )
 
-// systemd makes and starts a container of Debian with systemd as it is installed
-// and LXC's own config for Debian, but for the network, which this machine
-// lacks, and for a service that is refused by name.
-func systemd(t *testing.T) *box {
+// debianSystemd makes a container of Debian with systemd as it is installed and
+// LXC's own config for Debian, but for the network, which this machine lacks.
+func debianSystemd(t *testing.T, packages string) *box {
 	t.Helper()
 	const common = "/usr/share/lxc/config/debian.common.conf"
 	need.Check(t, need.File(common, "test/install-needs.sh installs lxc-templates, which has it"))
-	cached := debianRootfs(t)
+	cached := debianRootfs(t, packages)
 	b := newBox(t, "systemd")
 	if err := os.MkdirAll(b.rootfs, 0o755); err != nil {
 		t.Fatal(err)
@@ -33,25 +32,45 @@ func systemd(t *testing.T) *box {
 		"lxc.rootfs.path = dir:" + b.rootfs,
 		"lxc.net.0.type = empty",
 	}, "\n")+"\n")
+	return b
+}
+
+// unit writes a unit of systemd's, which a target wants unless that is empty.
+func (b *box) unit(name, target, text string) {
+	b.t.Helper()
+	units := filepath.Join(b.rootfs, "etc/systemd/system")
+	write(b.t, filepath.Join(units, name), text)
+	if target == "" {
+		return
+	}
+	wants := filepath.Join(units, target+".wants")
+	if err := os.MkdirAll(wants, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/systemd/system/"+name, filepath.Join(wants, name)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// systemd makes and starts such a container with some services more, and without
+// one that is refused by name.
+func systemd(t *testing.T) *box {
+	t.Helper()
+	b := debianSystemd(t, debianPackages)
 	// A service with a sandbox and limits of its own, one with a filter of packets
 	// (BPF programs with maps, as those have that talk to nobody), and a timer.
-	units := filepath.Join(b.rootfs, "etc/systemd/system")
-	write(t, filepath.Join(units, "counter.service"), `[Service]
+	b.unit("counter.service", "multi-user.target", `[Service]
 ExecStart=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo $i >>/var/log/counter; echo $i >/tmp/private; sleep 0.05; done'
 PrivateTmp=yes
 ProtectSystem=full
 LimitNOFILE=333
-[Install]
-WantedBy=multi-user.target
 `)
-	write(t, filepath.Join(units, "guarded.service"), `[Service]
+	b.unit("guarded.service", "multi-user.target", `[Service]
 ExecStart=/usr/bin/python3 -u /usr/local/bin/guarded
 IPAddressAllow=127.0.0.1/32
 IPAddressDeny=any
 IPAccounting=yes
 StandardOutput=append:/var/log/guarded
-[Install]
-WantedBy=multi-user.target
 `)
 	write(t, filepath.Join(b.rootfs, "usr/local/bin/guarded"), `
 import socket, time
@@ -67,19 +86,11 @@ while True:
         pass
     time.sleep(0.05)
 `)
-	write(t, filepath.Join(units, "tick.timer"), "[Timer]\nOnActiveSec=1s\nOnUnitActiveSec=1s\nAccuracySec=100ms\n[Install]\nWantedBy=timers.target\n")
-	write(t, filepath.Join(units, "tick.service"), "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo tick >>/var/log/ticks'\n")
-	for unit, target := range map[string]string{"counter.service": "multi-user.target.wants", "guarded.service": "multi-user.target.wants", "tick.timer": "timers.target.wants"} {
-		if err := os.MkdirAll(filepath.Join(units, target), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink("/etc/systemd/system/"+unit, filepath.Join(units, target, unit)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	b.unit("tick.timer", "timers.target", "[Timer]\nOnActiveSec=1s\nOnUnitActiveSec=1s\nAccuracySec=100ms\n")
+	b.unit("tick.service", "", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo tick >>/var/log/ticks'\n")
 	// Debian's redis asks for a user namespace of its own (PrivateUsers), which
 	// is refused by name.
-	if err := os.Remove(filepath.Join(units, "multi-user.target.wants/redis-server.service")); err != nil {
+	if err := os.Remove(filepath.Join(b.rootfs, "etc/systemd/system/multi-user.target.wants/redis-server.service")); err != nil {
 		t.Fatal(err)
 	}
 	b.start()
