@@ -13,10 +13,10 @@ import (
 	"lxc-checkpoint/dumper/bpf"
 	"lxc-checkpoint/dumper/fds"
 	"lxc-checkpoint/dumper/memory"
-	"lxc-checkpoint/dumper/namespaces"
 	"lxc-checkpoint/dumper/ptrace"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/writer"
+	"lxc-checkpoint/internal/links"
 	"lxc-checkpoint/progress"
 )
 
@@ -140,7 +140,7 @@ func finish(ctx context.Context, held *ptrace.Held, connections *fds.Connections
 	}
 	connect := func() {}
 	if connections.Outside {
-		if connect, err = namespaces.Disconnect(held.Processes()[0].Alive()); err != nil {
+		if connect, err = links.Disconnect(held.Processes()[0].Alive()); err != nil {
 			return err
 		}
 	}

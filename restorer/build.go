@@ -10,6 +10,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/internal/links"
 	"lxc-checkpoint/restorer/fds"
 	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/namespaces"
@@ -131,6 +132,11 @@ func (r *restart) tearDown() error {
 		if _, isTask := r.tasks[pid]; !isTask {
 			all = append(all, t)
 		}
+	}
+	if r.ownNetwork() && r.root != nil {
+		// A connection ends with a packet to its peer, who is to wait for the
+		// next restart. If it fails, the peers hear of the end.
+		_, _ = links.Disconnect(r.root.PID())
 	}
 	err := stub.KillAll(all, r.opts.Timeout)
 	// LXC removes its cgroups with all that is in them. To remove some meanwhile

@@ -299,6 +299,9 @@ func (r *restart) letGo() error {
 			}
 		}
 	}
+	if err := r.listen(); err != nil {
+		return err
+	}
 	if r.opts.Pause {
 		if err := r.stage.Freeze(r.ctx, r.detach); err != nil {
 			return err

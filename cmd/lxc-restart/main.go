@@ -15,8 +15,10 @@ import (
 	"lxc-checkpoint/image/reader"
 	"lxc-checkpoint/internal/cli"
 	"lxc-checkpoint/internal/infile"
+	"lxc-checkpoint/internal/links"
 	"lxc-checkpoint/progress"
 	"lxc-checkpoint/restorer"
+	"lxc-checkpoint/restorer/stage"
 )
 
 // The main goroutine keeps the process's first thread: /proc/self shows that
@@ -25,6 +27,12 @@ import (
 func init() { runtime.LockOSThread() }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == stage.HookArgument {
+		// In an unprivileged container it may not: then packets come in early,
+		// as ever.
+		_ = links.Deafen()
+		os.Exit(0)
+	}
 	o := newOptions()
 	done, err := o.parse(os.Args[1:])
 	if err == nil && !done {

@@ -114,3 +114,14 @@ var BTF = once("BTF", "boot a kernel that has CONFIG_DEBUG_INFO_BTF", func() err
 	_, err := os.Stat("/sys/kernel/btf/vmlinux")
 	return err
 })
+
+// Filesystem is a need for a kind of file system that the kernel has.
+func Filesystem(kind string) *Need {
+	return once("the file system "+kind, "boot a kernel that has it, or load its module", func() error {
+		text, err := os.ReadFile("/proc/filesystems")
+		if err == nil && !strings.Contains(string(text)+"\n", "\t"+kind+"\n") {
+			err = errors.New("/proc/filesystems does not name it")
+		}
+		return err
+	})
+}

@@ -103,6 +103,9 @@ func (l *lxc) start(ctx context.Context) error {
 		// whole seconds only: the next ones, since no clock may go back.
 		args = append(args, "-s", fmt.Sprintf("lxc.time.offset.monotonic=%ds", up(o.Monotonic)), "-s", fmt.Sprintf("lxc.time.offset.boot=%ds", up(o.Boottime)))
 	}
+	if hook := l.networkHook(); hook != "" {
+		args = append(args, "-s", "lxc.hook.pre-mount="+hook)
+	}
 	cmd := exec.CommandContext(ctx, "lxc-start", append(args, "--", l.target)...)
 	// Its own session: a signal to the restart from a terminal is ours to handle.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
@@ -117,6 +120,21 @@ func (l *lxc) start(ctx context.Context) error {
 		out = "its log says more: lxc-start -n " + l.name + " -F -l INFO"
 	}
 	return fmt.Errorf("lxc-start could not make container %s (%w): %s", l.name, err, out)
+}
+
+// HookArgument has lxc-restart be the hook that LXC runs when the container's
+// network interfaces are there and not yet up (lxc.hook.pre-mount; LXC 5.0): it
+// deafens them, so that no peer is told that there are no connections.
+const HookArgument = "--as-network-hook"
+
+// networkHook is the command of that hook; "" if the container has no network of
+// its own. A name that LXC's shell would take apart is none.
+func (l *lxc) networkHook() string {
+	exe, err := os.Executable()
+	if l.Skeleton.Container.CloneFlags&unix.CLONE_NEWNET == 0 || err != nil || strings.ContainsAny(exe, " \t\n\"'`$\\&;|<>()*?[]#~") {
+		return ""
+	}
+	return exe + " " + HookArgument
 }
 
 // up is a time in seconds, rounded up.

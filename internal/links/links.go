@@ -1,4 +1,6 @@
-package namespaces
+// Package links keeps the network interfaces of a container silent while its
+// sockets are not there to answer, and tells the network when they are back.
+package links
 
 import (
 	"errors"

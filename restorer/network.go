@@ -1,0 +1,30 @@
+package restorer
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/internal/links"
+)
+
+// ownNetwork tells whether the container's network is not the host's.
+func (r *restart) ownNetwork() bool {
+	return r.plan.Skeleton.Container.CloneFlags&unix.CLONE_NEWNET != 0
+}
+
+// listen lets packets into the container, which the stage has kept out
+// (stage.HookArgument): all sockets are there. And it tells its neighbours where
+// it is now.
+func (r *restart) listen() error {
+	if !r.ownNetwork() {
+		return nil
+	}
+	if err := links.Hear(r.root.PID()); err != nil {
+		return fmt.Errorf("let packets into the container: %w", err)
+	}
+	if err := links.Announce(r.root.PID()); err != nil {
+		r.log.Warn("the container's neighbours were not told where it is: they find out by themselves", "why", err)
+	}
+	return nil
+}
