@@ -34,7 +34,7 @@ func (l *looking) askUndo() error {
 		list := map[int]uint32{} // by task; all before any is asked, which may give it one
 		for _, p := range l.held.Processes() {
 			for _, t := range p.Threads {
-				id, _, err := lists.Of(t.TID())
+				id, _, err := lists.Of(t.TID(), 0)
 				if err != nil {
 					return err
 				}

@@ -210,7 +210,7 @@ func (l *looking) lookAtNamespaces() error {
 		processes = append(processes, n)
 		alive = append(alive, l.found[i].Process)
 	}
-	result, refused, err := namespaces.Look(l.ids, processes)
+	result, refused, err := namespaces.Look(l.ids, processes, l.told)
 	if err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func (l *looking) lookAtNamespaces() error {
 
 // lookAtCgroups looks at the container's cgroups, and at who is in which.
 func (l *looking) lookAtCgroups(processes []namespaces.Process, alive []*format.Process) error {
-	cgroups, err := namespaces.Cgroups(filepath.Base(l.container.CgroupDir), processes)
+	cgroups, err := namespaces.Cgroups(filepath.Base(l.container.CgroupDir), processes, l.told)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -28,6 +29,9 @@ type Teller struct {
 	bit     uint32 // of is_child_subreaper in its byte
 	block   blockOffsets
 	undo    *undoOffsets
+	seen    *seenOffsets
+	// usual are the flags that tasks have that do nothing special (unusual).
+	usual uint64
 	// Where there is none, the record has a 0, which is root's.
 	hasLoginUID bool
 }
@@ -47,7 +51,7 @@ func Open() (t *Teller, err error) {
 		return nil, err
 	}
 	_ = rlimit.RemoveMemlock() // before Linux 5.11; what it forbids shows below
-	t = &Teller{bit: o.subreaperBit, block: o.block, undo: o.undo, hasLoginUID: o.loginUID != 0}
+	t = &Teller{bit: o.subreaperBit, block: o.block, undo: o.undo, seen: o.seen, hasLoginUID: o.loginUID != 0}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -109,7 +113,8 @@ func (t *Teller) Close() {
 // Tasks tells the facts of every task of the processes, by the task's number.
 // They must stand still.
 func (t *Teller) Tasks(processes []int) (map[int]*view.TaskFacts, error) {
-	for _, pid := range processes {
+	us := os.Getpid()
+	for _, pid := range append(slices.Clip(processes), us) {
 		if err := t.filter.Put(uint32(pid), uint8(1)); err != nil {
 			return nil, fmt.Errorf("fill the map of processes: %w", err)
 		}
@@ -126,9 +131,17 @@ func (t *Teller) Tasks(processes []int) (map[int]*view.TaskFacts, error) {
 	if len(text)%recordSize != 0 {
 		return nil, fmt.Errorf("the iterator wrote %d bytes, which is no whole number of records", len(text))
 	}
-	facts := make(map[int]*view.TaskFacts, len(text)/recordSize)
-	for ; len(text) > 0; text = text[recordSize:] {
-		facts[int(binary.NativeEndian.Uint32(text[atPID:]))] = t.parse(text[:recordSize])
+	var theirs [][]byte
+	for record := range slices.Chunk(text, recordSize) {
+		if binary.NativeEndian.Uint32(record[atTGID:]) == uint32(us) {
+			t.usual |= binary.NativeEndian.Uint64(record[atThreadFlags:])
+		} else {
+			theirs = append(theirs, record)
+		}
+	}
+	facts := make(map[int]*view.TaskFacts, len(theirs))
+	for _, record := range theirs {
+		facts[int(binary.NativeEndian.Uint32(record[atPID:]))] = t.parse(record)
 	}
 	return facts, nil
 }
@@ -158,6 +171,7 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		IntervalTimers: b[atArmed] != 0 || word(atInterval) != 0 || word(atCPUTimers) != 0 || word(atCPUTimers+cpuTimerSize) != 0,
 		Block:          t.block.parse(b[atBlock:][:blockSize]),
 		Undo:           t.undo.parse(b[atUndo:][:undoSize]),
+		Seen:           t.seen.parse(b),
 		Actions:        b[atActions:recordSize],
 		LastPID:        max(half(atNextPID), 1) - 1,
 		Flags:          half(atFlags),
@@ -177,7 +191,7 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		f.LoginUIDPlusOne = uint64(half(atLoginUID)) + 1
 	}
 	f.LDT = word(atLDT) != 0
-	f.Unusual = unusual(word(atThreadFlags))
+	f.Unusual = unusual(word(atThreadFlags) &^ t.usual)
 	// MEMBARRIER_STATE_* (include/linux/sched/mm.h), each with the command that
 	// sets it (include/uapi/linux/membarrier.h).
 	for state, command := range map[uint32]uint32{1 << 1: 1 << 4, 1 << 3: 1 << 2, 1 << 5: 1 << 6, 1 << 7: 1 << 8} {

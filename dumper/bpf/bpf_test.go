@@ -8,6 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,10 +20,12 @@ import (
 	"lxc-checkpoint/container"
 	"lxc-checkpoint/dumper/bpf"
 	"lxc-checkpoint/dumper/memory"
+	"lxc-checkpoint/dumper/namespaces"
 	"lxc-checkpoint/dumper/ptrace"
 	"lxc-checkpoint/dumper/tasks"
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/test/harness"
 	"lxc-checkpoint/tracee"
 )
@@ -74,8 +79,52 @@ func TestTellersAgree(t *testing.T) {
 			t.Errorf("process %d: asked %+v, read brk %#x, dumpable %d", a.Pid, want, f.Brk, f.Dumpable)
 		}
 	}
-	if a := asked[0]; !a.ChildSubreaper || len(a.Timers) != 2 || a.Sighand == nil || len(a.Sighand.Actions) < 3 {
+	compareNamespaces(t, held, facts)
+	for tid, f := range facts {
+		// Only who has set a mode has to be asked.
+		own := runtime.GOARCH == "amd64" && procfs.ReadComm(tid) == `back\slash`
+		if f.Unusual != own {
+			t.Errorf("task %d: it may have set how it uses the CPU: %v, not %v", tid, f.Unusual, own)
+		}
+	}
+	if a := asked[0]; !a.ChildSubreaper || len(a.PosixTimers) != 1 || len(a.Timers) != 2 || a.Sighand == nil || len(a.Sighand.Actions) < 3 {
 		t.Errorf("the program is not as it should be: %s", prototext.Format(a))
+	}
+}
+
+// compareNamespaces compares namespaces and cgroups, read for each task, with those
+// read once for all that share them.
+func compareNamespaces(t *testing.T, held *ptrace.Held, facts map[int]*view.TaskFacts) {
+	t.Helper()
+	var processes []namespaces.Process
+	for _, p := range held.Processes() {
+		n := namespaces.Process{PID: p.PID, NSPID: p.PID, Command: p.Command}
+		for _, th := range p.Threads {
+			n.Tasks = append(n.Tasks, th.TID())
+		}
+		processes = append(processes, n)
+	}
+	var sets [2][]string
+	for i, f := range []map[int]*view.TaskFacts{nil, facts} {
+		r, refused, err := namespaces.Look(&view.IDs{}, processes, f)
+		if err != nil || len(refused) > 0 {
+			t.Fatal(err, refused.Err())
+		}
+		cgroups, err := namespaces.Cgroups("x", processes, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j := range processes {
+			p := &processes[j]
+			sets[i] = append(sets[i], fmt.Sprint(r.IDs(p), cgroups.Processes[j]))
+			for _, tid := range p.Tasks {
+				other, err := cgroups.Thread(j, tid)
+				sets[i] = append(sets[i], fmt.Sprint(tid, r.ThreadIDs(p, tid), other, err))
+			}
+		}
+	}
+	if !slices.Equal(sets[0], sets[1]) {
+		t.Errorf("namespaces and cgroups, read:\n%s\nseen:\n%s", strings.Join(sets[0], "\n"), strings.Join(sets[1], "\n"))
 	}
 }
 

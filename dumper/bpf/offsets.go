@@ -29,6 +29,7 @@ type offsets struct {
 	ldt                        uint32 // of mm_struct; 0: this CPU has no such thing
 	block                      blockOffsets
 	undo                       *undoOffsets // nil: there is nothing of the kind
+	seen                       *seenOffsets // nil: this kernel has it in another shape
 }
 
 // find looks the offsets up in the kernel's BTF. A field that this kernel
@@ -122,6 +123,7 @@ func find() (o offsets, err error) {
 		}
 	}
 	o.undo = findUndo(spec)
+	o.seen = findSeen(spec)
 	o.block, err = findBlock(spec)
 	return o, err
 }

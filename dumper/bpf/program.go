@@ -39,7 +39,8 @@ const (
 	atMembarrier   = atThreadFlags + 8  // 4, padded
 	atLDT          = atMembarrier + 8   // a pointer
 	atUndo         = atLDT + 8
-	atActions      = atUndo + undoSize
+	atSeen         = atUndo + undoSize
+	atActions      = atSeen + seenSize
 	recordSize     = atActions + signals*actionSize
 
 	signals      = 64
@@ -147,6 +148,32 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 			} else {
 				read(at+undoNumbers, 2*undoSemaphores, pointer(this), u.adj-u.entry)
 			}
+		}
+	}
+	if s := o.seen; s != nil {
+		read(atSeen+seenFiles, 8, task, s.files)
+		read(atSeen+seenFs, 8, task, s.fs)
+		read(atSeen+seenCgroups, 8, task, s.cgroups)
+		read(atSeen+seenTimerSlack, 8, task, s.timerSlack)
+		read(atSeen+seenPersonality, 4, task, s.personality)
+		read(atSeen+seenTimers, 8, pointer(atSignal), s.timers)
+		read(atSeen+seenOOM, 2, pointer(atSignal), s.oomScoreAdj)
+		read(atSeen+seenLimits, limits*limitSize, pointer(atSignal), s.limits)
+		read(atSeen+seenUser, 8, pointer(atCred), s.user)
+		// The last number of those that the task has is that in its own namespace.
+		read(atSeen+seenPID, 8, task, s.pid)
+		read(atSeen+seenLevel, 4, pointer(atSeen+seenPID), s.level)
+		p = append(p,
+			asm.LoadMem(asm.R3, asm.R8, atSeen+seenPID, asm.DWord),
+			asm.LoadMem(asm.R1, asm.R8, atSeen+seenLevel, asm.Word),
+			asm.Mul.Imm(asm.R1, int32(s.number)),
+			asm.Add.Reg(asm.R3, asm.R1),
+			asm.StoreMem(asm.R8, atSeen+seenNumber, asm.R3, asm.DWord),
+		)
+		read(atSeen+seenPIDNS, 8, pointer(atSeen+seenNumber), s.numbers+s.namespace)
+		if s.autogroup != 0 {
+			read(atSeen+seenGroup, 8, pointer(atSignal), s.autogroup)
+			read(atSeen+seenGroupNice, 4, pointer(atSeen+seenGroup), s.groupNice)
 		}
 	}
 	read(atActions, signals*actionSize, pointer(atSighand), o.actions)

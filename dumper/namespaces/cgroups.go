@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/refusal"
@@ -17,16 +18,19 @@ type Memberships struct {
 	Processes [][]*format.CgroupMembership // in the processes' order
 	own       map[string]string            // paths by hierarchy, as /proc/PID/cgroup has them
 	named     string                       // the last part of those that are its own alone
+	facts     map[int]*view.TaskFacts
+	seen      map[uint64][]procfs.CgroupPath // by view.Seen.Cgroups
 }
 
 // Cgroups finds the cgroups of each process. name is the last part of the path
-// of the container's cgroup in the freezer's hierarchy.
-func Cgroups(name string, processes []Process) (*Memberships, error) {
+// of the container's cgroup in the freezer's hierarchy, facts are those of tasks
+// that eBPF tells; nil: nothing.
+func Cgroups(name string, processes []Process, facts map[int]*view.TaskFacts) (*Memberships, error) {
 	paths := make([][]procfs.CgroupPath, len(processes))
-	m := &Memberships{own: map[string]string{}, named: name}
+	m := &Memberships{own: map[string]string{}, named: name, facts: facts, seen: map[uint64][]procfs.CgroupPath{}}
 	for i, p := range processes {
 		var err error
-		if paths[i], err = procfs.ReadCgroupPaths(p.PID); err != nil {
+		if paths[i], err = m.read(p.PID); err != nil {
 			return nil, err
 		}
 		for _, c := range paths[i] {
@@ -49,6 +53,19 @@ func Cgroups(name string, processes []Process) (*Memberships, error) {
 	return m, nil
 }
 
+// read reads the cgroups of a task, once for all that are in the same ones.
+func (m *Memberships) read(tid int) ([]procfs.CgroupPath, error) {
+	at := m.facts[tid].HasSeen().Cgroups
+	if paths := m.seen[at]; paths != nil {
+		return paths, nil
+	}
+	paths, err := procfs.ReadCgroupPaths(tid)
+	if err == nil && at != 0 {
+		m.seen[at] = paths
+	}
+	return paths, err
+}
+
 func (m *Memberships) from(c procfs.CgroupPath) *format.CgroupMembership {
 	rest := "/" + strings.TrimPrefix(strings.TrimPrefix(c.Path, m.own[c.Controllers]), "/")
 	return &format.CgroupMembership{Controllers: c.Controllers, Path: rest}
@@ -60,7 +77,7 @@ func (m *Memberships) Own(controllers string) string { return m.own[controllers]
 // Thread finds those cgroups of a thread that are not its process's, which is the
 // i-th.
 func (m *Memberships) Thread(i, tid int) ([]*format.CgroupMembership, error) {
-	paths, err := procfs.ReadCgroupPaths(tid)
+	paths, err := m.read(tid)
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,7 @@ type Result struct {
 	Segments map[uint32]*view.Segment
 
 	sets    map[int][]uint32 // of each task, by its host's number
+	seen    map[view.Namespaces][]uint32
 	objects map[key]*object
 	order   []*object
 	refused refusal.List // of what lives in a namespace
@@ -138,9 +139,9 @@ var kinds = []struct {
 }
 
 // Look looks at the namespaces of the container's processes, the first of
-// which is first.
-func Look(ids *view.IDs, processes []Process) (*Result, refusal.List, error) {
-	res := &Result{sets: map[int][]uint32{}, objects: map[key]*object{}}
+// which is first. facts are those of tasks that eBPF tells; nil: nothing.
+func Look(ids *view.IDs, processes []Process, facts map[int]*view.TaskFacts) (*Result, refusal.List, error) {
+	res := &Result{sets: map[int][]uint32{}, seen: map[view.Namespaces][]uint32{}, objects: map[key]*object{}}
 	ours, err := inodes(os.Getpid(), os.Getpid())
 	if err != nil {
 		return nil, nil, err
@@ -150,7 +151,7 @@ func Look(ids *view.IDs, processes []Process) (*Result, refusal.List, error) {
 		return nil, nil, err
 	}
 	for i := range processes {
-		if err := res.process(ids, &processes[i], theirs, ours); err != nil {
+		if err := res.process(ids, &processes[i], facts, theirs, ours); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -189,9 +190,14 @@ func kindNames() []string {
 // process notes the namespaces of a process's tasks. Of a kind that can't be
 // made again inside the container it refuses those that are not the first
 // process's: once for each process and kind.
-func (r *Result) process(ids *view.IDs, p *Process, theirs, ours map[string]uint64) error {
-	seen := map[string]bool{}
+func (r *Result) process(ids *view.IDs, p *Process, facts map[int]*view.TaskFacts, theirs, ours map[string]uint64) error {
+	refused := map[string]bool{}
 	for _, tid := range p.Tasks {
+		its := facts[tid].HasSeen().Namespaces
+		if set := r.seen[its]; set != nil {
+			r.sets[tid] = set
+			continue
+		}
 		have, err := inodes(p.PID, tid)
 		if err != nil {
 			return err
@@ -208,8 +214,8 @@ func (r *Result) process(ids *view.IDs, p *Process, theirs, ours map[string]uint
 			case k.children != "" && have[k.children] != 0 && have[k.children] != inode:
 				what = k.name + " namespace for its children"
 			}
-			if what != "" && !seen[what] {
-				seen[what] = true
+			if what != "" && !refused[what] {
+				refused[what] = true
 				r.refuseNamespace(p, tid, what)
 			}
 			if inode == 0 { // a kernel without this kind
@@ -225,6 +231,9 @@ func (r *Result) process(ids *view.IDs, p *Process, theirs, ours map[string]uint
 				r.order = append(r.order, o)
 			}
 			r.sets[tid] = append(r.sets[tid], o.Id)
+		}
+		if its.Set != 0 && len(refused) == 0 {
+			r.seen[its] = r.sets[tid]
 		}
 	}
 	return nil

@@ -1,8 +1,11 @@
 package tasks
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
@@ -24,8 +27,13 @@ func credentials(s *procfs.TaskStatus) *format.Credentials {
 	}
 }
 
-// label is the task's security context; "" where no security module has one.
-func label(tid int) string {
-	b, _ := procfs.ReadFile(fmt.Sprintf("/proc/%d/attr/current", tid))
+// label is the task's security context; "" where no security module has one:
+// then no task has (security_getprocattr, security/security.c).
+func (l *Looker) label(tid int) string {
+	if l.noLabels {
+		return ""
+	}
+	b, err := procfs.ReadFile(fmt.Sprintf("/proc/%d/attr/current", tid))
+	l.noLabels = errors.Is(err, unix.EINVAL)
 	return strings.ToValidUTF8(strings.TrimRight(string(b), "\x00\n"), "?")
 }

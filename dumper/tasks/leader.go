@@ -20,7 +20,7 @@ func (k *looking) endedLeader() (*format.Task, error) {
 	}
 	f := &format.Task{Tid: k.found.Pid, Name: k.stat.Comm, Ended: true, WaitStatus: status & exited, Files: k.filesID, Fs: k.fsID}
 	f.Credentials = credentials(k.status)
-	f.Credentials.LsmLabel = label(k.p.PID)
+	f.Credentials.LsmLabel = k.label(k.p.PID)
 	var err error
 	f.Scheduling, err = k.scheduling(k.p.PID)
 	return f, err

@@ -37,7 +37,9 @@ func (q *question) modes(facts *view.TaskFacts) {
 	if _, err := q.r.Call(unix.SYS_PRCTL, unix.PR_GET_TSC, q.scratch); err == nil {
 		b := make([]byte, 4)
 		q.err = q.r.Read(q.scratch, b)
-		facts.TSCMode = binary.LittleEndian.Uint32(b)
+		if mode := binary.LittleEndian.Uint32(b); mode != unix.PR_TSC_ENABLE { // as all have it
+			facts.TSCMode = mode
+		}
 	}
 	if sysArchPrctl < 0 || q.err != nil {
 		return

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
 )
@@ -25,6 +26,23 @@ func (k *looking) shape() error {
 	if err := k.objects(); err != nil {
 		return err
 	}
+	if err := k.ofProcess(k.seen(k.p.Alive())); err != nil {
+		return err
+	}
+	k.terminal()
+	return nil
+}
+
+// ofProcess takes what eBPF has seen of the process, or reads it.
+func (k *looking) ofProcess(seen *view.Seen) error {
+	f := k.found
+	if seen != nil {
+		for i, l := range seen.Limits {
+			f.Limits = append(f.Limits, &format.Limit{Resource: uint32(i), Current: l.Current, Maximum: l.Maximum})
+		}
+		f.OomScoreAdj, f.AutogroupNice = seen.OOMScoreAdj, seen.AutogroupNice
+		return nil
+	}
 	limits, err := procfs.ReadLimits(k.p.PID)
 	if err != nil {
 		return err
@@ -38,36 +56,39 @@ func (k *looking) shape() error {
 	}
 	f.OomScoreAdj = int32(adj)
 	f.AutogroupNice = autogroup(k.p.Alive())
-	k.terminal()
 	return nil
 }
 
 // objects finds which memory, tables and signal actions the process has.
 func (k *looking) objects() (err error) {
 	pid := k.p.Alive()
-	if k.found.Mm, k.freshMm, err = k.mms.Of(pid); err != nil {
+	var at view.Seen
+	if seen := k.seen(pid); seen != nil {
+		at = *seen
+	}
+	if k.found.Mm, k.freshMm, err = k.mms.Of(pid, at.Mm); err != nil {
 		return err
 	}
 	if k.freshMm {
 		k.note(Mm, k.found.Mm, pid)
 	}
-	if k.found.Process.Sighand, k.freshSighand, err = k.sighands.Of(pid); err != nil {
+	if k.found.Process.Sighand, k.freshSighand, err = k.sighands.Of(pid, at.Sighand); err != nil {
 		return err
 	}
-	k.filesID, k.fsID, err = k.tables(pid)
+	k.filesID, k.fsID, err = k.tables(pid, at)
 	return err
 }
 
 // tables finds a task's descriptor table and fs.
-func (k *looking) tables(tid int) (files, fs uint32, err error) {
-	files, fresh, err := k.files.Of(tid)
+func (k *looking) tables(tid int, at view.Seen) (files, fs uint32, err error) {
+	files, fresh, err := k.files.Of(tid, at.Files)
 	if err != nil {
 		return 0, 0, err
 	}
 	if fresh {
 		k.note(Files, files, tid)
 	}
-	if fs, fresh, err = k.fs.Of(tid); err != nil {
+	if fs, fresh, err = k.fs.Of(tid, at.Fs); err != nil {
 		return 0, 0, err
 	}
 	if fresh {
@@ -78,6 +99,9 @@ func (k *looking) tables(tid int) (files, fs uint32, err error) {
 
 // tablesOf is tables for a thread: mostly they are its leader's.
 func (k *looking) tablesOf(tid int) (files, fs uint32, err error) {
+	if seen := k.seen(tid); seen != nil {
+		return k.tables(tid, *seen)
+	}
 	sameFiles, err := k.files.Same(k.p.Alive(), tid)
 	if err != nil {
 		return 0, 0, err
@@ -86,7 +110,7 @@ func (k *looking) tablesOf(tid int) (files, fs uint32, err error) {
 	if err != nil || sameFiles && sameFs {
 		return k.filesID, k.fsID, err
 	}
-	return k.tables(tid)
+	return k.tables(tid, view.Seen{})
 }
 
 func (k *looking) note(kind ObjectKind, id uint32, tid int) {

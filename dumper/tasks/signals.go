@@ -104,12 +104,8 @@ func (q *question) timers() []*format.IntervalTimer {
 }
 
 // pending reads the signals that wait, of the task and, with its leader, of the
-// process.
-func (k *looking) pending(t *tracee.Thread, f *format.Task, leader bool) (err error) {
-	status, err := procfs.ReadStatus(t.TID()) // first: what comes meanwhile is queued
-	if err != nil {
-		return err
-	}
+// process. status was read before: what came meanwhile is queued.
+func (k *looking) pending(t *tracee.Thread, f *format.Task, status *procfs.TaskStatus, leader bool) (err error) {
 	if f.Pending, err = t.PendingSignals(false); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
@@ -28,7 +29,7 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	}
 	f := &format.Task{
 		Tid:         uint32(k.inside(status.NSpid)),
-		Name:        procfs.ReadComm(t.TID()),
+		Name:        k.name(t, status),
 		SeccompMode: uint32(status.Seccomp),
 		// Where the kernel does not tell, there is one for all we know.
 		SeccompFilters: uint32(max(status.SeccompFilters, 0)),
@@ -55,7 +56,7 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	}
 	f.Credentials = credentials(status)
 	f.StoreBypass, f.IndirectBranch = status.StoreBypass, status.IndirectBranch
-	f.Credentials.LsmLabel = label(t.TID())
+	f.Credentials.LsmLabel = k.label(t.TID())
 	if f.Scheduling, err = k.scheduling(t.TID()); err != nil {
 		return nil, err
 	}
@@ -68,16 +69,9 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	if err := k.narrowRobustList(t, f); err != nil {
 		return nil, err
 	}
-	slack, err := readInt(fmt.Sprintf("/proc/%d/timerslack_ns", t.TID()), 10)
-	if err != nil {
+	if err := k.ofTask(f, t.TID()); err != nil {
 		return nil, err
 	}
-	f.TimerSlackNs = uint64(slack)
-	personality, err := readInt(fmt.Sprintf("/proc/%d/task/%d/personality", k.p.PID, t.TID()), 16)
-	if err != nil {
-		return nil, err
-	}
-	f.Personality = uint32(personality)
 	if f.SignalMask, err = t.SignalMask(); err != nil {
 		return nil, err
 	}
@@ -115,13 +109,41 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 		return nil, err
 	}
 	k.take(f, facts, leader)
-	if leader {
+	if seen := facts.Seen; leader && (seen == nil || seen.PosixTimers) {
 		if err := k.posixTimers(ctx, t); err != nil {
 			return nil, fmt.Errorf("timers: %w", err)
 		}
 	}
-	// After the timers: one that expires meanwhile is in either.
-	return f, k.pending(t, f, leader)
+	// After the timers: one that expires meanwhile is in either. (The kernel queues
+	// their signals in any case, so that the status that was read before will do.)
+	return f, k.pending(t, f, status, leader)
+}
+
+// name is the task's, as comm has it; the status file writes some bytes otherwise.
+func (k *looking) name(t *tracee.Thread, status *procfs.TaskStatus) string {
+	if strings.Contains(status.Name, "\\") {
+		return procfs.ReadComm(t.TID())
+	}
+	return status.Name
+}
+
+// ofTask takes what eBPF has seen of a task, or reads it.
+func (k *looking) ofTask(f *format.Task, tid int) error {
+	if seen := k.seen(tid); seen != nil {
+		f.TimerSlackNs, f.Personality = seen.TimerSlack, seen.Personality
+		return nil
+	}
+	slack, err := readInt(fmt.Sprintf("/proc/%d/timerslack_ns", tid), 10)
+	if err != nil {
+		return err
+	}
+	f.TimerSlackNs = uint64(slack)
+	personality, err := readInt(fmt.Sprintf("/proc/%d/task/%d/personality", k.p.PID, tid), 16)
+	if err != nil {
+		return err
+	}
+	f.Personality = uint32(personality)
+	return nil
 }
 
 // narrowRobustList is the list of robust futexes of 32-bit code, which a task has
@@ -238,7 +260,7 @@ func (k *looking) asking(ctx context.Context, t *tracee.Thread, do func(*questio
 // function it returns is called: a call that is made there costs a quarter, as
 // no other CPU has to be woken up.
 func besides(tid int) (undo func()) {
-	stat, err := procfs.ReadStat(tid)
+	stat, err := procfs.ReadTaskStat(tid, tid)
 	var before, there unix.CPUSet
 	if err != nil || unix.SchedGetaffinity(0, &before) != nil {
 		return func() {}

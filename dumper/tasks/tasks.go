@@ -31,6 +31,8 @@ type Looker struct {
 	groups                   map[int]uint32 // process groups by the host's number
 	undos                    map[uint64]int // lists of semaphores to undo: host's number of the process
 	filters                  filters
+	noLabels                 bool // of a security module
+	seesAll                  bool // Facts has a view.Seen of every task
 	o                        Options
 }
 
@@ -110,12 +112,24 @@ func New(ids *view.IDs, processes []*ptrace.Process, o Options) (*Looker, error)
 	}
 	l.rootFilters = status.SeccompFilters
 	l.level = len(status.NSpid) - 1
+	l.seesAll = len(o.Facts) > 0
 	for _, p := range processes {
 		if err := l.noteGroup(p); err != nil {
 			return nil, err
 		}
+		for _, t := range p.Threads {
+			l.seesAll = l.seesAll && o.Facts[t.TID()] != nil && o.Facts[t.TID()].Seen != nil
+		}
 	}
 	return l, nil
+}
+
+// seen is what eBPF has seen of a task; nil if it has not of every one.
+func (l *Looker) seen(tid int) *view.Seen {
+	if !l.seesAll {
+		return nil
+	}
+	return l.o.Facts[tid].Seen
 }
 
 // noteGroup remembers what a process's group is called in the container.

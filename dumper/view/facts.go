@@ -12,7 +12,7 @@ type TaskFacts struct {
 	// Unusual: the task may have set a mode that only it can be asked for
 	// (PR_GET_TSC, ARCH_GET_CPUID); the other teller asks anyway.
 	Unusual     bool
-	TSCMode     uint32 // PR_GET_TSC; 0: not available
+	TSCMode     uint32 // PR_GET_TSC; 0: PR_TSC_ENABLE, or not available
 	CPUIDFaults bool   // ARCH_GET_CPUID says 0
 	// Block is only told by eBPF; nil otherwise.
 	Block           *RestartBlock
@@ -21,6 +21,10 @@ type TaskFacts struct {
 	// MemoryPolicy says that set_mempolicy(2) has set one, Keyrings that the task
 	// has a keyring of its own or its process's (keyrings(7)): which, it is asked.
 	MemoryPolicy, Keyrings bool
+
+	// Seen is what eBPF sees besides, so that files of /proc need not be read for
+	// each task; nil otherwise.
+	Seen *Seen
 
 	// Undo is what happens to semaphores when the last task that has it ends, told by
 	// eBPF alone: the other way needs the sets (dumper/askundo.go). nil:
@@ -51,6 +55,38 @@ type TaskFacts struct {
 	// LDT says that it has a local descriptor table (modify_ldt(2), amd64).
 	LDT bool
 }
+
+// Seen tells in a moment what costs a file of /proc, or a comparison by kcmp(2),
+// each. Addresses are the kernel's: what has the same one is the same.
+type Seen struct {
+	Mm, Files, Fs, Sighand uint64
+	// Namespaces are those of all kinds: who has the same three is in the same
+	// ones, and so are its children.
+	Namespaces Namespaces
+	Cgroups    uint64 // who has the same is in the same cgroup of every hierarchy
+
+	TimerSlack    uint64 // /proc/PID/timerslack_ns
+	Personality   uint32 // /proc/PID/personality
+	PosixTimers   bool   // the process has timers of timer_create(2)
+	OOMScoreAdj   int32  // /proc/PID/oom_score_adj
+	AutogroupNice int32  // /proc/PID/autogroup
+	Limits        []Limit
+}
+
+// HasSeen is what eBPF has seen of a task; zeros if nobody tells.
+func (f *TaskFacts) HasSeen() Seen {
+	if f == nil || f.Seen == nil {
+		return Seen{}
+	}
+	return *f.Seen
+}
+
+// Namespaces are a task's: its set of most kinds, its pid namespace, which the
+// set does not have but for its children, and its user namespace.
+type Namespaces struct{ Set, PID, User uint64 }
+
+// Limit is one of getrlimit(2); its place in a list is its number.
+type Limit struct{ Current, Maximum uint64 }
 
 // Undo is a list of adjustments to System V semaphores (SEM_UNDO of semop(2)),
 // which threads share (CLONE_SYSVSEM).

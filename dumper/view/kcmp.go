@@ -8,11 +8,12 @@ import (
 )
 
 // Classes tells which tasks share one object of a kind (memory, descriptor
-// table, fs, signal actions) and numbers the objects. It asks kcmp(2), whose
-// order makes a search of log n questions for each task.
+// table, fs, signal actions) and numbers the objects. Without their addresses it
+// asks kcmp(2), whose order makes a search of log n questions for each task.
 type Classes struct {
 	what   sys.KcmpType
 	ids    *IDs
+	at     map[uint64]uint32
 	sorted []class
 }
 
@@ -25,13 +26,22 @@ type class struct {
 // NewClasses begins with no object. what is one of sys.KcmpVM, KcmpFiles,
 // KcmpFS, KcmpSighand.
 func NewClasses(what sys.KcmpType, ids *IDs) *Classes {
-	return &Classes{what: what, ids: ids}
+	return &Classes{what: what, ids: ids, at: map[uint64]uint32{}}
 }
 
 // Of returns the number of the task's object (tid is the host's); fresh if no
-// task asked for before has it. The tasks MUST live, stopped, as long as the
-// Classes are used.
-func (c *Classes) Of(tid int) (id uint32, fresh bool, err error) {
+// task asked for before has it. address is the kernel's of the object, 0 if
+// nobody tells: of all tasks or of none. The tasks MUST live, stopped, as long as
+// the Classes are used.
+func (c *Classes) Of(tid int, address uint64) (id uint32, fresh bool, err error) {
+	if address != 0 {
+		id, known := c.at[address]
+		if !known {
+			id = c.ids.Next()
+			c.at[address] = id
+		}
+		return id, !known, nil
+	}
 	at, found := slices.BinarySearchFunc(c.sorted, tid, func(k class, tid int) int {
 		if err != nil {
 			return 0

@@ -7373,7 +7373,7 @@ type Task struct {
 	SyscallDispatch *SyscallDispatch `protobuf:"bytes,80,opt,name=syscall_dispatch,json=syscallDispatch,proto3" json:"syscall_dispatch,omitempty"`
 	// Segments of set_thread_area(2), struct user_desc (16 bytes) each (amd64).
 	ThreadAreas [][]byte `protobuf:"bytes,81,rep,name=thread_areas,json=threadAreas,proto3" json:"thread_areas,omitempty"`
-	TscMode     uint32   `protobuf:"varint,82,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`             // PR_GET_TSC; 0: unknown or not available
+	TscMode     uint32   `protobuf:"varint,82,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`             // PR_GET_TSC; 0: unknown, not available, or as usual
 	CpuidFaults bool     `protobuf:"varint,83,opt,name=cpuid_faults,json=cpuidFaults,proto3" json:"cpuid_faults,omitempty"` // ARCH_SET_CPUID 0: the instruction is forbidden
 	// Those cgroups of the thread that are not its process's (threaded ones of v2,
 	// any of v1).
