@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -132,29 +133,13 @@ func (w *walk) portlessPeer(f *file, domain, typ int) (*format.InetAddress, erro
 
 // peerByInode finds a socket's peer in a file of /proc/net.
 func (w *walk) peerByInode(f *file, name string) (*format.InetAddress, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", w.First, name))
+	all, err := procfs.ReadNetSockets(w.First, name)
 	if err != nil {
 		return nil, err
 	}
-	const remoteField, inodeField = 2, 9
-	inode := strconv.FormatUint(f.stat.Ino, 10)
-	for line := range strings.Lines(string(b)) {
-		fields := strings.Fields(line)
-		if len(fields) <= inodeField || fields[inodeField] != inode {
-			continue
-		}
-		address, port, _ := strings.Cut(fields[remoteField], ":")
-		words, err1 := hex.DecodeString(address)
-		n, err2 := strconv.ParseUint(port, 16, 16)
-		if err1 != nil || err2 != nil {
-			return nil, fmt.Errorf("a line of /proc/net/%s is not as known: %q", name, line)
-		}
-		// Words of 32 bits, each as a number of the machine's own byte order.
-		for i := 0; i+4 <= len(words); i += 4 {
-			binary.NativeEndian.PutUint32(words[i:], binary.BigEndian.Uint32(words[i:]))
-		}
-		if a := (&format.InetAddress{Address: words, Port: uint32(n)}); !isAny(a) {
-			return a, nil
+	for _, s := range all {
+		if s.Inode == f.stat.Ino && !s.Remote.Addr().IsUnspecified() {
+			return &format.InetAddress{Address: s.Remote.Addr().AsSlice(), Port: uint32(s.Remote.Port())}, nil
 		}
 	}
 	return nil, nil

@@ -154,6 +154,7 @@ type walk struct {
 	unixByInode map[uint32]*unixSocket
 	limit       uint32             // see queueLimit
 	multicast   map[uint32][]group // by address family, see groupsOf
+	orphans     map[ends]uint32    // bytes to come, see closing
 	network     uint64             // inode of the container's network namespace, see checkNetwork
 }
 

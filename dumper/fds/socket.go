@@ -148,6 +148,9 @@ var tcpOptions = []option{
 	{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 4}, {unix.IPPROTO_TCP, unix.TCP_QUICKACK, 4},
 }
 
+// listenerOptions are those that a connection does not tell.
+var listenerOptions = []option{{unix.IPPROTO_TCP, unix.TCP_MAXSEG, 4}}
+
 var ipv4Options = []option{
 	{unix.IPPROTO_IP, unix.IP_TOS, 4}, {unix.IPPROTO_IP, unix.IP_TTL, 4},
 	{unix.IPPROTO_IP, unix.IP_FREEBIND, 4}, {unix.IPPROTO_IP, unix.IP_TRANSPARENT, 4},
@@ -265,6 +268,6 @@ func (w *walk) lookListener(f *file, fd, domain, protocol int) error {
 	default:
 		return fmt.Errorf("a TCP socket with an address of kind %T", name)
 	}
-	l.Options, err = w.options(f, fd, [3]int{domain, unix.SOCK_STREAM, protocol}, socketOptions, own, tcpOptions)
+	l.Options, err = w.options(f, fd, [3]int{domain, unix.SOCK_STREAM, protocol}, socketOptions, own, tcpOptions, listenerOptions)
 	return err
 }

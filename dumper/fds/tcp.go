@@ -22,6 +22,9 @@ const (
 // lookTCP saves a TCP socket that does not listen.
 func (w *walk) lookTCP(f *file, fd, domain int) error {
 	const kind = "TCP connection"
+	if err := w.drain(f, fd); err != nil {
+		return err
+	}
 	info, err := sys.GetsockoptBytes(fd, unix.IPPROTO_TCP, unix.TCP_INFO, infoSize)
 	if err != nil || len(info) < infoSize {
 		return fmt.Errorf("ask for the state of the TCP socket: %w", err)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/packet"
 	"lxc-checkpoint/tracee"
 )
 
@@ -155,7 +156,7 @@ func (j *join) inject(m *format.InetSocket, d *format.InetDatagram) error {
 			to = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		}
 	}
-	return j.sendRaw(from, to, udpPacket(from, to, uint16(d.Sender.Port), uint16(m.Address.GetPort()), byte(m.Protocol), d.Data), 0)
+	return j.sendRaw(to, packet.UDP(from, to, uint16(d.Sender.Port), uint16(m.Address.GetPort()), byte(m.Protocol), d.Data), 0)
 }
 
 // socketInside has the container's first process make a socket for us.
@@ -173,60 +174,4 @@ func (j *join) socketInside(family, typ, protocol int) (int, error) {
 		return -1, err
 	}
 	return fd, nil
-}
-
-// udpPacket makes a packet of UDP or UDP-Lite with its IP header (RFC 768, 791,
-// 3828, 8200).
-func udpPacket(from, to netip.Addr, sport, dport uint16, protocol byte, data []byte) []byte {
-	be := binary.BigEndian
-	udp := be.AppendUint16(nil, sport)
-	udp = be.AppendUint16(udp, dport)
-	length := uint16(8 + len(data))
-	udp = be.AppendUint16(udp, length)
-	udp = append(be.AppendUint16(udp, 0), data...)
-	sum := transportChecksum(from, to, protocol, udp)
-	if sum == 0 {
-		sum = 0xffff
-	}
-	be.PutUint16(udp[6:], sum)
-	return ipPacket(from, to, protocol, udp)
-}
-
-// transportChecksum is that of a packet with its pseudo header.
-func transportChecksum(from, to netip.Addr, protocol byte, packet []byte) uint16 {
-	pseudo := append(append([]byte{}, from.AsSlice()...), to.AsSlice()...)
-	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(packet)))
-	pseudo = append(pseudo, 0, 0, 0, protocol)
-	return checksum(append(pseudo, packet...))
-}
-
-// ipPacket puts an IP header before a packet.
-func ipPacket(from, to netip.Addr, protocol byte, packet []byte) []byte {
-	be := binary.BigEndian
-	const hops = 64
-	var ip []byte
-	if from.Is4() {
-		ip = be.AppendUint16([]byte{0x45, 0}, uint16(20+len(packet)))
-		ip = append(ip, 0, 0, 0, 0, hops, protocol, 0, 0) // the kernel fills in the checksum
-	} else {
-		ip = be.AppendUint16([]byte{0x60, 0, 0, 0}, uint16(len(packet)))
-		ip = append(ip, protocol, hops)
-	}
-	ip = append(append(ip, from.AsSlice()...), to.AsSlice()...)
-	return append(ip, packet...)
-}
-
-// checksum is that of RFC 1071.
-func checksum(b []byte) uint16 {
-	var sum uint32
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint32(binary.BigEndian.Uint16(b))
-	}
-	if len(b) == 1 {
-		sum += uint32(b[0]) << 8
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
 }

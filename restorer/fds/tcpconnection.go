@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/packet"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -81,6 +82,9 @@ func (j *join) connectTCP(ctx context.Context, f *file) error {
 	if err := set(unix.TCP_REPAIR, unix.TCP_REPAIR_ON); err != nil {
 		return fmt.Errorf("build it in repair mode (needs CAP_NET_ADMIN): %w", err)
 	}
+	if err := presumeSegment(f.fd, m); err != nil {
+		return err
+	}
 	f.local, f.remote = m.Address, m.Peer
 	if err := j.bindConnection(ctx, f); err != nil {
 		return err
@@ -99,7 +103,7 @@ func (j *join) connectTCP(ctx context.Context, f *file) error {
 	if err := j.agree(f.fd, m); err != nil {
 		return err
 	}
-	if err := setBuffers(f.fd, m); err != nil {
+	if err := makeRoom(f.fd, m); err != nil {
 		return err
 	}
 	if err := fillTCP(f.fd, sys.RepairReceive, m.ReceiveQueue); err != nil {
@@ -109,10 +113,61 @@ func (j *join) connectTCP(ctx context.Context, f *file) error {
 	if err := fillTCP(f.fd, sys.RepairSend, sent); err != nil {
 		return fmt.Errorf("put the %d bytes into it that were not acknowledged: %w", len(sent), err)
 	}
-	if m.State != sys.TCPEstablished || j.ends(m) { // a FIN that was received counts in the window
+	if j.ends(m) {
 		return nil
 	}
-	return j.repairWindow(f.fd, m)
+	var err error
+	if m.State != sys.TCPEstablished {
+		// A FIN that was received counts in the window; until then it is open.
+		err = setWindow(f.fd, openWindow(m))
+	} else {
+		err = j.finishTCP(f.fd, m)
+	}
+	if err != nil {
+		return err
+	}
+	return settleSegment(f.fd, m)
+}
+
+// finishTCP gives buffers and windows the sizes that they had.
+func (j *join) finishTCP(fd int, m *format.TcpConnection) error {
+	if err := setBuffers(fd, m); err != nil {
+		return err
+	}
+	if m.Window == nil {
+		return nil
+	}
+	return setWindow(fd, m.Window)
+}
+
+// presumeSegment sets how large a segment may be before the connection is built:
+// what is set in repair mode is heeded by the kernel only when the way to the peer
+// changes, and till then it would send 536 bytes at a time (tcp_sync_mss,
+// net/ipv4/tcp_output.c, Linux 6.18).
+func presumeSegment(fd int, m *format.TcpConnection) error {
+	const least = 88 // TCP_MIN_MSS
+	if m.MaximumSegment < least {
+		return nil
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, int(min(m.MaximumSegment, mostPresumed))); err != nil {
+		return fmt.Errorf("set the size of its segments: %w", err)
+	}
+	return nil
+}
+
+const mostPresumed = 32767 // MAX_TCP_WINDOW
+
+// settleSegment undoes that, when the windows are set, which count. To set IP
+// options has the kernel look at the size again, for what is larger than TCP_MAXSEG can be; those of IPv6 don't.
+func settleSegment(fd int, m *format.TcpConnection) error {
+	err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 0)
+	if err == nil && m.MaximumSegment > mostPresumed && m.Family == unix.AF_INET {
+		err = unix.SetsockoptString(fd, unix.IPPROTO_IP, unix.IP_OPTIONS, "")
+	}
+	if err != nil {
+		return fmt.Errorf("settle the size of its segments: %w", err)
+	}
+	return nil
 }
 
 // bindConnection binds it to its address. One that ends at once needs no peer that
@@ -221,11 +276,26 @@ func sendAll(fd int, data []byte) error {
 	return nil
 }
 
-func (j *join) repairWindow(fd int, m *format.TcpConnection) error {
-	w := m.Window
-	if w == nil {
-		return nil
+// makeRoom makes the buffers larger than they were: what is put into them here may
+// take more of them than it took before.
+func makeRoom(fd int, m *format.TcpConnection) error {
+	const times, atLeast, most = 16, 1 << 20, 1 << 29
+	room := func(size uint32, queue []byte) uint32 {
+		return uint32(min(uint64(size)+times*uint64(len(queue))+atLeast, most))
 	}
+	return setBuffers(fd, &format.TcpConnection{
+		SendBuffer: room(m.SendBuffer, m.SendQueue), ReceiveBuffer: room(m.ReceiveBuffer, m.ReceiveQueue),
+	})
+}
+
+// openWindow is a window in which a FIN fits.
+func openWindow(m *format.TcpConnection) *format.TcpWindow {
+	next := m.ReceiveSequence + uint32(len(m.ReceiveQueue))
+	const some = 65535
+	return &format.TcpWindow{SendUpdate: m.Window.GetSendUpdate(), Send: m.Window.GetSend(), Maximum: m.Window.GetMaximum(), Receive: some, ReceiveUpdate: next}
+}
+
+func setWindow(fd int, w *format.TcpWindow) error {
 	var b []byte
 	for _, v := range []uint32{w.SendUpdate, w.Send, max(w.Maximum, w.Send), w.Receive, w.ReceiveUpdate} {
 		b = binary.NativeEndian.AppendUint32(b, v)
@@ -244,7 +314,7 @@ func (j *join) endTCP(f *file) error {
 		return j.resetTCP(f)
 	}
 	end := m.ReceiveSequence + uint32(len(m.ReceiveQueue))
-	fin := func() error { return j.injectTCP(f, end, m.SendSequence, tcpFIN|tcpACK) }
+	fin := func() error { return j.injectTCP(f, end, m.SendSequence, packet.FIN|packet.ACK) }
 	shutdown := func() error {
 		// To be counted as sent, and not to be sent.
 		if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, sys.RepairSend); err != nil {
@@ -257,7 +327,7 @@ func (j *join) endTCP(f *file) error {
 	case sys.TCPFinWait1:
 		steps = append(steps, shutdown)
 	case sys.TCPFinWait2:
-		steps = append(steps, shutdown, func() error { return j.injectTCP(f, end, m.SendSequence+1, tcpACK) })
+		steps = append(steps, shutdown, func() error { return j.injectTCP(f, end, m.SendSequence+1, packet.ACK) })
 	case sys.TCPCloseWait:
 		steps = append(steps, fin)
 	case sys.TCPLastAck:
@@ -279,14 +349,14 @@ func (j *join) endTCP(f *file) error {
 	if len(info) == 0 || uint32(info[0]) != m.State {
 		return fmt.Errorf("it was in state %d and does not come further than to %d: is the interface lo up, and does a packet filter let packets through?", m.State, info)
 	}
-	return j.repairWindow(f.fd, m)
+	return j.finishTCP(f.fd, m)
 }
 
 // resetTCP ends the connection, as its peer would by a reset. If it had ended
 // before, the program has heard of that.
 func (j *join) resetTCP(f *file) error {
 	m := f.GetTcpConnection()
-	if err := j.injectTCP(f, m.ReceiveSequence+uint32(len(m.ReceiveQueue)), m.SendSequence, tcpRST|tcpACK); err != nil {
+	if err := j.injectTCP(f, m.ReceiveSequence+uint32(len(m.ReceiveQueue)), m.SendSequence, packet.RST|packet.ACK); err != nil {
 		return fmt.Errorf("end it: %w", err)
 	}
 	info, err := sys.GetsockoptBytes(f.fd, unix.IPPROTO_TCP, unix.TCP_INFO, 1)
@@ -302,37 +372,22 @@ func (j *join) resetTCP(f *file) error {
 	return err
 }
 
-// Flags of a TCP header (RFC 9293).
-const (
-	tcpFIN = 1
-	tcpRST = 4
-	tcpACK = 16
-)
-
 // injectTCP sends a packet as from the peer of a connection.
 func (j *join) injectTCP(f *file, sequence, acknowledgement uint32, flags byte) error {
 	m := f.GetTcpConnection()
-	from, to := netipAddr(f.remote.Address).Unmap(), netipAddr(f.local.Address).Unmap()
-	be := binary.BigEndian
-	b := be.AppendUint16(nil, uint16(f.remote.Port))
-	b = be.AppendUint16(b, uint16(f.local.Port))
-	b = be.AppendUint32(b, sequence)
-	b = be.AppendUint32(b, acknowledgement)
-	const words = 5
-	b = append(b, words<<4, flags)
-	b = be.AppendUint16(b, uint16(min(m.Window.GetSend()>>m.SendScale, 0xffff)))
-	b = append(b, 0, 0, 0, 0)
-	be.PutUint16(b[16:], transportChecksum(from, to, unix.IPPROTO_TCP, b))
-	return j.sendRaw(from, to, ipPacket(from, to, unix.IPPROTO_TCP, b), injectedMark)
+	from, to := addrPort(f.remote), addrPort(f.local)
+	p := packet.TCP(packet.Segment{From: from, To: to, Sequence: sequence, Acknowledgement: acknowledgement, Flags: flags,
+		Window: uint16(min(m.Window.GetSend()>>m.SendScale, 0xffff))})
+	return j.sendRaw(to.Addr(), p, injectedMark)
+}
+
+func addrPort(a *format.InetAddress) netip.AddrPort {
+	return netip.AddrPortFrom(netipAddr(a.Address).Unmap(), uint16(a.Port))
 }
 
 // sendRaw sends a whole packet inside the container.
-func (j *join) sendRaw(from, to netip.Addr, packet []byte, mark int) error {
-	family := unix.AF_INET6
-	var name unix.Sockaddr = &unix.SockaddrInet6{Addr: to.As16()}
-	if from.Is4() {
-		family, name = unix.AF_INET, &unix.SockaddrInet4{Addr: to.As4()}
-	}
+func (j *join) sendRaw(to netip.Addr, p []byte, mark int) error {
+	family, name := packet.Name(to)
 	fd, err := j.socketInside(family, unix.SOCK_RAW, unix.IPPROTO_RAW)
 	if err != nil {
 		return err
@@ -343,7 +398,7 @@ func (j *join) sendRaw(from, to netip.Addr, packet []byte, mark int) error {
 			return err
 		}
 	}
-	return unix.Sendto(fd, packet, unix.MSG_DONTWAIT, name)
+	return unix.Sendto(fd, p, unix.MSG_DONTWAIT, name)
 }
 
 // armTCP lets the connection go on: packets come in and are sent again.
@@ -392,10 +447,16 @@ func armTCP(r *Restart, f *file) error {
 // sendUnsent sends what had not been sent yet.
 func (r *Restart) sendUnsent(fd int, m *format.TcpConnection) error {
 	data := m.SendQueue[len(m.SendQueue)-int(unsent(m)):]
+	if len(data) == 0 {
+		return nil
+	}
+	if err := makeRoom(fd, m); err != nil {
+		return err
+	}
 	if err := sendAll(fd, data); err != nil {
 		return fmt.Errorf("send %d bytes that had not been sent: %w", len(data), err)
 	}
-	return nil
+	return setBuffers(fd, m)
 }
 
 // unsent is how many bytes are sent when the connection goes on: none before a FIN,

@@ -50,11 +50,11 @@ func TestRedis(t *testing.T) {
 	overSockets(t, "python3", source(t, "redis/writer.py"))
 }
 
-// TestNginx: with clients that keep their connections, also to itself, over a
-// UNIX socket.
+// TestNginx: with clients that keep their connections, also to itself, over TCP
+// and a UNIX socket.
 func TestNginx(t *testing.T) {
 	need.Check(t, need.Program("python3"), need.Program("nginx"))
-	underLoad(t, "python3", source(t, "nginx/clients.py"), "unix")
+	overSockets(t, "python3", source(t, "nginx/clients.py"))
 }
 
 // TestPostgres: with 20 clients in transactions, over TCP and a UNIX socket.
