@@ -23,8 +23,8 @@ import (
 // system. Most tests have an init of their own, TestSystemd has systemd.
 const debianPackages = "redis-server,python3,systemd,systemd-sysv,dbus,iproute2,procps,cron"
 
-// serverPackages are those that TestSystemdServers has besides.
-const serverPackages = ",libpam-systemd,openssh-server,openssh-client,nginx-light,postgresql,tmux,vim-tiny"
+// morePackages are those that TestSystemdServers and TestOpenRC have besides.
+const morePackages = ",libpam-systemd,openssh-server,openssh-client,nginx-light,postgresql,tmux,vim-tiny,openrc,busybox-static"
 
 // debianRootfs returns the directory of a Debian root file system with some
 // packages, which nobody may change. It is made once and kept in the user's cache.

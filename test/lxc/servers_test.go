@@ -18,7 +18,7 @@ import (
 // clients in transactions, and an editor in tmux. A service follows the journal.
 func servers(t *testing.T) *box {
 	t.Helper()
-	b := debianSystemd(t, debianPackages+serverPackages)
+	b := debianSystemd(t, debianPackages+morePackages)
 	// Debian's redis asks for a user namespace of its own (PrivateUsers), which
 	// is refused by name.
 	if err := os.Remove(filepath.Join(b.rootfs, "etc/systemd/system/multi-user.target.wants/redis-server.service")); err != nil {
