@@ -63,6 +63,7 @@ pidfile=/run/syslogd.pid
 		"lxc.uts.name = " + b.name,
 		"lxc.rootfs.path = overlay:" + lower + ":" + b.rootfs,
 		"lxc.net.0.type = empty",
+		"lxc.net.0.flags = up", // the loopback device
 		"lxc.init.cmd = /bin/busybox init",
 	}, "\n")+"\n")
 	b.start()
