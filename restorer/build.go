@@ -72,7 +72,7 @@ func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*res
 
 // enter finishes the first process's surroundings, and opens the rooms.
 func (r *restart) enter() (err error) {
-	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", r.log); err != nil {
+	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.helper, r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", r.log); err != nil {
 		return err
 	}
 	if r.filters, err = r.root.Thread.SeccompFilters(); err != nil {
@@ -86,6 +86,7 @@ func (r *restart) enter() (err error) {
 	r.files.AllowChanged = r.opts.AllowChanged
 	r.files.Namespace = r.space.Namespace
 	r.files.RootOf = r.space.RootOf
+	r.files.Users = r.usersOf
 	r.files.EnterCgroup = func(path string) error { return r.space.EnterCgroup2(r.root, path) }
 	// Before any copy of the first process: each copy inherits them.
 	if r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root); err != nil {
@@ -201,7 +202,7 @@ func (r *restart) fork(s Step) error {
 		// The kernel gives a sibling its maker's exit signal.
 		flags, exit = flags|unix.CLONE_PARENT, 0
 	}
-	t, err := r.leaders[s.By].Fork(flags, exit, int(s.PID))
+	t, err := r.forkBy(r.leaders[s.By], r.born[s.By], flags, exit, int(s.PID))
 	if err != nil {
 		return err
 	}
@@ -212,14 +213,17 @@ func (r *restart) fork(s Step) error {
 		return nil
 	}
 	r.tasks[s.PID] = t
-	if r.born[s.PID] = p.Namespaces; p.State == format.ProcessState_ZOMBIE {
-		r.born[s.PID] = r.born[s.By]
+	if r.born[s.PID] = r.born[s.By]; p.State == format.ProcessState_ZOMBIE {
 		return nil
 	}
 	if err := r.space.Join(t, r.born[s.By], p.Namespaces); err != nil {
 		return fmt.Errorf("process %d (%s): %w", s.PID, name(p), err)
 	}
-	return nil
+	r.born[s.PID] = r.withUsers(p.Namespaces, r.born[s.By])
+	if !r.sharesFs(s) {
+		return nil // it enters its user namespace later
+	}
+	return r.enterUsers(p)
 }
 
 // setsid makes a session, and gives it its terminal at once: those born into
@@ -270,26 +274,33 @@ func (r *restart) endHelper(pid, parent uint32) error {
 
 func (r *restart) makeThreads() error {
 	for _, p := range r.plan.Skeleton.Processes {
-		if p.State == format.ProcessState_ZOMBIE {
+		if p.State == format.ProcessState_ZOMBIE || r.isOutside(p) {
 			continue
 		}
-		leader, first := r.leaders[p.Pid], p.Tasks[0]
-		for _, k := range p.Tasks[1:] {
-			flags := uint64(unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM)
-			if k.Files == first.Files {
-				flags |= unix.CLONE_FILES
-			}
-			if k.Fs == first.Fs {
-				flags |= unix.CLONE_FS
-			}
-			t, err := leader.Fork(flags, 0, int(k.Tid))
-			if err != nil {
-				return fmt.Errorf("thread of process %d (%s): %w", p.Pid, name(p), err)
-			}
-			r.tasks[k.Tid] = t
-			if err := r.space.Join(t, p.Namespaces, k.Namespaces); err != nil {
-				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
-			}
+		if err := r.makeThreadsOf(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *restart) makeThreadsOf(p *format.Process) error {
+	leader, first := r.leaders[p.Pid], p.Tasks[0]
+	for _, k := range p.Tasks[1:] {
+		flags := uint64(unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM)
+		if k.Files == first.Files {
+			flags |= unix.CLONE_FILES
+		}
+		if k.Fs == first.Fs {
+			flags |= unix.CLONE_FS
+		}
+		t, err := r.forkBy(leader, p.Namespaces, flags, 0, int(k.Tid))
+		if err != nil {
+			return fmt.Errorf("thread of process %d (%s): %w", p.Pid, name(p), err)
+		}
+		r.tasks[k.Tid] = t
+		if err := r.space.Join(t, p.Namespaces, k.Namespaces); err != nil {
+			return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 		}
 	}
 	return nil
@@ -352,6 +363,9 @@ func (r *restart) makeFiles() error {
 		return err
 	}
 	if err := r.files.Join(r.ctx, people{r}); err != nil {
+		return err
+	}
+	if err := r.enterAllUsers(); err != nil {
 		return err
 	}
 	owners := r.tableOwners()

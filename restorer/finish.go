@@ -111,7 +111,7 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 		return err
 	}
 	for _, k := range p.Tasks {
-		if err := tasks.Thread(r.tasks[k.Tid], k, r.origin); err != nil {
+		if err := tasks.Thread(r.tasks[k.Tid], k, r.origin, s.UsersOf(p.Namespaces)); err != nil {
 			return err
 		}
 	}

@@ -57,13 +57,19 @@ type key struct {
 type object struct {
 	*format.Namespace
 	name   string // as /proc/PID/ns has it
-	pid    int    // of the task, host's
+	pid    int    // of the task, host's; 0: nobody is in it
+	fd     int    // without a task: ours
 	nested bool   // the container's first process is not in it
 	who    *Process
 }
 
 // path is where the namespace can be opened.
-func (o *object) path() string { return fmt.Sprintf("/proc/%d/ns/%s", o.pid, o.name) }
+func (o *object) path() string {
+	if o.pid == 0 {
+		return fmt.Sprintf("/proc/self/fd/%d", o.fd)
+	}
+	return fmt.Sprintf("/proc/%d/ns/%s", o.pid, o.name)
+}
 
 // IDs are the numbers of the namespaces that a process is in, one of each kind.
 func (r *Result) IDs(p *Process) []uint32 {
@@ -133,7 +139,7 @@ var kinds = []struct {
 	{"ipc", format.NamespaceKind_IPC, "", objects, true},
 	{"pid", format.NamespaceKind_PID, "pid_for_children", nil, false},
 	{"net", format.NamespaceKind_NET, "", links, true},
-	{"user", format.NamespaceKind_USER, "", nil, false},
+	{"user", format.NamespaceKind_USER, "", users, true},
 	{"cgroup", format.NamespaceKind_CGROUP, "", nil, true},
 	{"time", format.NamespaceKind_TIME, "time_for_children", clocks, false},
 }
@@ -155,6 +161,10 @@ func Look(ids *view.IDs, processes []Process, facts map[int]*view.TaskFacts) (*R
 			return nil, nil, err
 		}
 	}
+	defer res.closeOwners()
+	if err := res.owners(ids, ours["user"]); err != nil {
+		return nil, nil, err
+	}
 	for _, o := range res.order {
 		k := kinds[slices.Index(kindNames(), o.name)]
 		if k.look != nil {
@@ -171,9 +181,25 @@ func Look(ids *view.IDs, processes []Process, facts map[int]*view.TaskFacts) (*R
 		}
 		res.Namespaces = append(res.Namespaces, o.Namespace)
 	}
+	for _, o := range res.order {
+		if o.Kind == format.NamespaceKind_MNT {
+			if err := res.locked(o); err != nil {
+				return nil, nil, fmt.Errorf("mounts of process %d (%s): %w", o.who.NSPID, o.who.Command, err)
+			}
+		}
+	}
 	refused := res.refused
 	res.refused = nil
 	return res, refused, nil
+}
+
+// closeOwners closes those namespaces that no task is in.
+func (r *Result) closeOwners() {
+	for _, o := range r.order {
+		if o.pid == 0 {
+			unix.Close(o.fd)
+		}
+	}
 }
 
 // Refused is what has been refused since Look.

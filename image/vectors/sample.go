@@ -98,6 +98,14 @@ func Everything() *format.Skeleton {
 			Queues:     []*format.SysvQueue{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Capacity: 16384, Messages: []*format.SysvMessage{{Type: 3, Data: []byte("m")}}}},
 		}},
 	}
+	s.Namespaces = append(s.Namespaces,
+		&format.Namespace{Id: 210, Kind: format.NamespaceKind_USER, Inode: 4026532210, Own: true, User: &format.UserNamespace{
+			Uids: []*format.IdRange{{Inside: 0, Outside: 1000, Count: 10}, {Inside: 33, Outside: 33, Count: 1}}, Gids: []*format.IdRange{{Inside: 0, Outside: 1000, Count: 10}}, Owner: 1000,
+		}},
+		&format.Namespace{Id: 211, Kind: format.NamespaceKind_USER, Inode: 4026532211, Own: true, Owner: 210, User: &format.UserNamespace{
+			Uids: []*format.IdRange{{Inside: 5, Outside: 1002, Count: 2}}, Owner: 1000, GroupsDenied: true,
+		}},
+		&format.Namespace{Id: 212, Kind: format.NamespaceKind_UTS, Inode: 4026532212, Own: true, Owner: 211, Uts: &format.Uts{Nodename: "inner"}})
 	inode := &format.Inode{Mode: 0o100600, Uid: 1, Gid: 2, AtimeNs: 1, MtimeNs: 2, Xattrs: []*format.Xattr{{Name: "user.a", Value: []byte("b")}}}
 	s.FileSystems = []*format.FileSystem{
 		{Id: 13, Device: 8<<32 | 1, Fstype: "ext4", Source: "/dev/sda1", Options: "rw", Outside: true},

@@ -44,6 +44,10 @@ type Restart struct {
 	// has made. nil: there is none.
 	RootOf func(namespace uint32) (fd int, err error)
 
+	// Users are those of the user namespace that a process is in, by its number on
+	// the host. nil: all are in the host's.
+	Users func(pid int) *format.Users
+
 	skeleton *format.Skeleton
 	root     place.Process
 	rootDir  int // O_PATH descriptor of the container's root directory
@@ -59,6 +63,14 @@ type Restart struct {
 	held     map[string]int
 	bpf      map[uint32]*bpfObject // maps and programs, by the image's number
 	attached []bpfAttached
+}
+
+// usersOf are those of the user namespace that a process is in.
+func (r *Restart) usersOf(p place.Process) *format.Users {
+	if r.Users == nil {
+		return nil
+	}
+	return r.Users(p.PID())
 }
 
 // file is an open file description that is being made again.

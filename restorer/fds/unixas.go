@@ -41,12 +41,33 @@ func (j *join) as(c *format.PeerCredentials, fn func(p place.Process) error) err
 
 // who are the ids that a process has to have for a call.
 type who struct {
-	uid, gid uint32
-	groups   []uint32
+	uid, gid, real uint32
+	groups         []uint32
+}
+
+// inside translates ids to those of a process's user namespace.
+func (j *join) inside(p place.Process, all ...who) (is, want who, err error) {
+	users := j.usersOf(p)
+	translate := func(id uint32, inside func(uint32) (uint32, bool)) uint32 {
+		there, ok := inside(id)
+		if !ok && err == nil {
+			err = fmt.Errorf("id %d of the host has no number in the user namespace of process %d", id, p.PID())
+		}
+		return there
+	}
+	for i := range all {
+		w := &all[i]
+		w.uid, w.gid, w.real = translate(w.uid, users.UID), translate(w.gid, users.GID), translate(w.real, users.UID)
+		w.groups = slices.Clone(w.groups)
+		for k, g := range w.groups {
+			w.groups[k] = translate(g, users.GID)
+		}
+	}
+	return all[0], all[1], err
 }
 
 // callAs makes calls in p with the ids of c; its own are as before afterwards.
-func callAs(p place.Process, c *format.PeerCredentials, calls []tracee.Call) error {
+func (j *join) callAs(p place.Process, c *format.PeerCredentials, calls []tracee.Call) error {
 	if c == nil {
 		return runChecked(p, calls)
 	}
@@ -54,10 +75,13 @@ func callAs(p place.Process, c *format.PeerCredentials, calls []tracee.Call) err
 	if err != nil {
 		return err
 	}
-	is := who{status.UIDs[1], status.GIDs[1], status.Groups}
-	want := who{c.Uid, c.Gid, c.Groups}
+	is := who{status.UIDs[1], status.GIDs[1], status.UIDs[0], status.Groups}
+	want := who{c.Uid, c.Gid, c.Uid, c.Groups}
 	if is.uid == want.uid && is.gid == want.gid && slices.Equal(is.groups, want.groups) {
 		return runChecked(p, calls)
+	}
+	if is, want, err = j.inside(p, is, want); err != nil {
+		return err
 	}
 	addr, size := p.Scratch()
 	if size < groupsAt+4*(len(is.groups)+len(want.groups)) {
@@ -77,7 +101,7 @@ func callAs(p place.Process, c *format.PeerCredentials, calls []tracee.Call) err
 		call(unix.SYS_SETRESGID, same, uint64(want.gid), same),
 		call(unix.SYS_SETRESUID, same, uint64(want.uid), same),
 		// So that it finds and opens what root can (CAP_DAC_OVERRIDE).
-		call(unix.SYS_SETFSUID, uint64(status.UIDs[0]), 0, 0),
+		call(unix.SYS_SETFSUID, uint64(is.real), 0, 0),
 	}
 	after := []tracee.Call{
 		call(unix.SYS_SETRESUID, same, uint64(is.uid), same),
@@ -119,7 +143,7 @@ func (j *join) listenAs(c *format.PeerCredentials, fd int, backlog uint32) error
 		if err != nil {
 			return err
 		}
-		return callAs(p, c, []tracee.Call{
+		return j.callAs(p, c, []tracee.Call{
 			{Nr: unix.SYS_LISTEN, Args: [6]uint64{uint64(sent[0]), uint64(backlog)}},
 			shut(sent[0]),
 		})
@@ -154,10 +178,10 @@ func (j *join) connectAs(c *format.PeerCredentials, fd int, address []byte, s *s
 		}
 		connect := tracee.Call{Nr: unix.SYS_CONNECT, Args: [6]uint64{uint64(sent[0]), addr, uint64(len(raw))}}
 		if s == nil {
-			return callAs(p, c, []tracee.Call{connect, shut(sent[0])})
+			return j.callAs(p, c, []tracee.Call{connect, shut(sent[0])})
 		}
 		// Its working directory is set in the end.
-		return callAs(p, c, []tracee.Call{
+		return j.callAs(p, c, []tracee.Call{
 			{Nr: unix.SYS_FCHDIR, Args: [6]uint64{uint64(sent[1])}},
 			connect,
 			{Nr: unix.SYS_CHDIR, Args: [6]uint64{addr + slash}},
@@ -171,7 +195,7 @@ func (j *join) pairAs(c *format.PeerCredentials, typ uint32) (ends [2]int, err e
 	ends = [2]int{-1, -1}
 	err = j.as(c, func(p place.Process) error {
 		addr, _ := p.Scratch()
-		if err := callAs(p, c, []tracee.Call{{Nr: unix.SYS_SOCKETPAIR, Args: [6]uint64{unix.AF_UNIX, uint64(typ) | unix.SOCK_CLOEXEC, 0, addr}}}); err != nil {
+		if err := j.callAs(p, c, []tracee.Call{{Nr: unix.SYS_SOCKETPAIR, Args: [6]uint64{unix.AF_UNIX, uint64(typ) | unix.SOCK_CLOEXEC, 0, addr}}}); err != nil {
 			return err
 		}
 		var b [8]byte

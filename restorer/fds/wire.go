@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/tracee"
@@ -64,7 +65,7 @@ func (r *Restart) own(p place.Process, t *table) error {
 		}
 		f.owned = true
 		if f.OwnerPid != 0 {
-			if err := setOwner(p, d.Number, f); err != nil {
+			if err := r.setOwner(p, d.Number, f); err != nil {
 				return fmt.Errorf("%s: send its signals to %d: %w", r.name(f), f.OwnerPid, err)
 			}
 		}
@@ -93,7 +94,7 @@ func (r *Restart) own(p place.Process, t *table) error {
 // setOwner says who gets the signals of one open file. The kernel notes the
 // user ids of whoever says so (f_modown, fs/fcntl.c): they decide whom the
 // signals may reach. So the call is made with those of then.
-func setOwner(p place.Process, number uint32, f *file) error {
+func (r *Restart) setOwner(p place.Process, number uint32, f *file) error {
 	who, pid := uint32(sys.OwnerProcess), f.OwnerPid
 	switch {
 	case f.OwnerThread:
@@ -107,8 +108,12 @@ func setOwner(p place.Process, number uint32, f *file) error {
 		return err
 	}
 	calls := []tracee.Call{fcntl(number, unix.F_SETOWN_EX, addr)}
-	if f.OwnerUid != 0 || f.OwnerEuid != 0 {
-		calls = []tracee.Call{setUIDs(f.OwnerUid, f.OwnerEuid), calls[0], setUIDs(0, 0)}
+	to, back, err := r.identities(p, f)
+	if err != nil {
+		return err
+	}
+	if to != back {
+		calls = []tracee.Call{setUIDs(to), calls[0], setUIDs(back)}
 	}
 	if err := p.Run(calls); err != nil {
 		return err
@@ -121,10 +126,36 @@ func setOwner(p place.Process, number uint32, f *file) error {
 	return nil
 }
 
-// setUIDs sets the real and the effective user id; 0 stays the saved one, and
+// identities are the real and the effective user id of whoever made a process the
+// owner of a file, and those that it has itself, as it calls them.
+func (r *Restart) identities(p place.Process, f *file) (to, back [2]uint32, err error) {
+	users := r.usersOf(p)
+	if users == nil {
+		return [2]uint32{f.OwnerUid, f.OwnerEuid}, back, nil
+	}
+	have, err := procfs.ReadStatus(p.PID())
+	if err != nil {
+		return to, back, err
+	}
+	if have.UIDs[0] == f.OwnerUid && have.UIDs[1] == f.OwnerEuid {
+		return to, back, nil
+	}
+	for i, id := range []uint32{f.OwnerUid, f.OwnerEuid} {
+		var known, also bool
+		to[i], known = users.UID(id)
+		back[i], also = users.UID(have.UIDs[i])
+		if !known || !also {
+			return to, back, fmt.Errorf("user %d of the host has no number in the user namespace of its owner", id)
+		}
+	}
+	return to, back, nil
+}
+
+// setUIDs sets the real and the effective user id; the saved one stays, and
 // with it the right to go back.
-func setUIDs(uid, euid uint32) tracee.Call {
-	return tracee.Call{Nr: unix.SYS_SETRESUID, Args: [6]uint64{uint64(uid), uint64(euid), 0}}
+func setUIDs(ids [2]uint32) tracee.Call {
+	const same = 1<<32 - 1
+	return tracee.Call{Nr: unix.SYS_SETRESUID, Args: [6]uint64{uint64(ids[0]), uint64(ids[1]), same}}
 }
 
 func fcntl(number uint32, command int, arg uint64) tracee.Call {

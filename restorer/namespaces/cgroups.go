@@ -194,10 +194,16 @@ func (r *Root) EnterCgroups(numbers map[uint32]int) error {
 			return err
 		}
 	}
+	return r.EnterThreadCgroups(numbers)
+}
+
+// EnterThreadCgroups puts threads into those cgroups that are not their
+// processes'.
+func (r *Root) EnterThreadCgroups(numbers map[uint32]int) error {
 	for _, p := range r.skeleton.Processes {
 		for _, k := range p.Tasks {
 			if id, ok := numbers[k.Tid]; ok && len(k.Cgroups) > 0 {
-				if err := c.joinThread(id, k.Cgroups); err != nil {
+				if err := r.cgroups.joinThread(id, k.Cgroups); err != nil {
 					return err
 				}
 			}

@@ -3,6 +3,7 @@ package namespaces
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -77,14 +78,14 @@ func makeFileSystem(f *format.FileSystem) (int, error) {
 	return fd, nil
 }
 
-// makeProc does the same for proc, which shows the pid namespace of whoever
-// makes it: so the container's first process has to.
-func makeProc(p place.Process, f *format.FileSystem) (int, error) {
+// makeIn has a process of the container do the same: proc shows the pid namespace
+// of whoever makes it, and others belong to the user namespace of that.
+func makeIn(p place.Process, f *format.FileSystem, users *format.Users) (int, error) {
 	c := caller{p: p}
-	context := c.call(unix.SYS_FSOPEN, c.text(0, "proc"), unix.FSOPEN_CLOEXEC)
+	context := c.call(unix.SYS_FSOPEN, c.text(0, f.Fstype), unix.FSOPEN_CLOEXEC)
 	c.call(unix.SYS_FSCONFIG, context, unix.FSCONFIG_SET_STRING, c.text(0, "source"), c.text(1, f.Source), 0)
 	for _, o := range fileSystemOptions(f) {
-		key, value, hasValue := strings.Cut(o, "=")
+		key, value, hasValue := strings.Cut(translated(o, users), "=")
 		if hasValue {
 			c.call(unix.SYS_FSCONFIG, context, unix.FSCONFIG_SET_STRING, c.text(0, key), c.text(1, value), 0)
 		} else {
@@ -100,9 +101,30 @@ func makeProc(p place.Process, f *format.FileSystem) (int, error) {
 		c.call(unix.SYS_CLOSE, context)
 	}
 	if c.err != nil {
-		return -1, fmt.Errorf("mount proc (%s) in the container: %w", f.Options, c.err)
+		return -1, fmt.Errorf("mount %s (%s) in the container: %w", f.Fstype, f.Options, c.err)
 	}
 	return fd, nil
+}
+
+// translated is an option as it is in a user namespace: mountinfo has the host's
+// ids.
+func translated(option string, users *format.Users) string {
+	key, value, _ := strings.Cut(option, "=")
+	id, err := strconv.ParseUint(value, 10, 32)
+	if err != nil {
+		return option
+	}
+	switch key {
+	case "uid":
+		if there, ok := users.UID(uint32(id)); ok {
+			return fmt.Sprintf("uid=%d", there)
+		}
+	case "gid":
+		if there, ok := users.GID(uint32(id)); ok {
+			return fmt.Sprintf("gid=%d", there)
+		}
+	}
+	return option
 }
 
 // caller makes calls in a process until one fails.

@@ -75,7 +75,7 @@ func (m *mounter) eachMount(do func(*space, *format.Mount, int) error) error {
 	for i, s := range m.spaces {
 		for _, mount := range s.Mounts {
 			fd, ok := s.mounts[mount.MountId]
-			if !ok || i == 0 && m.sameHost && m.match.now[mount.MountId] != nil {
+			if !ok || fd < 0 || i == 0 && m.sameHost && m.match.now[mount.MountId] != nil {
 				continue
 			}
 			if err := do(s, mount, fd); err != nil {

@@ -30,6 +30,7 @@ type mounter struct {
 	// sameHost: the first namespace is a copy of the host's.
 	sameHost bool
 	log      *slog.Logger
+	users    *Root // who makes what belongs to user namespaces of the container
 
 	first   *format.Namespace
 	match   *match
@@ -50,9 +51,10 @@ type mounter struct {
 // space is a mount namespace.
 type space struct {
 	*format.Namespace
-	ns     int
-	mounts map[uint32]int // the roots of its mounts, by their number in the image
-	root   int
+	ns       int
+	mounts   map[uint32]int // the roots of its mounts, by their number in the image
+	root     int
+	original *space // what it is a copy of, whose mounts are locked in it; nil: of none
 }
 
 // source is a mount in the workshop: of a file system, from a directory or file
@@ -65,8 +67,8 @@ type source struct {
 
 // makeMounts makes the mounts of all mount namespaces that are the container's
 // own. The first process is in the first of them.
-func makeMounts(s *format.Skeleton, root place.Process, sameHost bool, log *slog.Logger) (*mounter, error) {
-	m := &mounter{s: s, root: root, sameHost: sameHost, log: log, made: map[uint32]int{}, proc: -1, workshop: -1, bench: -1}
+func makeMounts(s *format.Skeleton, root place.Process, users *Root, sameHost bool, log *slog.Logger) (*mounter, error) {
+	m := &mounter{s: s, root: root, users: users, sameHost: sameHost, log: log, made: map[uint32]int{}, proc: -1, workshop: -1, bench: -1}
 	for _, n := range s.Namespaces {
 		if n.Kind == format.NamespaceKind_MNT && n.Own && len(n.Mounts) > 0 {
 			m.spaces = append(m.spaces, &space{Namespace: n, ns: -1, root: -1, mounts: map[uint32]int{}})
@@ -81,7 +83,16 @@ func makeMounts(s *format.Skeleton, root place.Process, sameHost bool, log *slog
 		err = m.makeProcs()
 	}
 	if err == nil {
-		err = elsewhere.Run(m.work)
+		err = m.makeOwned()
+	}
+	if err == nil {
+		err = m.run(m.openFirst, m.tidyFirst, m.openWorkshop, m.takeOver, m.makeFileSystems, m.growTrees, m.makeLocked)
+	}
+	if err == nil {
+		err = m.copyLocked()
+	}
+	if err == nil {
+		err = m.run(m.mountAll, m.joinGroups)
 	}
 	if err != nil {
 		m.close()
@@ -110,7 +121,7 @@ func (m *mounter) missing(f *format.FileSystem) bool {
 func (m *mounter) makeProcs() error {
 	for _, f := range m.s.FileSystems {
 		if f.Fstype == "proc" && m.missing(f) {
-			fd, err := makeProc(m.root, f)
+			fd, err := makeIn(m.root, f, nil)
 			if err != nil {
 				return err
 			}
@@ -120,20 +131,20 @@ func (m *mounter) makeProcs() error {
 	return nil
 }
 
-// work does it all, on a thread of its own, which goes from one namespace to the
+// run takes steps on a thread of its own, which goes from one namespace to the
 // other.
-func (m *mounter) work() error {
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return err
-	}
-	for _, step := range []func() error{
-		m.openFirst, m.tidyFirst, m.openWorkshop, m.takeOver, m.makeFileSystems, m.growTrees, m.mountAll, m.joinGroups,
-	} {
-		if err := step(); err != nil {
+func (m *mounter) run(steps ...func() error) error {
+	return elsewhere.Run(func() error {
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return err
 		}
-	}
-	return nil
+		for _, step := range steps {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (m *mounter) enter(ns int) error {
@@ -432,7 +443,7 @@ func (m *mounter) growTrees() error {
 			return fmt.Errorf("the files of a %s of the container have nowhere to go: what LXC mounts in its place shows another part of it", f.Fstype)
 		}
 		t := &tree{FileSystem: f, base: fmt.Sprintf("/proc/self/fd/%d", s.fd), root: s.root}
-		if err := t.grow(); err != nil {
+		if err := asOwner(m.s.UsersIn(m.ownerOf(f)), t.grow); err != nil {
 			return err
 		}
 		m.trees = append(m.trees, t)

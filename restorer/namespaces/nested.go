@@ -50,11 +50,13 @@ func (r *Root) openNested(s *format.Skeleton, root place.Process) error {
 		case !n.Own:
 			fd, err = openNS("/proc/self/ns/" + k.name)
 		case n.Kind == format.NamespaceKind_UTS || n.Kind == format.NamespaceKind_IPC || n.Kind == format.NamespaceKind_NET:
-			fd, err = makeNested(n)
+			fd, err = r.makeNested(n)
 		case n.Kind == format.NamespaceKind_MNT:
 			fd, err = -1, nil // when its mounts are made
 		case n.Kind == format.NamespaceKind_CGROUP:
 			continue // when a process joins it
+		case n.Kind == format.NamespaceKind_USER:
+			continue // it is there
 		default:
 			err = fmt.Errorf("this version can't make a %s namespace inside the container", k.name)
 		}
@@ -79,13 +81,37 @@ func (r *Root) Namespace(id uint32) (int, error) {
 
 func openNS(path string) (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) }
 
-// makeNested makes a namespace on a thread that ends with it.
-func makeNested(n *format.Namespace) (int, error) {
+// makeOwned has the keeper of the user namespace that a namespace belongs to make
+// it; -1: the thread that fills it makes it, since it is the host's.
+func (r *Root) makeOwned(n *format.Namespace) (int, error) {
+	keeper := r.keeperOf(n.Owner)
+	if keeper == nil {
+		return -1, nil
+	}
 	k := nsKinds[n.Kind]
-	fd := -1
-	err := elsewhere.Run(func() error {
-		if err := unix.Unshare(int(k.flag)); err != nil {
-			return fmt.Errorf("make it: %w", err)
+	if _, err := keeper.Call(unix.SYS_UNSHARE, k.flag); err != nil {
+		return -1, fmt.Errorf("make it in its user namespace: %w", err)
+	}
+	return openNS(fmt.Sprintf("/proc/%d/ns/%s", keeper.PID(), k.name))
+}
+
+// makeNested makes a namespace, and what is in it on a thread that ends with it.
+func (r *Root) makeNested(n *format.Namespace) (int, error) {
+	fd, err := r.makeOwned(n)
+	if err != nil {
+		return -1, err
+	}
+	k := nsKinds[n.Kind]
+	err = elsewhere.Run(func() (err error) {
+		if fd < 0 {
+			if err := unix.Unshare(int(k.flag)); err != nil {
+				return fmt.Errorf("make it: %w", err)
+			}
+			if fd, err = openNS("/proc/thread-self/ns/" + k.name); err != nil {
+				return err
+			}
+		} else if err := unix.Setns(fd, int(k.flag)); err != nil {
+			return fmt.Errorf("enter it: %w", err)
 		}
 		if n.Uts != nil {
 			if err := unix.Sethostname([]byte(n.Uts.Nodename)); err != nil {
@@ -95,13 +121,12 @@ func makeNested(n *format.Namespace) (int, error) {
 				return fmt.Errorf("domain name %q: %w", n.Uts.Domainname, err)
 			}
 		}
-		if err := setLoopbackUp(n.Links); err != nil {
-			return err
-		}
-		var err error
-		fd, err = openNS("/proc/thread-self/ns/" + k.name)
-		return err
+		return setLoopbackUp(n.Links)
 	})
+	if err != nil && fd >= 0 {
+		unix.Close(fd)
+		fd = -1
+	}
 	return fd, err
 }
 
@@ -125,35 +150,66 @@ func setLoopbackUp(links []*format.Link) error {
 	return nil
 }
 
-// Join puts a process or thread that was just made into its namespaces; maker
-// are those that it was born into. What it makes later is born into them.
+// Join puts a process or thread that was just made into its namespaces but for
+// that of users and what it has to make there itself; maker are those that it was
+// born into. What it makes later is born into them.
 func (r *Root) Join(p place.Process, maker, want []uint32) error {
+	users := r.skeleton.UserNamespaceOf(want)
 	for _, id := range want {
 		n := r.skeleton.Namespace(id)
-		if n == nil || slices.Contains(maker, id) {
+		if n == nil || slices.Contains(maker, id) || n.Kind == format.NamespaceKind_USER || r.isLate(n, users) {
 			continue
 		}
-		k := nsKinds[n.Kind]
-		fd, ok := r.namespaces[id]
-		if !ok && n.Kind == format.NamespaceKind_CGROUP {
-			if err := r.makeCgroupNamespace(p, n); err != nil {
-				return fmt.Errorf("make its cgroup namespace: %w", err)
-			}
-			continue
-		}
-		if !ok {
-			return fmt.Errorf("its %s namespace has not been made", k.name)
-		}
-		sent, err := p.Send([]int{fd})
-		if err != nil {
+		if err := r.join(p, n); err != nil {
 			return err
 		}
-		if _, err := p.Call(unix.SYS_SETNS, uint64(sent[0]), k.flag); err != nil {
-			return fmt.Errorf("enter its %s namespace (needs CAP_SYS_ADMIN in the container): %w", k.name, err)
+	}
+	return nil
+}
+
+// isLate says of a namespace that has not been made that it belongs to the user
+// namespace of who makes it.
+func (r *Root) isLate(n *format.Namespace, users uint32) bool {
+	_, made := r.namespaces[n.Id]
+	return !made && n.Owner != 0 && n.Owner == users
+}
+
+// EnterUsers puts a process that Join has been called for into its user
+// namespace, from that of its maker; c is who it is to be. That takes away the
+// rights that it needs for other namespaces, but for those that belong to it.
+func (r *Root) EnterUsers(p place.Process, from uint32, want []uint32, c *format.Credentials) error {
+	users := r.skeleton.UserNamespaceOf(want)
+	if users == 0 || users == from {
+		return nil
+	}
+	var late []*format.Namespace
+	for _, id := range want {
+		if n := r.skeleton.Namespace(id); n != nil && r.isLate(n, users) {
+			late = append(late, n)
 		}
-		if _, err := p.Call(unix.SYS_CLOSE, uint64(sent[0])); err != nil {
+	}
+	if err := r.enterAs(p, from, users, c); err != nil {
+		return err
+	}
+	for _, n := range late {
+		if err := r.join(p, n); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (r *Root) join(p place.Process, n *format.Namespace) error {
+	k := nsKinds[n.Kind]
+	_, ok := r.namespaces[n.Id]
+	if !ok && n.Kind == format.NamespaceKind_CGROUP {
+		if err := r.makeCgroupNamespace(p, n); err != nil {
+			return fmt.Errorf("make its cgroup namespace: %w", err)
+		}
+		return nil
+	}
+	if err := r.setns(p, n.Id, k.flag); err != nil {
+		return fmt.Errorf("enter its %s namespace (needs CAP_SYS_ADMIN in the container): %w", k.name, err)
 	}
 	return nil
 }

@@ -14,8 +14,12 @@ import (
 // mountAll mounts what is missing in each namespace.
 func (m *mounter) mountAll() error {
 	for i, s := range m.spaces {
-		if i > 0 || m.rebuilt {
-			if err := m.newSpace(s, i == 0); err != nil {
+		if s.original != nil {
+			if err := m.openCopied(s); err != nil {
+				return err
+			}
+		} else if i > 0 || m.rebuilt {
+			if err := m.newSpace(s); err != nil {
 				return err
 			}
 		}
@@ -33,9 +37,9 @@ func (m *mounter) mountAll() error {
 	return nil
 }
 
-// newSpace makes a namespace that has nothing but its root; the first one
-// exists, and gets another root.
-func (m *mounter) newSpace(s *space, first bool) error {
+// newSpace makes a namespace that has nothing but its root; one that exists gets
+// another root.
+func (m *mounter) newSpace(s *space) error {
 	if err := m.enter(m.workshop); err != nil {
 		return err
 	}
@@ -46,12 +50,10 @@ func (m *mounter) newSpace(s *space, first bool) error {
 	if root < 0 {
 		return fmt.Errorf("the container had %s (%s) for its root, and this host has not: restart it under LXC, or make it", s.Mounts[0].Root, describe(s.Mounts[0]))
 	}
-	if first {
+	if s.ns >= 0 {
 		err = m.enter(s.ns)
-	} else {
-		if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
-			s.ns, err = m.keeping(unix.Openat(m.proc, "thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0))
-		}
+	} else if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
+		s.ns, err = m.keeping(unix.Openat(m.proc, "thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0))
 	}
 	if err != nil {
 		return fmt.Errorf("make a mount namespace: %w", err)
@@ -135,7 +137,7 @@ func (m *mounter) fill(s *space, compared bool) error {
 	copies := map[uint32]int{}
 	left := map[uint32]bool{} // not there, and not needed
 	for _, mount := range s.Mounts[1:] {
-		if compared && m.match.now[mount.MountId] != nil {
+		if _, there := s.mounts[mount.MountId]; s.original != nil && there || compared && m.match.now[mount.MountId] != nil {
 			continue
 		}
 		fd, err := -1, error(nil)
@@ -202,7 +204,7 @@ func (m *mounter) mayBeGone(mount *format.Mount) bool {
 // place moves a mount to where it belongs on its parent.
 func (s *space) place(mount *format.Mount, fd int) error {
 	parent, ok := s.mounts[mount.ParentId]
-	if !ok {
+	if !ok || parent < 0 {
 		return fmt.Errorf("mount %s: what it was mounted on is covered by another mount", describe(mount))
 	}
 	rest, _ := below(mount.Mountpoint, s.mountpoint(mount.ParentId))

@@ -25,11 +25,13 @@ type Root struct {
 	roots       map[uint32]int // of mount namespaces that programs have made
 	directories map[directory]int
 	cgroups     *cgroups
+	fork        Forker
+	keepers     map[uint32]*keeper // by their user namespace
 }
 
 // Enter sets what the namespaces themselves know, and opens the root. hostMounts
 // says that its mount namespace is a copy of ours.
-func Enter(s *format.Skeleton, root place.Process, hostMounts bool, log *slog.Logger) (_ *Root, err error) {
+func Enter(s *format.Skeleton, root place.Process, fork Forker, hostMounts bool, log *slog.Logger) (_ *Root, err error) {
 	first := firstSet(s)
 	for _, n := range s.Namespaces {
 		if !slices.Contains(first, n.Id) {
@@ -48,9 +50,10 @@ func Enter(s *format.Skeleton, root place.Process, hostMounts bool, log *slog.Lo
 	}
 	r := &Root{
 		skeleton: s, fd: -1, directories: map[directory]int{}, namespaces: map[uint32]int{},
-		contents: map[uint32]content{}, roots: map[uint32]int{}, mounts: &mounter{},
+		contents: map[uint32]content{}, roots: map[uint32]int{}, mounts: &mounter{}, fork: fork, keepers: map[uint32]*keeper{},
 	}
 	defer func() {
+		err = errors.Join(err, r.dismiss())
 		if err != nil {
 			r.Close()
 			if r.cgroups != nil {
@@ -62,10 +65,13 @@ func Enter(s *format.Skeleton, root place.Process, hostMounts bool, log *slog.Lo
 	if r.cgroups, err = makeCgroups(s, root, log); err != nil {
 		return nil, err
 	}
+	if err := r.makeUsers(); err != nil {
+		return nil, err
+	}
 	if err := r.openNested(s, root); err != nil {
 		return nil, err
 	}
-	if r.mounts, err = makeMounts(s, root, hostMounts, log); err != nil {
+	if r.mounts, err = makeMounts(s, root, r, hostMounts, log); err != nil {
 		r.mounts = &mounter{}
 		return nil, err
 	}

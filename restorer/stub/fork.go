@@ -13,7 +13,8 @@ import (
 )
 
 // Fork makes a task with clone3(2) and the number that it is to have, in the
-// innermost pid namespace of the task that it becomes a member of.
+// innermost pid namespace of the task that it becomes a member of; 0 leaves it to
+// the kernel.
 //
 // A zombie that nobody has waited for yet can hold the number a little longer
 // (EEXIST): it is tried again for some seconds.
@@ -24,9 +25,11 @@ func (p *Task) Fork(flags uint64, exitSignal int, tid int) (*Task, error) {
 	b := make([]byte, size+8)
 	le.PutUint64(b[0:], flags)
 	le.PutUint64(b[32:], uint64(exitSignal))
-	le.PutUint64(b[64:], addr+size) // set_tid
-	le.PutUint64(b[72:], 1)
-	le.PutUint32(b[size:], uint32(tid))
+	if tid != 0 {
+		le.PutUint64(b[64:], addr+size) // set_tid
+		le.PutUint64(b[72:], 1)
+		le.PutUint32(b[size:], uint32(tid))
+	}
 
 	deadline := time.Now().Add(5 * time.Second)
 	for {

@@ -17,15 +17,15 @@ import (
 // needs and takes away: a change of user ids keeps the permitted capabilities
 // only under PR_SET_KEEPCAPS and clears the effective ones; bounding set and
 // securebits need CAP_SETPCAP; so capabilities come last but for what they
-// allow (capabilities(7)).
-func Credentials(p place.Process, c *format.Credentials, have *procfs.Status) error {
+// allow (capabilities(7)). users are those of its user namespace.
+func Credentials(p place.Process, c *format.Credentials, have *procfs.Status, users *format.Users) error {
 	if lost := c.CapBounding &^ have.CapBnd; lost != 0 {
 		return fmt.Errorf("the image's bounding set has capability %d, which this host or the container's config withholds", firstBit(lost))
 	}
 	if lost := (c.CapPermitted | c.CapInheritable) &^ have.CapPrm; lost != 0 {
 		return fmt.Errorf("the task had capability %d, which this host or the container's config withholds", firstBit(lost))
 	}
-	if err := setIDs(p, c, have); err != nil {
+	if err := setIDs(p, c, have, users); err != nil {
 		return err
 	}
 	return setCapabilities(p, c, have.CapPrm)
@@ -49,11 +49,20 @@ func firstBit(m uint64) int {
 	return -1
 }
 
-func setIDs(p place.Process, c *format.Credentials, have *procfs.Status) error {
+func setIDs(p place.Process, c *format.Credentials, have *procfs.Status, users *format.Users) error {
+	t := translation{users: users}
+	uids := t.four([4]uint32{c.Uid, c.Euid, c.Suid, c.Fsuid}, have.UIDs, users.UID)
+	gids := t.four([4]uint32{c.Gid, c.Egid, c.Sgid, c.Fsgid}, have.GIDs, users.GID)
+	sameGroups := slices.Equal(have.Groups, c.Groups)
 	addr, _ := p.Scratch()
 	groups := make([]byte, 4*len(c.Groups))
 	for i, g := range c.Groups {
-		le.PutUint32(groups[4*i:], g)
+		if !sameGroups {
+			le.PutUint32(groups[4*i:], t.one(g, users.GID))
+		}
+	}
+	if t.err != nil {
+		return t.err
 	}
 	if err := p.Write(addr, groups); err != nil {
 		return err
@@ -70,14 +79,42 @@ func setIDs(p place.Process, c *format.Credentials, have *procfs.Status) error {
 			add(fmt.Sprintf("drop capability %d from the bounding set (needs CAP_SETPCAP)", i), unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uint64(i), 0, 0, 0)
 		}
 	}
-	add("supplementary groups (needs CAP_SETGID)", unix.SYS_SETGROUPS, uint64(len(c.Groups)), addr)
+	if !sameGroups { // a user namespace may forbid it
+		add("supplementary groups (needs CAP_SETGID)", unix.SYS_SETGROUPS, uint64(len(c.Groups)), addr)
+	}
 	add("keep capabilities", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0, 0, 0)
-	add("group ids (needs CAP_SETGID)", unix.SYS_SETRESGID, uint64(c.Gid), uint64(c.Egid), uint64(c.Sgid))
-	add("file system group id", unix.SYS_SETFSGID, uint64(c.Fsgid))
-	add("user ids (needs CAP_SETUID)", unix.SYS_SETRESUID, uint64(c.Uid), uint64(c.Euid), uint64(c.Suid))
-	add("file system user id", unix.SYS_SETFSUID, uint64(c.Fsuid))
+	add("group ids (needs CAP_SETGID)", unix.SYS_SETRESGID, gids[0], gids[1], gids[2])
+	add("file system group id", unix.SYS_SETFSGID, gids[3])
+	add("user ids (needs CAP_SETUID)", unix.SYS_SETRESUID, uids[0], uids[1], uids[2])
+	add("file system user id", unix.SYS_SETFSUID, uids[3])
 	add("keep capabilities no longer", unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 0, 0, 0, 0)
 	return runAll(p, calls, func(i int) string { return about[i] })
+}
+
+// translation finds out what ids of the host are called in a user namespace.
+type translation struct {
+	users *format.Users
+	err   error
+}
+
+func (t *translation) one(host uint32, inside func(uint32) (uint32, bool)) uint32 {
+	id, ok := inside(host)
+	if !ok && t.err == nil {
+		t.err = fmt.Errorf("id %d of the host has no number in its user namespace", host)
+	}
+	return id
+}
+
+// four translates the four ids of a task. One that it has already stays as it
+// is, whether it has a number or not.
+func (t *translation) four(want, have [4]uint32, inside func(uint32) (uint32, bool)) (ids [4]uint64) {
+	for i, id := range want {
+		// The last one, of the file system, follows each change of the effective one.
+		if ids[i] = 1<<32 - 1; id != have[i] || i == 3 && want[1] != have[1] {
+			ids[i] = uint64(t.one(id, inside))
+		}
+	}
+	return ids
 }
 
 func setCapabilities(p place.Process, c *format.Credentials, permitted uint64) error {

@@ -77,21 +77,7 @@ func writeOwn(p place.Process, name, text string) error {
 	if err != nil {
 		return err
 	}
-	err = writeAt(p, sent[0], name, text)
+	err = place.WriteFile(p, sent[0], name, text)
 	_, closing := p.Call(unix.SYS_CLOSE, uint64(sent[0]))
-	return errors.Join(err, closing)
-}
-
-func writeAt(p place.Process, dir int, name, text string) error {
-	addr, _ := p.Scratch()
-	if err := p.Write(addr, []byte(name+"\x00"+text)); err != nil {
-		return err
-	}
-	fd, err := p.Call(unix.SYS_OPENAT, uint64(dir), addr, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	_, err = p.Call(unix.SYS_WRITE, fd, addr+uint64(len(name)+1), uint64(len(text)))
-	_, closing := p.Call(unix.SYS_CLOSE, fd)
 	return errors.Join(err, closing)
 }

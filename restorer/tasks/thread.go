@@ -16,8 +16,9 @@ import (
 
 // Thread gives a task all that is the thread's own, but for signals and
 // registers. It comes after the memory: registering an rseq area writes to it.
-// What can be is done in one stop: there may be thousands of threads.
-func Thread(p place.Process, k *format.Task, from Origin) error {
+// What can be is done in one stop: there may be thousands of threads. users are
+// those of its user namespace.
+func Thread(p place.Process, k *format.Task, from Origin, users *format.Users) error {
 	if err := schedule(p, k); err != nil {
 		return fmt.Errorf("scheduling of task %d (%s): %w", k.Tid, k.Name, err)
 	}
@@ -40,7 +41,7 @@ func Thread(p place.Process, k *format.Task, from Origin) error {
 			if err := b.run(p); err != nil {
 				return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 			}
-			if err := Credentials(p, c, have); err != nil {
+			if err := Credentials(p, c, have, users); err != nil {
 				return fmt.Errorf("credentials of task %d (%s): %w", k.Tid, k.Name, err)
 			}
 		}

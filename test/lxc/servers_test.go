@@ -19,11 +19,6 @@ import (
 func servers(t *testing.T) *box {
 	t.Helper()
 	b := debianSystemd(t, debianPackages+morePackages)
-	// Debian's redis asks for a user namespace of its own (PrivateUsers), which
-	// is refused by name.
-	if err := os.Remove(filepath.Join(b.rootfs, "etc/systemd/system/multi-user.target.wants/redis-server.service")); err != nil {
-		t.Fatal(err)
-	}
 	key := filepath.Join(b.rootfs, "root/.ssh/id_ed25519")
 	for _, args := range [][]string{
 		{"install", "-d", "-m", "700", filepath.Dir(key)},

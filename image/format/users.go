@@ -1,0 +1,51 @@
+package format
+
+import "slices"
+
+// Users translates ids of users and groups, which are the host's in all of an
+// image, to those of a user namespace. nil is the host's.
+type Users UserNamespace
+
+// UsersOf are those of the user namespace among a set of namespaces.
+func (s *Skeleton) UsersOf(namespaces []uint32) *Users {
+	return s.UsersIn(s.UserNamespaceOf(namespaces))
+}
+
+// UsersIn are those of a user namespace; 0 is the host's.
+func (s *Skeleton) UsersIn(id uint32) *Users { return (*Users)(s.Namespace(id).GetUser()) }
+
+// UserNamespaceOf is the user namespace among a set of namespaces; 0 if there is
+// none.
+func (s *Skeleton) UserNamespaceOf(namespaces []uint32) uint32 {
+	i := slices.IndexFunc(namespaces, func(id uint32) bool { return s.Namespace(id).GetKind() == NamespaceKind_USER })
+	if i < 0 {
+		return 0
+	}
+	return namespaces[i]
+}
+
+// UID is what a user of the host is called in the namespace; ok is false if it
+// has no name there.
+func (u *Users) UID(host uint32) (id uint32, ok bool) {
+	if u == nil {
+		return host, true
+	}
+	return translate(u.Uids, host)
+}
+
+// GID is the same for a group.
+func (u *Users) GID(host uint32) (id uint32, ok bool) {
+	if u == nil {
+		return host, true
+	}
+	return translate(u.Gids, host)
+}
+
+func translate(ranges []*IdRange, host uint32) (uint32, bool) {
+	for _, r := range ranges {
+		if host >= r.Outside && host-r.Outside < r.Count {
+			return r.Inside + (host - r.Outside), true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,101 @@
+package namespaces
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+)
+
+// ownerOf is the user namespace that a file system belongs to (s_user_ns), 0 for
+// the host's: nothing shows it, but whoever mounts needs rights over the mount
+// namespace, so it is the one that the mount namespaces with it belong to, or
+// one around those.
+func (m *mounter) ownerOf(f *format.FileSystem) uint32 {
+	owner, found := uint32(0), false
+	for _, s := range m.spaces {
+		for _, mount := range s.Mounts {
+			if mount.FileSystem != f.Id {
+				continue
+			}
+			if !found {
+				owner, found = s.Owner, true
+			}
+			owner = m.around(owner, s.Owner)
+			break
+		}
+	}
+	return owner
+}
+
+// around is the deepest user namespace that two are in.
+func (m *mounter) around(a, b uint32) uint32 {
+	for ; a != 0; a = m.s.Namespace(a).GetOwner() {
+		for at := b; at != 0; at = m.s.Namespace(at).GetOwner() {
+			if at == a {
+				return a
+			}
+		}
+	}
+	return 0
+}
+
+// keeper is who has to make a file system, nil if it is us. Those that show a
+// namespace belong to the owner of that, whoever mounts them.
+func (m *mounter) keeper(f *format.FileSystem) *keeper {
+	switch f.Fstype {
+	case "tmpfs", "ramfs", "devpts":
+		return m.users.keeperOf(m.ownerOf(f))
+	}
+	return nil
+}
+
+// makeOwned has the keepers make the file systems that belong to their user
+// namespaces, for which they need a mount namespace of their own, and the mount
+// namespaces.
+func (m *mounter) makeOwned() error {
+	for _, f := range m.s.FileSystems {
+		k := m.keeper(f)
+		if k == nil || !m.missing(f) {
+			continue
+		}
+		if _, err := k.Call(unix.SYS_UNSHARE, unix.CLONE_NEWNS); err != nil {
+			return fmt.Errorf("make a mount namespace in a user namespace of the container: %w", err)
+		}
+		fd, err := makeIn(k, f, m.s.UsersIn(m.ownerOf(f)))
+		if err != nil {
+			return err
+		}
+		m.made[f.Id] = fd
+	}
+	for _, s := range m.spaces[1:] {
+		if hasLocked(s.Namespace) {
+			continue // it becomes a copy of another one
+		}
+		fd, err := m.users.makeOwned(s.Namespace)
+		if err != nil {
+			return fmt.Errorf("mount namespace of the container: %w", err)
+		}
+		if fd >= 0 {
+			s.ns, _ = m.keeping(fd, nil)
+		}
+	}
+	return nil
+}
+
+// asOwner runs f with the file system ids of the first user of a user namespace,
+// and all rights: the kernel makes no files for users that a file system does
+// not know (fsuidgid_has_mapping, include/linux/fs.h). The goroutine is locked
+// to its thread.
+func asOwner(users *format.Users, f func() error) error {
+	if users == nil || len(users.Uids) == 0 || len(users.Gids) == 0 {
+		return f()
+	}
+	if err := sys.ThreadFileIdentity(users.Uids[0].Outside, users.Gids[0].Outside); err != nil {
+		return fmt.Errorf("become the first user of a user namespace: %w", err)
+	}
+	return errors.Join(f(), sys.ThreadFileIdentity(0, 0))
+}

@@ -1,0 +1,93 @@
+package restorer
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+)
+
+// A process enters its user namespace when the sockets have been connected: their
+// peers see them as who they were before (SO_PEERCRED), and in its namespace a
+// process may have no way to be that any more. But it has to do so before it has
+// threads, or shares its root directory with another process (setns(2)); of the
+// latter, each enters as soon as it is made.
+
+// withUsers is a set of namespaces, with the user namespace of another one.
+func (r *restart) withUsers(set, from []uint32) []uint32 {
+	s := r.plan.Skeleton
+	set = slices.DeleteFunc(slices.Clone(set), func(id uint32) bool { return s.Namespace(id).GetKind() == format.NamespaceKind_USER })
+	if users := s.UserNamespaceOf(from); users != 0 {
+		set = append(set, users)
+	}
+	return set
+}
+
+// isOutside says of a process that it has not entered its user namespace yet.
+func (r *restart) isOutside(p *format.Process) bool {
+	s := r.plan.Skeleton
+	return s.UserNamespaceOf(r.born[p.Pid]) != s.UserNamespaceOf(p.Namespaces)
+}
+
+// sharesFs tells whether a process that is made shares its root directory with
+// its maker, or will with one that it makes.
+func (r *restart) sharesFs(made Step) bool {
+	if made.Share&unix.CLONE_FS != 0 {
+		return true
+	}
+	return slices.ContainsFunc(r.plan.Steps, func(s Step) bool {
+		return s.Kind == Fork && s.By == made.PID && s.Share&unix.CLONE_FS != 0
+	})
+}
+
+func (r *restart) enterUsers(p *format.Process) error {
+	if !r.isOutside(p) {
+		return nil
+	}
+	from := r.plan.Skeleton.UserNamespaceOf(r.born[p.Pid])
+	if err := r.space.EnterUsers(r.leaders[p.Pid], from, p.Namespaces, p.Tasks[0].Credentials); err != nil {
+		return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+	}
+	r.born[p.Pid] = p.Namespaces
+	return nil
+}
+
+// enterAllUsers has those enter that have not yet, and makes their threads.
+func (r *restart) enterAllUsers() error {
+	numbers := map[uint32]int{}
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.State == format.ProcessState_ZOMBIE || !r.isOutside(p) {
+			continue
+		}
+		if err := r.enterUsers(p); err != nil {
+			return err
+		}
+		if err := r.makeThreadsOf(p); err != nil {
+			return err
+		}
+		for _, k := range p.Tasks[1:] {
+			numbers[k.Tid] = r.tasks[k.Tid].PID()
+		}
+	}
+	return r.space.EnterThreadCgroups(numbers)
+}
+
+// usersOf are those of the user namespace that a process is in, by its number on
+// the host: the first process's, as long as it has been put into no other.
+func (r *restart) usersOf(pid int) *format.Users {
+	for number, t := range r.leaders {
+		if t.PID() == pid {
+			return r.plan.Skeleton.UsersOf(r.born[number])
+		}
+	}
+	for _, p := range r.plan.Skeleton.Processes {
+		for _, k := range p.Tasks {
+			if t := r.tasks[k.Tid]; t != nil && t.PID() == pid {
+				return r.plan.Skeleton.UsersOf(p.Namespaces)
+			}
+		}
+	}
+	return r.plan.Skeleton.UsersOf(r.plan.Root.Namespaces)
+}
