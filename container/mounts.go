@@ -61,10 +61,12 @@ func (c *Container) configItem(ctx context.Context, name string) (string, bool) 
 	return strings.TrimSpace(item.word()), true
 }
 
+// unescape reads a field of fstab(5).
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
 // mountTargets takes the second field of fstab(5) lines: relative to the
 // container's root, or below one of roots.
 func mountTargets(fstab string, roots []string) []string {
-	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	targets := []string{}
 	for line := range strings.Lines(fstab) {
 		f := strings.Fields(line)

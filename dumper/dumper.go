@@ -4,6 +4,7 @@ package dumper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -18,6 +19,7 @@ import (
 	"lxc-checkpoint/image/writer"
 	"lxc-checkpoint/internal/links"
 	"lxc-checkpoint/progress"
+	"lxc-checkpoint/refusal"
 )
 
 // After says what becomes of the container after the checkpoint.
@@ -96,7 +98,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	defer contents.Close()
 	if o.Check != nil {
 		if err := o.Check(s); err != nil {
-			return nil, fmt.Errorf("this could not be restarted: %w", err)
+			return nil, notRestartable(err)
 		}
 	}
 	stats.Look = clock.lap()
@@ -192,10 +194,19 @@ func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats
 	stats.count(s)
 	if o.Check != nil {
 		if err := o.Check(s); err != nil {
-			return nil, fmt.Errorf("this could not be restarted: %w", err)
+			return nil, notRestartable(err)
 		}
 	}
 	return stats, nil
+}
+
+// notRestartable is the error of a check of the skeleton; refusals stay as they are.
+func notRestartable(err error) error {
+	var list refusal.List
+	if errors.As(err, &list) {
+		return list
+	}
+	return fmt.Errorf("this could not be restarted: %w", err)
 }
 
 // openTeller loads the eBPF program that tells facts of tasks; nil where the

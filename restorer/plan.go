@@ -1,6 +1,7 @@
 package restorer
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -66,7 +67,7 @@ type Join struct{ PID, Group uint32 }
 type Helper struct{ PID, Parent uint32 }
 
 // NewPlan works out how to make what the image holds, or says what of it can't
-// be made.
+// be made, all of it.
 func NewPlan(s *format.Skeleton) (*Plan, error) {
 	if s.Header.Architecture != runtime.GOARCH {
 		return nil, fmt.Errorf("the statefile is of a %s host and this one is %s: restart it on a host of its own kind", s.Header.Architecture, runtime.GOARCH)
@@ -84,20 +85,13 @@ func NewPlan(s *format.Skeleton) (*Plan, error) {
 		}
 	}
 	p.findOutside()
-	if err := newTreePlanner(p).run(); err != nil {
-		return nil, err
+	tree := newTreePlanner(p).run()
+	area, noArea := findArea(s.Mms, highestArea(s))
+	errs := []error{tree, p.checkDeathSignals(), noArea}
+	if tree == nil { // the others need it
+		errs = append(errs, p.checkSharing(), p.inherit())
 	}
-	if err := p.checkSharing(); err != nil {
-		return nil, err
-	}
-	if err := p.checkDeathSignals(); err != nil {
-		return nil, err
-	}
-	if err := p.inherit(); err != nil {
-		return nil, err
-	}
-	area, err := findArea(s.Mms, highestArea(s))
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	p.Area = area

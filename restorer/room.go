@@ -10,6 +10,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/refusal"
 )
 
 // room is how much memory the host's kernel grants to programs.
@@ -46,7 +47,10 @@ func (r *room) check(s *format.Skeleton) error {
 	var all uint64
 	for _, mm := range s.Mms {
 		if n := countedMappings(mm); n > r.mappings {
-			return fmt.Errorf("%s has %d mappings, and this host's kernel lets a process have %d: raise that (sysctl vm.max_map_count=%d) and restart again", owner(s, mm), n, r.mappings, n+100)
+			return &refusal.Refusal{
+				Object: owner(s, mm), Reason: fmt.Sprintf("it has %d mappings, and this host's kernel lets a process have %d", n, r.mappings),
+				Remedy: fmt.Sprintf("raise that (sysctl vm.max_map_count=%d) and restart again", n+100),
+			}
 		}
 		for _, v := range mm.Vmas {
 			if !r.accounts(v) {
@@ -57,8 +61,11 @@ func (r *room) check(s *format.Skeleton) error {
 				all = math.MaxUint64
 			}
 			if most := r.memory.Total + r.memory.SwapTotal; r.overcommit == overcommitGuess && size > most {
-				return fmt.Errorf("%s has a mapping of %d MiB at %#x, and this host's kernel grants none of more than its memory and swap, %d MiB (vm.overcommit_memory is 0): add swap, or have it grant any (sysctl vm.overcommit_memory=1), and restart again",
-					owner(s, mm), size>>20, v.Start, most>>20)
+				return &refusal.Refusal{
+					Object: owner(s, mm),
+					Reason: fmt.Sprintf("it has a mapping of %d MiB at %#x, and this host's kernel grants none of more than its memory and swap, %d MiB (vm.overcommit_memory is 0)", size>>20, v.Start, most>>20),
+					Remedy: "add swap, or have it grant any (sysctl vm.overcommit_memory=1), and restart again",
+				}
 			}
 		}
 	}
@@ -70,8 +77,11 @@ func (r *room) check(s *format.Skeleton) error {
 		left = r.memory.CommitLimit - r.memory.Committed
 	}
 	if all > left {
-		return fmt.Errorf("the container's programs may write %d MiB of memory of their own, and this host's kernel has %d MiB left to grant, of %d (vm.overcommit_memory is 2): add swap, raise vm.overcommit_ratio, or have it grant more than there is (sysctl vm.overcommit_memory=0), and restart again",
-			all>>20, left>>20, r.memory.CommitLimit>>20)
+		return &refusal.Refusal{
+			Object: "memory",
+			Reason: fmt.Sprintf("the container's programs may write %d MiB of memory of their own, and this host's kernel has %d MiB left to grant, of %d (vm.overcommit_memory is 2)", all>>20, left>>20, r.memory.CommitLimit>>20),
+			Remedy: "add swap, raise vm.overcommit_ratio, or have it grant more than there is (sysctl vm.overcommit_memory=0), and restart again",
+		}
 	}
 	return nil
 }

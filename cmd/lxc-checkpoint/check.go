@@ -2,48 +2,34 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 
 	"lxc-checkpoint/container"
 	"lxc-checkpoint/dumper"
+	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/refusal"
+	"lxc-checkpoint/restorer"
 )
-
-// report is what --check --json writes; README.md describes it.
-type report struct {
-	Container string       `json:"container"`
-	Works     bool         `json:"works"`
-	Obstacles refusal.List `json:"obstacles"`       // what can't be saved
-	Error     string       `json:"error,omitempty"` // any other reason
-	Processes int          `json:"processes,omitempty"`
-	Tasks     int          `json:"tasks,omitempty"`
-	StoppedNs int64        `json:"stopped_ns,omitempty"` // how long it was stopped for the look
-}
 
 // errObstacles is for the exit status when the report has said it all.
 var errObstacles = errors.New("a checkpoint would not work")
 
 // check tells whether a checkpoint would work. The container goes on as it was.
 func check(ctx context.Context, o *options, c *container.Container) error {
-	stats, err := dumper.Check(ctx, c, o.dumper())
+	what := o.dumper()
+	what.Check = o.restartable(ctx)
+	stats, err := dumper.Check(ctx, c, what)
 	if err != nil && !o.json {
 		return err
 	}
-	r := report{Container: c.String(), Works: err == nil, Obstacles: refusal.List{}}
-	switch one := (*refusal.Refusal)(nil); {
-	case err == nil:
+	r := refusal.NewReport(c.String(), err)
+	if err == nil {
 		r.Processes, r.Tasks, r.StoppedNs = stats.Processes, stats.Tasks, stats.Stopped.Nanoseconds()
-	case errors.As(err, &r.Obstacles):
-	case errors.As(err, &one):
-		r.Obstacles = refusal.List{one}
-	default:
-		r.Error = err.Error()
 	}
 	if o.json {
-		if e := json.NewEncoder(os.Stdout).Encode(r); e != nil {
+		if e := r.Write(os.Stdout); e != nil {
 			return e
 		}
 		if err != nil {
@@ -56,4 +42,20 @@ func check(ctx context.Context, o *options, c *container.Container) error {
 			r.Container, r.Processes, r.Tasks, float64(r.StoppedNs)/1e6)
 	}
 	return nil
+}
+
+// restartable compares the skeleton of the container with this host, as
+// lxc-restart --check would when the container has been killed.
+func (o *options) restartable(ctx context.Context) func(*format.Skeleton) error {
+	with := restorer.Checked{Alive: true, Options: restorer.Options{
+		Name: o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath, Log: o.tool.Log, Timeout: o.timeout.Duration,
+		Native: o.tool.Common.Name == "", Cgroup: o.cgroup,
+	}}
+	return func(s *format.Skeleton) error {
+		list := restorer.Check(ctx, s, with)
+		for _, r := range list {
+			r.Kind = "could not be restarted"
+		}
+		return list.Err()
+	}
 }

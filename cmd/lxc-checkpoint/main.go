@@ -132,6 +132,9 @@ func checkpoint(ctx context.Context, o *options, c *container.Container, out out
 	w := writer.New(out, writer.Options{})
 	what := o.dumper()
 	what.After, what.Progress = o.after(), shown
+	if o.kill { // what this host could not restart is never killed
+		what.Check = o.restartable(ctx)
+	}
 	stats, err := dumper.Dump(ctx, c, w, what)
 	if err != nil {
 		return nil, err

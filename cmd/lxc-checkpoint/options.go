@@ -113,7 +113,7 @@ func (o *options) dumper() dumper.Options {
 	return dumper.Options{
 		Timeout: o.timeout.Duration, Tool: cli.Version, Log: o.tool.Log,
 		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, MaxDeleted: uint64(o.maxDeleted),
-		// What this host could not restart is never killed.
+		// What no host could restart is not saved.
 		Check: restorer.CheckPlan, Forks: restorer.Forks,
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/refusal"
 )
 
 // target is a small container without LXC: a shell in a cgroup that counts
@@ -290,7 +292,7 @@ func TestCheck(t *testing.T) {
 	}
 	g.runs(t, "after --check")
 	code, stdout, stderr = command(t, nil, "--cgroup", g.cgroup, "--check", "--json")
-	var r report
+	var r refusal.Report
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 || stderr != "" || !r.Works || len(r.Obstacles) > 0 || r.Processes == 0 || r.StoppedNs == 0 {
 		t.Errorf("exit %d, stdout %q, stderr %q, %v", code, stdout, stderr, err)
 	}

@@ -53,6 +53,9 @@ func run(o *options) error {
 		return err
 	}
 	defer in.Close()
+	if o.check {
+		return cli.WithState(cli.Why(ctx, check(ctx, o, in)), "nothing was made")
+	}
 	err = makeRoom(ctx, o, in)
 	if err == nil {
 		var stats *restorer.Stats
@@ -130,11 +133,9 @@ func restart(ctx context.Context, o *options, in *infile.Input) (*restorer.Stats
 	defer img.Close()
 	shown := progress.New(os.Stderr, cli.IsTerminal(2) && !o.tool.Common.Quiet)
 	defer shown.Done()
-	stats, err := restorer.Restore(ctx, img, restorer.Options{
-		Name: o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,
-		Native: o.native, Cgroup: o.cgroup, Pause: o.pause, AllowChanged: o.allowChanged, CloseTCP: o.tcpClose,
-		Timeout: o.timeout.Duration, Log: o.tool.Log, Progress: shown,
-	})
+	what := o.restorer()
+	what.Progress = shown
+	stats, err := restorer.Restore(ctx, img, what)
 	var damage *reader.DamageError
 	var version *reader.VersionError
 	if errors.As(err, &damage) || errors.As(err, &version) {

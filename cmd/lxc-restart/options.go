@@ -17,13 +17,16 @@ type options struct {
 	printStats   bool
 	allowChanged bool
 	tcpClose     bool
+	check        bool
+	json         bool
 }
 
 func newOptions() *options {
 	o := &options{
 		tool: cli.New("lxc-restart", "Makes a container again from a statefile that lxc-checkpoint wrote; it goes on where it stopped.",
 			"-n NAME {-S FILE | -d FD} [-p] [OPTION...]",
-			"--native -n NAME {-S FILE | -d FD} [--cgroup=PATH] [-p] [OPTION...]"),
+			"--native -n NAME {-S FILE | -d FD} [--cgroup=PATH] [-p] [OPTION...]",
+			"--check [--json] {-n NAME | --native} {-S FILE | -d FD} [OPTION...]"),
 		statefd: cli.Number{N: -1, Word: "FD"},
 		timeout: cli.Seconds{Duration: 10 * time.Second},
 	}
@@ -40,6 +43,8 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.StringVarP(&o.statefile, "statefile", "S", "", "read its state from `FILE`")
 	f.VarP(&o.statefd, "statefd", "d", "read its state from the open descriptor `FD`")
 	f.BoolVarP(&o.pause, "pause", "p", false, "leave it frozen (lxc-unfreeze lets it go on)")
+	f.BoolVar(&o.check, "check", false, "only tell whether a restart on this host would work, and what is in its way")
+	f.BoolVar(&o.json, "json", false, "with --check: tell it as JSON")
 	f.BoolVar(&o.native, "native", false, "without LXC, from the statefile alone")
 	f.StringVar(&o.cgroup, "cgroup", "", "native: put it into the cgroup `PATH` (default lxc-checkpoint/NAME)")
 	f.BoolVar(&o.allowChanged, "allow-changed", false, "go on with files that have changed since the checkpoint")
@@ -63,7 +68,7 @@ func (o *options) parse(args []string) (done bool, err error) {
 		o.tool.Common.Name, operands = operands[0], operands[1:]
 	}
 	switch {
-	case o.tool.Common.Name == "":
+	case o.tool.Common.Name == "" && !(o.check && o.native):
 		return false, cli.Usagef("which container? Name it with -n NAME")
 	case len(operands) > 0:
 		return false, cli.Usagef("what is %q for? There is nothing but options to give", operands[0])
@@ -71,6 +76,10 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("-S and -d exclude each other: the state is read from one place")
 	case !given("statefile") && !given("statefd"):
 		return false, cli.Usagef("where from? Name a file with -S FILE, or an open descriptor with -d FD")
+	case o.json && !o.check:
+		return false, cli.Usagef("--json goes with --check only")
+	case o.check && o.pause:
+		return false, cli.Usagef("--check makes no container: leave out -p")
 	case o.native && given("lxcpath"):
 		return false, cli.Usagef("-P does not go with --native, which does not ask LXC")
 	case !o.native && given("cgroup"):

@@ -129,3 +129,10 @@ func CurrentCPU() int {
 	_, _ = call6(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0, 0, 0, 0)
 	return int(cpu)
 }
+
+// PrctlMmMapSize is prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE): the size of struct
+// prctl_mm_map, of a kernel that has it.
+func PrctlMmMapSize() (size uint32, err error) {
+	_, err = call6(unix.SYS_PRCTL, unix.PR_SET_MM, unix.PR_SET_MM_MAP_SIZE, uintptr(unsafe.Pointer(&size)), 0, 0, 0)
+	return size, err
+}

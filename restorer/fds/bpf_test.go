@@ -55,7 +55,7 @@ func TestAttachOnce(t *testing.T) {
 	}
 	restart := func() *Restart {
 		held := &format.OpenFile{Kind: &format.OpenFile_BpfProgram{BpfProgram: &format.BpfFile{Object: 1}}}
-		return &Restart{skeleton: s, log: slog.New(slog.DiscardHandler), bpf: map[uint32]*bpfObject{}, rootDir: -1, files: []*file{{OpenFile: held, kind: kinds()["bpf_program"], fd: -1}}}
+		return &Restart{skeleton: s, bpf: map[uint32]*bpfObject{}, Finder: NewFinder(-1, slog.New(slog.DiscardHandler)), files: []*file{{OpenFile: held, kind: kinds()["bpf_program"], fd: -1}}}
 	}
 	// What is there before: two that are the same.
 	before := restart()

@@ -93,7 +93,7 @@ func TestDevices(t *testing.T) {
 	zero := identify(h, "/dev/null")
 	zero.Path = "/dev/zero"
 	_, err = tryBuild(t, &format.Skeleton{OpenFiles: []*format.OpenFile{{Id: 1, Kind: &format.OpenFile_Device{Device: zero}}}}, h)
-	wantError(t, err, "/dev/zero is another device", "1:3", "1:5")
+	wantError(t, err, "/dev/zero: it is another device", "1:3", "1:5")
 }
 
 func TestFileThatIsNotTheSame(t *testing.T) {
@@ -108,7 +108,7 @@ func TestFileThatIsNotTheSame(t *testing.T) {
 		says   string // "" if it is let through
 	}{
 		{"same", unix.O_RDONLY, true, func() {}, ""},
-		{"gone", unix.O_RDONLY, false, func() { must(t, os.Remove(name)) }, "/data/f does not exist"},
+		{"gone", unix.O_RDONLY, false, func() { must(t, os.Remove(name)) }, "/data/f: it does not exist"},
 		{"copied with its times", unix.O_RDONLY, true, func() {
 			st, _ := os.Stat(name)
 			os.Rename(name, name+".old")

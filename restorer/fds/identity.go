@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/refusal"
 )
 
 // demand is how much a file must be the one of the checkpoint.
@@ -33,10 +34,12 @@ const (
 )
 
 // check compares the file found with the one of the checkpoint.
-func (r *Restart) check(id *format.FileIdentity, st *unix.Stat_t, flags int, want demand) error {
+func (r *Finder) check(id *format.FileIdentity, st *unix.Stat_t, flags int, want demand) error {
 	refuse := func(how string) error {
-		return fmt.Errorf("%s %s: it was %s, and is %s: put back the file that it was, with its times (cp -a, rsync -a), or restart with the root file system of the checkpoint, or, if the program can do with the changed one, with --allow-changed",
-			id.Path, how, describe(identityWas(id)), describe(identityIs(st)))
+		return &refusal.Refusal{
+			Object: id.Path, Reason: fmt.Sprintf("it %s: it was %s, and is %s", how, describe(identityWas(id)), describe(identityIs(st))),
+			Remedy: "put back the file that it was, with its times (cp -a, rsync -a), or restart with the root file system of the checkpoint, or, if the program can do with the changed one, with --allow-changed",
+		}
 	}
 	was, is := identityWas(id), identityIs(st)
 	switch {

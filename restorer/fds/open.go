@@ -2,12 +2,45 @@ package fds
 
 import (
 	"fmt"
+	"log/slog"
 	"path"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/refusal"
 )
+
+// Finder finds files of the container, and tells whether they are those that
+// they were at the checkpoint.
+type Finder struct {
+	// AllowChanged logs that a mapped or open file has changed since the
+	// checkpoint, which is an error otherwise.
+	AllowChanged bool
+	// RootOf finds the root of a mount namespace that a program in the container
+	// has made. nil: there is none.
+	RootOf func(namespace uint32) (fd int, err error)
+
+	rootDir int // O_PATH descriptor of the container's root directory
+	log     *slog.Logger
+}
+
+// NewFinder finds files below a directory; the descriptor stays the caller's.
+func NewFinder(rootDir int, log *slog.Logger) Finder { return Finder{rootDir: rootDir, log: log} }
+
+// Verify tells whether a file is there, and what it was, without opening it:
+// executed says that it is mapped for reading, or executed, as for Open.
+func (r *Finder) Verify(id *format.FileIdentity, flags int, executed bool) error {
+	want := longEnough
+	if executed {
+		want = unchanged
+	}
+	seen, _, err := r.find(id, flags, want)
+	if err != nil {
+		return err
+	}
+	return unix.Close(seen)
+}
 
 // Open opens a file of the container, as a descriptor of ours, close-on-exec:
 // id.Path in the container's root, with flags (O_*; those that create or empty
@@ -18,7 +51,7 @@ import (
 // regular file must have the size and the time of modification that it had
 // (see identity.go). For shared mappings of files that may have been written
 // since, there is OpenData.
-func (r *Restart) Open(id *format.FileIdentity, flags int) (fd int, err error) {
+func (r *Finder) Open(id *format.FileIdentity, flags int) (fd int, err error) {
 	if acc := flags & unix.O_ACCMODE; acc != unix.O_RDONLY {
 		return r.OpenData(id, flags)
 	}
@@ -27,7 +60,7 @@ func (r *Restart) Open(id *format.FileIdentity, flags int) (fd int, err error) {
 
 // OpenData is Open for a file whose content may have gone on since the
 // checkpoint: it must still be at least as long as it was.
-func (r *Restart) OpenData(id *format.FileIdentity, flags int) (fd int, err error) {
+func (r *Finder) OpenData(id *format.FileIdentity, flags int) (fd int, err error) {
 	return r.open(id, flags, longEnough)
 }
 
@@ -41,23 +74,17 @@ const pathFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW
 
 // open looks at the file before it opens it, since opening a FIFO or a device
 // that has come in its place could block or do harm.
-func (r *Restart) open(id *format.FileIdentity, flags int, want demand) (int, error) {
+func (r *Finder) open(id *format.FileIdentity, flags int, want demand) (int, error) {
 	flags &= openFlags
 	if flags&unix.O_PATH != 0 {
 		flags &= pathFlags
 	}
-	seen, err := r.lookupFile(id, unix.O_PATH|flags&unix.O_NOFOLLOW)
+	seen, st, err := r.find(id, flags, want)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(seen)
-	var st, opened unix.Stat_t
-	if err := unix.Fstat(seen, &st); err != nil {
-		return -1, fmt.Errorf("look at %s: %w", id.GetPath(), err)
-	}
-	if err := r.check(id, &st, flags, want); err != nil {
-		return -1, err
-	}
+	var opened unix.Stat_t
 	fd, err := r.lookupFile(id, flags)
 	if err != nil {
 		return -1, err
@@ -73,8 +100,26 @@ func (r *Restart) open(id *format.FileIdentity, flags int, want demand) (int, er
 	return fd, nil
 }
 
+// find looks at a file, which the descriptor it returns (O_PATH) stands for.
+func (r *Finder) find(id *format.FileIdentity, flags int, want demand) (fd int, st unix.Stat_t, err error) {
+	fd, err = r.lookupFile(id, unix.O_PATH|flags&unix.O_NOFOLLOW)
+	if err != nil {
+		return -1, st, err
+	}
+	if err = unix.Fstat(fd, &st); err != nil {
+		err = fmt.Errorf("look at %s: %w", id.GetPath(), err)
+	} else {
+		err = r.check(id, &st, flags, want)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, st, err
+	}
+	return fd, st, nil
+}
+
 // lookupFile is lookup for a file of the image.
-func (r *Restart) lookupFile(id *format.FileIdentity, flags int) (fd int, err error) {
+func (r *Finder) lookupFile(id *format.FileIdentity, flags int) (fd int, err error) {
 	if !id.GetForeign() {
 		return r.lookupIn(id.GetMountNamespace(), id.GetPath(), flags)
 	}
@@ -89,13 +134,13 @@ func (r *Restart) lookupFile(id *format.FileIdentity, flags int) (fd int, err er
 
 // lookup opens a path of the container's root. Symbolic links and ".." do not
 // lead out of it (openat2(2), RESOLVE_IN_ROOT).
-func (r *Restart) lookup(name string, flags int) (fd int, err error) {
+func (r *Finder) lookup(name string, flags int) (fd int, err error) {
 	return r.lookupIn(0, name, flags)
 }
 
 // lookupIn does the same in the root of a mount namespace that a program has
 // made; 0 is the container's first one.
-func (r *Restart) lookupIn(namespace uint32, name string, flags int) (fd int, err error) {
+func (r *Finder) lookupIn(namespace uint32, name string, flags int) (fd int, err error) {
 	root := r.rootDir
 	if namespace != 0 && r.RootOf != nil {
 		if root, err = r.RootOf(namespace); err != nil {
@@ -116,9 +161,13 @@ func (r *Restart) lookupIn(namespace uint32, name string, flags int) (fd int, er
 	case nil:
 		return fd, nil
 	case unix.ENOENT, unix.ENOTDIR:
-		return -1, fmt.Errorf("%s does not exist in the container's root file system, and did at the checkpoint: put it back and restart again: %w", name, err)
+		return -1, fmt.Errorf("%w: %w", &refusal.Refusal{
+			Object: name, Reason: "it does not exist in the container's root file system, and did at the checkpoint", Remedy: "put it back and restart again",
+		}, err)
 	case unix.EROFS:
-		return -1, fmt.Errorf("%s was open for writing, and is on a file system that is read-only now: mount it as it was at the checkpoint: %w", name, err)
+		return -1, fmt.Errorf("%w: %w", &refusal.Refusal{
+			Object: name, Reason: "it was open for writing, and is on a file system that is read-only now", Remedy: "mount it as it was at the checkpoint",
+		}, err)
 	case unix.ENOSYS:
 		return -1, fmt.Errorf("open %s: this kernel has no openat2(2), Linux 5.6 has: %w", name, err)
 	}
@@ -127,11 +176,24 @@ func (r *Restart) lookupIn(namespace uint32, name string, flags int) (fd int, er
 
 // lookupDir opens the directory of a path, to change entries of it. The
 // caller closes it.
-func (r *Restart) lookupDir(name string) (fd int, base string, err error) {
+func (r *Finder) lookupDir(name string) (fd int, base string, err error) {
 	dir, base := path.Split(name)
 	if base == "" || base == "." || base == ".." {
 		return -1, "", fmt.Errorf("the image names a file %q, which is none", name)
 	}
 	fd, err = r.lookup(dir, unix.O_PATH|unix.O_DIRECTORY)
 	return fd, base, err
+}
+
+// FileOf is the file that an open file is of; nil if it has no path, or needs none.
+func FileOf(o *format.OpenFile) *format.FileIdentity {
+	switch {
+	case o.GetRegular() != nil:
+		return o.GetRegular()
+	case o.GetDirectory() != nil:
+		return o.GetDirectory()
+	case o.GetDevice() != nil:
+		return o.GetDevice()
+	}
+	return o.GetFifo().GetFile()
 }

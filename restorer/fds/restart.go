@@ -35,14 +35,9 @@ type Restart struct {
 	// EnterCgroup moves the container's first process into a v2 cgroup below the
 	// container's own; "/" is that itself. Nil: it stays where it is.
 	EnterCgroup func(path string) error
-	// AllowChanged logs that a mapped or open file has changed since the
-	// checkpoint, which is an error otherwise.
-	AllowChanged bool
 	// Namespace finds a namespace of the container. nil: there is none.
 	Namespace func(id uint32) (fd int, err error)
-	// RootOf finds the root of a mount namespace that a program in the container
-	// has made. nil: there is none.
-	RootOf func(namespace uint32) (fd int, err error)
+	Finder
 
 	// Users are those of the user namespace that a process is in, by its number on
 	// the host. nil: all are in the host's.
@@ -50,8 +45,6 @@ type Restart struct {
 
 	skeleton *format.Skeleton
 	root     place.Process
-	rootDir  int // O_PATH descriptor of the container's root directory
-	log      *slog.Logger
 
 	files []*file // in the image's order
 	byID  map[uint32]*file
@@ -107,7 +100,7 @@ func New(s *format.Skeleton, root place.Process, log *slog.Logger) (*Restart, er
 	if err != nil {
 		return nil, fmt.Errorf("open the container's root directory %s: %w", path, err)
 	}
-	r := &Restart{skeleton: s, root: root, rootDir: dir, log: log,
+	r := &Restart{skeleton: s, root: root, Finder: NewFinder(dir, log),
 		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}, bpf: map[uint32]*bpfObject{}}
 	table := kinds()
 	for _, o := range s.OpenFiles {

@@ -199,7 +199,7 @@ func TestUnixSocketThatCannotBe(t *testing.T) {
 			Processes: []*format.Process{{Pid: 12, Tasks: []*format.Task{{Name: "syslogd", Files: 1000}}}}}, h)
 		return err
 	}
-	wantError(t, try("/run/file", "/run/file"), "/run/file was a socket and is now a regular file", "descriptor 4 of process 12 (syslogd)")
+	wantError(t, try("/run/file", "/run/file"), "/run/file: it was a socket and is now a regular file", "descriptor 4 of process 12 (syslogd)")
 	wantError(t, try("/nowhere/s", "/nowhere/s"), "/nowhere/")
 	wantError(t, try("/run/x", "/data/y"), "leads there from no root")
 	wantError(t, try("/nowhere/s", ""), "/nowhere does not exist")

@@ -12,6 +12,7 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/refusal"
 )
 
 // A socket remembers the very bytes it was bound to (getsockname(2)), which may
@@ -77,10 +78,29 @@ func removeSocket(dir int, base, name string) error {
 	case err != nil:
 		return fmt.Errorf("look at %s: %w", name, err)
 	case st.Mode&unix.S_IFMT != unix.S_IFSOCK:
-		return fmt.Errorf("%s was a socket and is now %s: move that away", name, describe(identityIs(&st)))
+		return noSocket(name, &st)
 	}
 	if err := unix.Unlinkat(dir, base, 0); err != nil {
 		return fmt.Errorf("remove the socket left at %s: %w", name, err)
+	}
+	return nil
+}
+
+func noSocket(name string, st *unix.Stat_t) error {
+	return &refusal.Refusal{Object: name, Reason: "it was a socket and is now " + describe(identityIs(st)), Remedy: "move that away"}
+}
+
+// VerifySpot tells whether a socket can have a name: nothing, or what another
+// socket has left, is there.
+func (r *Finder) VerifySpot(name string) error {
+	dir, base, err := r.lookupDir(name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	if unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return noSocket(name, &st)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"iter"
 
 	"golang.org/x/sys/unix"
 
@@ -51,9 +52,6 @@ func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, er
 	}()
 	var keys []fileKey
 	need := func(id *format.FileIdentity, write bool) error {
-		if id == nil {
-			return nil
-		}
 		k := fileKey{id.Path, id.Device, id.Inode, write}
 		if _, have := b.files[k]; have {
 			return nil
@@ -71,18 +69,9 @@ func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, er
 		keys = append(keys, k)
 		return nil
 	}
-	for _, mm := range s.Mms {
-		if mm.ExeMemory == 0 {
-			if err := need(mm.Exe, false); err != nil {
-				return nil, err
-			}
-		}
-		for _, v := range mm.Vmas {
-			if v.SharedMemory == 0 && (v.Kind == format.VmaKind_VMA_FILE_PRIVATE || v.Kind == format.VmaKind_VMA_FILE_SHARED) {
-				if err := need(v.File, writable(v)); err != nil {
-					return nil, err
-				}
-			}
+	for f := range Files(s) {
+		if err := need(f.ID, f.Write); err != nil {
+			return nil, err
 		}
 	}
 	if err := b.makeObjects(s, root); err != nil {
@@ -106,6 +95,31 @@ func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, er
 	// keep a removed program from being one (ETXTBSY), and a memfd from its seals.
 	b.closeLocal()
 	return b, nil
+}
+
+// File is one that is mapped or executed.
+type File struct {
+	Mm    *format.Mm
+	ID    *format.FileIdentity
+	Write bool // mapped so that the program may write to it
+}
+
+// Files are the files of the container that the image's mappings and executables
+// need.
+func Files(s *format.Skeleton) iter.Seq[File] {
+	return func(yield func(File) bool) {
+		for _, mm := range s.Mms {
+			if mm.ExeMemory == 0 && mm.Exe != nil && !yield(File{mm, mm.Exe, false}) {
+				return
+			}
+			for _, v := range mm.Vmas {
+				ofFile := v.SharedMemory == 0 && (v.Kind == format.VmaKind_VMA_FILE_PRIVATE || v.Kind == format.VmaKind_VMA_FILE_SHARED)
+				if ofFile && v.File != nil && !yield(File{mm, v.File, writable(v)}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // mapped opens the objects as the mappings need them.

@@ -63,7 +63,7 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 	// A sibling of the helper: our own child, with the number that the image
 	// wants, 1 in a pid namespace of its own.
 	flags := n.Skeleton.Container.CloneFlags &^ unix.CLONE_NEWTIME
-	if other := flags &^ namespaceFlags; other != 0 {
+	if other := otherNamespaces(n.Skeleton); other != 0 {
 		return nil, fmt.Errorf("the container has a namespace of a kind that a native restart does not make (clone flag %#x)", other)
 	}
 	if o, err := n.offsets(); err != nil {

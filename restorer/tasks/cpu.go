@@ -8,6 +8,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/cpufeature"
+	"lxc-checkpoint/refusal"
 	"lxc-checkpoint/tracee"
 )
 
@@ -24,7 +25,10 @@ func CheckCPU(s *format.Skeleton) error {
 		return err
 	}
 	if lacks = append(lacks, registers...); len(lacks) > 0 {
-		return fmt.Errorf("this CPU lacks %s, which the checkpointed tasks may use: restart them on a CPU that has it: %w", strings.Join(lacks, ", "), unix.ENODEV)
+		return fmt.Errorf("%w: %w", &refusal.Refusal{
+			Object: "CPU", Reason: fmt.Sprintf("this CPU lacks %s, which the checkpointed tasks may use", strings.Join(lacks, ", ")),
+			Remedy: "restart them on a CPU that has it",
+		}, unix.ENODEV)
 	}
 	for _, p := range s.Processes {
 		for _, k := range p.Tasks {

@@ -33,6 +33,9 @@ func TestContainer(t *testing.T) {
 		if state := c.state(); state != "STOPPED" {
 			t.Fatalf("killed, and lxc-info says %s", state)
 		}
+		if got := c.lxc(harness.Tool(t, "lxc-restart"), "--check", "-S", c.statefile("killed")); got.Code != 0 {
+			t.Errorf("it was killed, and %v", got)
+		}
 		harness.Silent(t, "lxc-restart", "-P", c.path, "-n", c.name, "-S", c.statefile("killed"))
 		judge(t, c)
 	})

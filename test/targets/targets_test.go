@@ -77,6 +77,10 @@ func TestKill(t *testing.T) {
 			}
 			r.verify(file)
 			r.tree.Move(r.cgroup())
+			// What was killed can be restarted here, and --check says so.
+			if got := harness.Run(t, harness.Tool(t, "lxc-restart"), "--native", "--check", "--cgroup="+r.tree.Cgroup.Dir, "-S", file); got.Code != 0 {
+				t.Errorf("it was killed, and %v", got)
+			}
 			harness.Silent(t, "lxc-restart", "--native", "--cgroup="+r.tree.Cgroup.Dir, "-n", r.name, "-S", file)
 			if now := len(r.tree.Cgroup.Processes()); now != processes {
 				t.Errorf("%d processes were restarted, %d were checkpointed", now, processes)
