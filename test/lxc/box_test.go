@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,10 @@ type box struct {
 	states string // directory of statefiles
 }
 
+// made is how many boxes there have been: two at a time need two names, since LXC
+// names cgroups by them.
+var made atomic.Int32
+
 // newBox makes a directory for a container; create or config fills it. What is
 // left of the container goes when the test ends.
 func newBox(t *testing.T, name string) *box {
@@ -34,7 +39,7 @@ func newBox(t *testing.T, name string) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &box{t: t, name: fmt.Sprintf("%s-%d", name, os.Getpid()), path: path, states: filepath.Join(path, "states")}
+	b := &box{t: t, name: fmt.Sprintf("%s-%d-%d", name, os.Getpid(), made.Add(1)), path: path, states: filepath.Join(path, "states")}
 	b.rootfs = filepath.Join(path, b.name, "rootfs")
 	t.Cleanup(func() {
 		b.destroy()
