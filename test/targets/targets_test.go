@@ -31,15 +31,22 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// reserveHugePages has the kernel keep some huge pages for mem_hugetlb, which
-// skips itself if there are none all the same.
+// reserveHugePages has the kernel keep some huge pages for the targets of
+// mem_hugetlb, which skip themselves if there are none all the same.
 func reserveHugePages() (giveBack func()) {
-	const file = "/proc/sys/vm/nr_hugepages"
-	before, err := os.ReadFile(file)
-	if err != nil || strings.TrimSpace(string(before)) != "0" || os.WriteFile(file, []byte("12"), 0) != nil {
-		return func() {}
+	var reserved []string
+	for size, number := range map[string]string{"2048kB": "12", "1048576kB": "1"} {
+		file := "/sys/kernel/mm/hugepages/hugepages-" + size + "/nr_hugepages"
+		before, err := os.ReadFile(file)
+		if err == nil && strings.TrimSpace(string(before)) == "0" && os.WriteFile(file, []byte(number), 0) == nil {
+			reserved = append(reserved, file)
+		}
 	}
-	return func() { _ = os.WriteFile(file, before, 0) }
+	return func() {
+		for _, file := range reserved {
+			_ = os.WriteFile(file, []byte("0"), 0)
+		}
+	}
 }
 
 // mergePages has the kernel merge equal pages, for mem_ksm, which skips itself if
