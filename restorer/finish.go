@@ -231,6 +231,7 @@ func (r *restart) posixTimers(p *format.Process) *tasks.PosixTimers {
 		Task:    func(tid uint32) place.Process { return r.tasks[tid] },
 		Pending: func(tid uint32, shared bool) ([][]byte, error) { return r.tasks[tid].Thread.PendingSignals(shared) },
 		Now:     r.clocks,
+		Then:    r.plan.Skeleton.Header.TimeNs,
 	}
 }
 

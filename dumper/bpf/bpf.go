@@ -30,6 +30,7 @@ type Teller struct {
 	block   blockOffsets
 	undo    *undoOffsets
 	seen    *seenOffsets
+	timers  *timerOffsets
 	// usual are the flags that tasks have that do nothing special (unusual).
 	usual uint64
 	// Where there is none, the record has a 0, which is root's.
@@ -51,7 +52,7 @@ func Open() (t *Teller, err error) {
 		return nil, err
 	}
 	_ = rlimit.RemoveMemlock() // before Linux 5.11; what it forbids shows below
-	t = &Teller{bit: o.subreaperBit, block: o.block, undo: o.undo, seen: o.seen, hasLoginUID: o.loginUID != 0}
+	t = &Teller{bit: o.subreaperBit, block: o.block, undo: o.undo, seen: o.seen, timers: o.timers, hasLoginUID: o.loginUID != 0}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -172,6 +173,7 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		Block:          t.block.parse(b[atBlock:][:blockSize]),
 		Undo:           t.undo.parse(b[atUndo:][:undoSize]),
 		Seen:           t.seen.parse(b),
+		AbsoluteTimers: t.timers.parse(b),
 		Actions:        b[atActions:recordSize],
 		LastPID:        max(half(atNextPID), 1) - 1,
 		Flags:          half(atFlags),

@@ -28,8 +28,9 @@ type offsets struct {
 	threadInfo, threadFlags    uint32 // of task_struct; of thread_info
 	ldt                        uint32 // of mm_struct; 0: this CPU has no such thing
 	block                      blockOffsets
-	undo                       *undoOffsets // nil: there is nothing of the kind
-	seen                       *seenOffsets // nil: this kernel has it in another shape
+	undo                       *undoOffsets  // nil: there is nothing of the kind
+	seen                       *seenOffsets  // nil: this kernel has it in another shape
+	timers                     *timerOffsets // nil: the same
 }
 
 // find looks the offsets up in the kernel's BTF. A field that this kernel
@@ -123,7 +124,7 @@ func find() (o offsets, err error) {
 		}
 	}
 	o.undo = findUndo(spec)
-	o.seen = findSeen(spec)
+	o.seen, o.timers = findSeen(spec), findTimers(spec)
 	o.block, err = findBlock(spec)
 	return o, err
 }

@@ -40,7 +40,8 @@ const (
 	atLDT          = atMembarrier + 8   // a pointer
 	atUndo         = atLDT + 8
 	atSeen         = atUndo + undoSize
-	atActions      = atSeen + seenSize
+	atTimers       = atSeen + seenSize
+	atActions      = atTimers + timersSize
 	recordSize     = atActions + signals*actionSize
 
 	signals      = 64
@@ -77,17 +78,8 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 		asm.JEq.Imm(asm.R0, 0, "end"),
 		asm.Mov.Reg(asm.R8, asm.R0),
 	}
-	// read copies size bytes at base+offset of the kernel into the record; what
-	// can't be read becomes zeros.
 	read := func(to int32, size int32, base asm.Instruction, offset uint32) {
-		p = append(p,
-			base, // into R3
-			asm.Add.Imm(asm.R3, int32(offset)),
-			asm.Mov.Reg(asm.R1, asm.R8),
-			asm.Add.Imm(asm.R1, to),
-			asm.Mov.Imm(asm.R2, size),
-			asm.FnProbeReadKernel.Call(),
-		)
+		p = addRead(p, to, size, base, offset)
 	}
 	task := asm.Mov.Reg(asm.R3, asm.R7)
 	pointer := func(at int16) asm.Instruction { return asm.LoadMem(asm.R3, asm.R8, at, asm.DWord) }
@@ -176,6 +168,9 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 			read(atSeen+seenGroupNice, 4, pointer(atSeen+seenGroup), s.groupNice)
 		}
 	}
+	if o.timers != nil {
+		p = o.timers.walk(p, addRead)
+	}
 	read(atActions, signals*actionSize, pointer(atSighand), o.actions)
 
 	return append(p,
@@ -186,5 +181,18 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 		asm.FnSeqWrite.Call(),
 		asm.Mov.Imm(asm.R0, 0).WithSymbol("end"),
 		asm.Return(),
+	)
+}
+
+// addRead adds what copies size bytes at base+offset of the kernel into the
+// record; what can't be read becomes zeros.
+func addRead(p asm.Instructions, to, size int32, base asm.Instruction, offset uint32) asm.Instructions {
+	return append(p,
+		base, // into R3
+		asm.Add.Imm(asm.R3, int32(offset)),
+		asm.Mov.Reg(asm.R1, asm.R8),
+		asm.Add.Imm(asm.R1, to),
+		asm.Mov.Imm(asm.R2, size),
+		asm.FnProbeReadKernel.Call(),
 	)
 }

@@ -44,6 +44,9 @@ func (k *looking) posixTimers(ctx context.Context, t *tracee.Thread) error {
 	return k.asking(ctx, t, func(q *question) {
 		for _, timer := range k.found.PosixTimers {
 			q.remaining(timer, k.o.At)
+			if timer.Armed {
+				k.absolute(timer)
+			}
 		}
 	})
 }
@@ -135,6 +138,17 @@ func (q *question) remaining(t *format.PosixTimer, at clocks.Times) {
 	}
 }
 
+// absolute notes that a timer stands at a time of the day, if it does.
+func (k *looking) absolute(t *format.PosixTimer) {
+	if first := k.o.Facts[k.p.PID]; first != nil {
+		at, is := first.AbsoluteTimers[t.Id]
+		// One of SIGEV_NONE that has an interval was moved on when it was asked.
+		if t.Absolute = is; is && (at > k.o.At.Realtime) != t.Fired {
+			t.RemainingNs = at - k.o.At.Realtime
+		}
+	}
+}
+
 // firedTimers marks the timers whose signal is pending in what was found.
 func (k *looking) firedTimers() {
 	ids := map[uint32]bool{}
@@ -151,5 +165,6 @@ func (k *looking) firedTimers() {
 			t.RemainingNs -= int64(t.IntervalNs)
 		}
 		t.Armed, t.RemainingNs = true, min(t.RemainingNs, 0)
+		k.absolute(t)
 	}
 }

@@ -35,6 +35,10 @@ type TaskFacts struct {
 	ChildSubreaper bool // PR_GET_CHILD_SUBREAPER
 	// IntervalTimers says that getitimer(2) would show one that runs.
 	IntervalTimers bool
+	// AbsoluteTimers are timers of timer_create(2) with CLOCK_REALTIME, by their
+	// id, that were started with TIMER_ABSTIME: when they expire, in nanoseconds.
+	// That is told by eBPF alone, with the first task of a process.
+	AbsoluteTimers map[uint32]int64
 	// LastPID was given out last in the pid namespace that its children are in
 	// (/proc/sys/kernel/ns_last_pid).
 	LastPID uint32

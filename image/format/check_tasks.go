@@ -113,6 +113,8 @@ func posixTimers(p *Process, who func() string) error {
 			return fmt.Errorf("%s has timer %d of a task that is none of its own", who(), t.Id)
 		case t.IntervalNs > maxTime || t.RemainingNs < 0 && !t.Fired || t.RemainingNs > 0 && t.Fired || t.Fired && !t.Armed:
 			return fmt.Errorf("%s has timer %d with a time that can't be", who(), t.Id)
+		case t.Absolute && (t.Clock != 0 || !t.Armed): // CLOCK_REALTIME
+			return fmt.Errorf("%s has timer %d, which can't stand at a time of the day", who(), t.Id)
 		}
 	}
 	return nil

@@ -7359,9 +7359,13 @@ type PosixTimer struct {
 	// It has expired, and the signal of that is pending (with si_code SI_TIMER
 	// and its id in the process's or the task's pending signals). The kernel arms
 	// it again when the signal is taken.
-	Fired         bool   `protobuf:"varint,10,opt,name=fired,proto3" json:"fired,omitempty"`
-	Overrun       uint32 `protobuf:"varint,11,opt,name=overrun,proto3" json:"overrun,omitempty"` // timer_getoverrun(2)
-	Owner         uint32 `protobuf:"varint,12,opt,name=owner,proto3" json:"owner,omitempty"`     // CLOCK_THREAD_CPUTIME_ID: the task whose clock it is
+	Fired   bool   `protobuf:"varint,10,opt,name=fired,proto3" json:"fired,omitempty"`
+	Overrun uint32 `protobuf:"varint,11,opt,name=overrun,proto3" json:"overrun,omitempty"` // timer_getoverrun(2)
+	Owner   uint32 `protobuf:"varint,12,opt,name=owner,proto3" json:"owner,omitempty"`     // CLOCK_THREAD_CPUTIME_ID: the task whose clock it is
+	// CLOCK_REALTIME only: it was started with TIMER_ABSTIME. It expires at that
+	// time of the day, time_ns of the header plus remaining_ns, and not when what
+	// remained is over. (The kernel of no other clock tells the difference.)
+	Absolute      bool `protobuf:"varint,13,opt,name=absolute,proto3" json:"absolute,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7478,6 +7482,13 @@ func (x *PosixTimer) GetOwner() uint32 {
 		return x.Owner
 	}
 	return 0
+}
+
+func (x *PosixTimer) GetAbsolute() bool {
+	if x != nil {
+		return x.Absolute
+	}
+	return false
 }
 
 // Task is a thread (task_struct).
@@ -9843,7 +9854,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05which\x18\x01 \x01(\rR\x05which\x12\x1f\n" +
 	"\vinterval_us\x18\x02 \x01(\x04R\n" +
 	"intervalUs\x12\x19\n" +
-	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\xb0\x02\n" +
+	"\bvalue_us\x18\x03 \x01(\x04R\avalueUs\"\xcc\x02\n" +
 	"\n" +
 	"PosixTimer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
@@ -9859,7 +9870,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05fired\x18\n" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
-	"\x05owner\x18\f \x01(\rR\x05owner\"\xe0\v\n" +
+	"\x05owner\x18\f \x01(\rR\x05owner\x12\x1a\n" +
+	"\babsolute\x18\r \x01(\bR\babsolute\"\xe0\v\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +

@@ -209,6 +209,7 @@ func Everything() *format.Skeleton {
 	s.Processes[1].PosixTimers = []*format.PosixTimer{
 		{Id: 0, Clock: 1, Signal: 34, Value: 7, Armed: true, RemainingNs: 2_000_000_000, IntervalNs: 3_000_000_000, Overrun: 2},
 		{Id: 4, Clock: -6, Signal: 34, Thread: 6, Armed: true, RemainingNs: -1_000_000, Fired: true},
+		{Id: 5, Clock: 0, Signal: 34, Armed: true, RemainingNs: 4_000_000_000, Absolute: true},
 	}
 	filtered := s.Processes[1].Tasks[2]
 	filtered.SeccompMode, filtered.SeccompFilters, filtered.SeccompFilter = 2, 2, 42

@@ -22,6 +22,8 @@ type PosixTimers struct {
 	Pending func(tid uint32, shared bool) ([][]byte, error)
 	// Now are the clocks as the container sees them.
 	Now func() (clocks.Times, error)
+	// Then is the time of the day from which what remains is counted.
+	Then int64
 }
 
 // Make makes the timers, with their ids. None of them runs.
@@ -146,13 +148,18 @@ func (m *PosixTimers) Overruns() error {
 	return nil
 }
 
-// Start starts the timers that have not expired, with what remained.
+// Start starts the timers that have not expired, with what remained, or for the
+// time of the day that they stood at, which may be over.
 func (m *PosixTimers) Start() error {
 	for _, t := range m.Process.PosixTimers {
 		if !t.Armed || t.Fired || hasOverrun(t) {
 			continue
 		}
-		if err := settime(m.leader(), t, 0, max(t.RemainingNs, 1)); err != nil {
+		flags, value := uint64(0), t.RemainingNs
+		if t.Absolute {
+			flags, value = unix.TIMER_ABSTIME, m.Then+t.RemainingNs
+		}
+		if err := settime(m.leader(), t, flags, max(value, 1)); err != nil {
 			return fmt.Errorf("start timer %d: %w", t.Id, err)
 		}
 	}
@@ -160,10 +167,11 @@ func (m *PosixTimers) Start() error {
 }
 
 // hasOverrun says whether a timer's last signal told of more than one expiry,
-// and can be made to do so again.
+// and can be made to do so again. (One that stands at a time of the day would tell
+// of the restart's absence as well.)
 func hasOverrun(t *format.PosixTimer) bool {
 	_, known := clocks.Times{}.Of(t.Clock)
-	return t.Overrun > 0 && t.IntervalNs > 0 && t.Notify != sigevNone && known
+	return t.Overrun > 0 && t.IntervalNs > 0 && t.Notify != sigevNone && known && !t.Absolute
 }
 
 const sigevNone = 1
@@ -191,8 +199,8 @@ func (m *PosixTimers) overrun(t *format.PosixTimer) error {
 	return err
 }
 
-// fire has a timer expire, at a time in the past from now, and waits until its
-// signal is pending.
+// fire has a timer expire, at a time in the past from now (of one that stands at a
+// time of the day: from the checkpoint), and waits until its signal is pending.
 func (m *PosixTimers) fire(t *format.PosixTimer, from int64) error {
 	count := func() (n int, err error) {
 		tid, shared := m.Process.Pid, t.Thread == 0
@@ -213,6 +221,9 @@ func (m *PosixTimers) fire(t *format.PosixTimer, from int64) error {
 		return err
 	}
 	if is, ok := now.Of(t.Clock); ok {
+		if t.Absolute {
+			is = m.Then
+		}
 		at = max(is+from, 1)
 	}
 	if err := settime(m.leader(), t, unix.TIMER_ABSTIME, at); err != nil {
