@@ -11,6 +11,7 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/reader"
 	"lxc-checkpoint/internal/links"
+	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/restorer/fds"
 	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/namespaces"
@@ -75,11 +76,17 @@ func (r *restart) enter() (err error) {
 	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.helper, r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", r.log); err != nil {
 		return err
 	}
+	if err := trip.At("enter the namespaces"); err != nil {
+		return err
+	}
 	if r.filters, err = r.root.Thread.SeccompFilters(); err != nil {
 		return err
 	}
 	r.origin = tasks.OriginOf(r.root)
 	if r.files, err = fds.New(r.plan.Skeleton, r.root, r.log); err != nil {
+		return err
+	}
+	if err := trip.At("open the files"); err != nil {
 		return err
 	}
 	r.files.CloseTCP = r.opts.CloseTCP
@@ -93,7 +100,7 @@ func (r *restart) enter() (err error) {
 		return err
 	}
 	r.files.Memory = r.backing
-	return nil
+	return trip.At("open the memory")
 }
 
 // undo removes what was made, unless the restart has succeeded.

@@ -12,6 +12,7 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/clocks"
 	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/namespaces"
 	"lxc-checkpoint/restorer/place"
@@ -32,6 +33,9 @@ func (r *restart) finish() error {
 	if err != nil {
 		return err
 	}
+	if err := trip.At("settle the memory"); err != nil {
+		return err
+	}
 	done := map[uint32]bool{}
 	for _, p := range r.plan.Skeleton.Processes {
 		if p.State == format.ProcessState_ZOMBIE {
@@ -48,11 +52,17 @@ func (r *restart) finish() error {
 			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
 		}
 	}
+	if err := trip.At("finish the processes"); err != nil {
+		return err
+	}
 	if err := r.foregrounds(); err != nil {
 		return err
 	}
 	// When the processes have all that the programs could refuse them.
 	if err := r.files.AttachPrograms(r.space.Cgroup2); err != nil {
+		return err
+	}
+	if err := trip.At("attach the programs"); err != nil {
 		return err
 	}
 	// From here on only the container has its files: a pipe whose other end is
@@ -65,10 +75,16 @@ func (r *restart) finish() error {
 	if err := r.space.Settle(); err != nil {
 		return err
 	}
+	if err := trip.At("lock the files"); err != nil {
+		return err
+	}
 	if err := r.files.Arm(); err != nil {
 		return err
 	}
 	if err := r.files.Close(); err != nil {
+		return err
+	}
+	if err := trip.At("arm the files"); err != nil {
 		return err
 	}
 	if err := r.stop(); err != nil {
@@ -266,6 +282,9 @@ func (r *restart) letGo() error {
 			}
 		}
 	}
+	if err := trip.At("let them sleep on"); err != nil {
+		return err
+	}
 	left := map[uint32]int{} // processes that still need their area
 	for _, p := range r.plan.Skeleton.Processes {
 		left[p.Mm]++
@@ -300,7 +319,13 @@ func (r *restart) letGo() error {
 			}
 		}
 	}
+	if err := trip.At("load the registers"); err != nil {
+		return err
+	}
 	if err := r.listen(); err != nil {
+		return err
+	}
+	if err := trip.At("let packets in"); err != nil {
 		return err
 	}
 	if r.opts.Pause {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/progress"
 )
 
@@ -98,6 +99,9 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 		if err := step.do(); err != nil {
 			return nil, fmt.Errorf("%s: %w", step.what, err)
 		}
+		if err := trip.At(step.what); err != nil {
+			return nil, err
+		}
 	}
 	stats.Build = clock.lap()
 
@@ -109,7 +113,13 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 	}
 	stats.BytesPoured, stats.Pour = poured, clock.lap()
 
+	if err := trip.At("pour the bytes"); err != nil {
+		return nil, err
+	}
 	if err := r.finish(); err != nil {
+		return nil, err
+	}
+	if err := trip.At("finish"); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {

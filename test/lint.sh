@@ -13,7 +13,7 @@ unformatted=$(gofmt -l .)
 
 for arch in amd64 arm64; do
 	say "go vet, $arch"
-	GOARCH=$arch go vet ./... || fail "go vet has complaints ($arch)"
+	GOARCH=$arch go vet ./... && GOARCH=$arch go vet -tags trip ./internal/trip ./restorer/... || fail "go vet has complaints ($arch)"
 done
 
 say "staticcheck, amd64 and arm64"

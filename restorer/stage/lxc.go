@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/container"
+	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/restorer/stub"
 )
 
@@ -26,9 +27,11 @@ import (
 type lxc struct {
 	Need
 	name, path string
-	dir        string // of the stub's file on the host
-	target     string // of the mount in the container
-	pid        int    // the first process
+	dir        string   // of the stub's file on the host
+	target     string   // of the mount in the container
+	started    bool     // lxc-start has been
+	before     []string // cgroups of LXC's that were there before
+	pid        int      // the first process
 }
 
 // NewLXC restarts the container of that name below lxcpath (empty: LXC's
@@ -48,6 +51,7 @@ func (l *lxc) Begin(ctx context.Context) (*stub.Task, error) {
 	if state != container.Stopped {
 		return nil, fmt.Errorf("container %s is %s: stop it first (lxc-stop -n %s)", l.name, state, l.name)
 	}
+	l.before = l.cgroups()
 	if err := l.writeProgram(); err != nil {
 		return nil, fmt.Errorf("write the restart's first program: %w", err)
 	}
@@ -55,7 +59,13 @@ func (l *lxc) Begin(ctx context.Context) (*stub.Task, error) {
 	if err := l.start(ctx); err != nil {
 		return nil, err
 	}
+	if err := trip.At("lxc-start"); err != nil {
+		return nil, err
+	}
 	if err := l.waitForProgram(ctx); err != nil {
+		return nil, err
+	}
+	if err := trip.At("the first process runs"); err != nil {
 		return nil, err
 	}
 	t, err := l.seize(ctx, l.pid)
@@ -64,6 +74,9 @@ func (l *lxc) Begin(ctx context.Context) (*stub.Task, error) {
 	}
 	if err := l.removeProgram(t); err != nil {
 		return nil, fmt.Errorf("remove the restart's first program from container %s: %w", l.name, err)
+	}
+	if err := trip.At("take over the first process"); err != nil {
+		return nil, err
 	}
 	return t, nil
 }
@@ -77,7 +90,7 @@ func (l *lxc) writeProgram() (err error) {
 		return err
 	}
 	l.target = "/.lxc-restart-" + strings.ToLower(rand.Text()[:8])
-	if err := os.WriteFile(l.program(), stub.ELF(), 0o755); err != nil {
+	if err := os.WriteFile(l.program(), stub.ELF(l.life()), 0o755); err != nil {
 		return err
 	}
 	return os.Chmod(l.program(), 0o755)
@@ -109,17 +122,59 @@ func (l *lxc) start(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "lxc-start", append(args, "--", l.target)...)
 	// Its own session: a signal to the restart from a terminal is ours to handle.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	// Even when we are to end: the monitor, its grandchild, would go on without
+	// it, and the container come to life when we are gone.
+	cmd.Cancel, cmd.WaitDelay = func() error { return nil }, l.Timeout
+	l.started = true
 	out, err := l.output(cmd)
 	switch {
 	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("lxc-start is not installed; to restart without LXC use --native: %w", err)
+	}
+	if why := l.reason(ctx, args); why != "" {
+		out = why
 	}
 	if out == "" {
 		out = "its log says more: lxc-start -n " + l.name + " -F -l INFO"
 	}
 	return fmt.Errorf("lxc-start could not make container %s (%w): %s", l.name, err, out)
+}
+
+// reason starts the container once more, with a log, to learn what the matter is:
+// what lxc-start prints is only that it failed.
+func (l *lxc) reason(ctx context.Context, args []string) string {
+	log := filepath.Join(l.dir, "log")
+	cmd := exec.CommandContext(ctx, "lxc-start", append(args, "-o", log, "-l", "ERROR", "--", l.target)...)
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	cmd.Cancel, cmd.WaitDelay = func() error { return nil }, l.Timeout
+	if _, err := l.output(cmd); err == nil {
+		return "" // what it was, it is no more; Undo ends the container
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		return ""
+	}
+	return logged(string(text))
+}
+
+// logged is what is said in the first lines of a log of LXC's, where the cause is.
+// A line is "lxc-start NAME TIME ERROR PLACE - FILE:FUNCTION:LINE - WORDS".
+func logged(text string) string {
+	var said []string
+	for line := range strings.Lines(text) {
+		_, words, ok := strings.Cut(line, " ERROR ")
+		// Who waits for the start complains, too, that nobody answers (commands,
+		// af_unix).
+		if words = strings.TrimSpace(words); ok && len(said) < 2 && !strings.HasPrefix(words, "commands") && !strings.HasPrefix(words, "af_unix") {
+			f := strings.SplitN(words, " - ", 3)
+			said = append(said, strings.TrimSpace(f[len(f)-1]))
+		}
+	}
+	return strings.Join(said, "; ")
 }
 
 // HookArgument has lxc-restart be the hook that LXC runs when the container's
@@ -254,13 +309,19 @@ func (l *lxc) Undo() error {
 		state, pid, err := container.Query(context.Background(), l.name, l.path)
 		if err == nil && state == container.Stopped {
 			l.removeFile()
+			// Its monitor, which has said so, may not have ended yet.
+			for end := time.Now().Add(time.Second); l.removeCgroups() && time.Now().Before(end); {
+				time.Sleep(5 * time.Millisecond)
+			}
 			return nil
 		}
 		// One that lxc-start made and that was not taken over yet is killed
 		// here; never one that ran before us.
-		if l.pid != 0 && pid == l.pid {
+		switch {
+		case pid > 0 && (pid == l.pid || l.pid == 0 && l.started):
 			unix.Kill(pid, unix.SIGKILL)
-		} else if l.pid == 0 && l.target == "" {
+			letEnd(pid)
+		case !l.started:
 			return nil
 		}
 		if time.Now().After(deadline) {

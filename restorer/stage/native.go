@@ -10,11 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/freezer"
 	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/restorer/stub"
 )
 
@@ -26,6 +28,7 @@ type native struct {
 	dirs   []string // cgroups that the tasks are in; the first can be frozen
 	made   []string // those of them that did not exist before
 	helper int
+	first  int // the first process, until Begin has made it
 }
 
 // NewNative restarts without LXC. cgroup is an absolute directory of a cgroup
@@ -46,7 +49,10 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 	if err := n.makeCgroups(); err != nil {
 		return nil, err
 	}
-	pid, err := startProgram()
+	if err := trip.At("make the cgroups"); err != nil {
+		return nil, err
+	}
+	pid, err := n.startProgram()
 	if err != nil {
 		return nil, fmt.Errorf("start the restart's first process: %w", err)
 	}
@@ -56,8 +62,14 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 			return nil, fmt.Errorf("put process %d into cgroup %s: %w", pid, dir, err)
 		}
 	}
+	if err := trip.At("put the helper into the cgroups"); err != nil {
+		return nil, err
+	}
 	helper, err := n.seize(ctx, pid)
 	if err != nil {
+		return nil, err
+	}
+	if err := trip.At("take over the helper"); err != nil {
 		return nil, err
 	}
 	// A sibling of the helper: our own child, with the number that the image
@@ -77,17 +89,21 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the container's first process: %w", err)
 	}
+	n.first = root.PID()
+	if err := trip.At("make the first process"); err != nil {
+		return nil, err
+	}
 	if err := helper.Kill(); err != nil {
 		return nil, err
 	}
-	n.helper = 0
+	n.helper, n.first = 0, 0
 	return root, nil
 }
 
 // startProgram starts the stub program; its standard descriptors are
 // /dev/null.
-func startProgram() (int, error) {
-	exe, err := program()
+func (n *native) startProgram() (int, error) {
+	exe, err := n.program()
 	if err != nil {
 		return 0, err
 	}
@@ -218,10 +234,15 @@ func (n *native) Freeze(ctx context.Context, detach func() error) error {
 func (n *native) Running(context.Context) error { return nil }
 
 func (n *native) Undo() error {
-	if n.helper != 0 {
-		if err := unix.Kill(n.helper, unix.SIGKILL); err == nil {
-			var s unix.WaitStatus
-			unix.Wait4(n.helper, &s, unix.WALL, nil)
+	for _, pid := range []int{n.first, n.helper} {
+		if pid == 0 {
+			continue
+		}
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			continue
+		}
+		for deadline := time.Now().Add(n.Timeout); !letEnd(pid) && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
 		}
 	}
 	var first error

@@ -4,6 +4,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -73,14 +74,31 @@ func (n Need) seize(ctx context.Context, pid int) (*stub.Task, error) {
 	return stub.Begin(ctx, t, n.Area, n.Highest, n.Timeout)
 }
 
+// life is how long the first process waits to be taken over.
+func (n Need) life() time.Duration { return n.Timeout + 2*time.Second }
+
+// letEnd lets a killed process end that is our child or that we trace, and tells
+// whether it has: its parent hears of it only when its tracer has.
+func letEnd(pid int) bool {
+	var s unix.WaitStatus
+	got, err := unix.Wait4(pid, &s, unix.WNOHANG|unix.WALL, nil)
+	if err != nil {
+		return errors.Is(err, unix.ECHILD)
+	}
+	if got == pid && !s.Exited() && !s.Signaled() {
+		_ = unix.PtraceCont(pid, 0) // some stop on its way to the end
+	}
+	return got == pid && (s.Exited() || s.Signaled())
+}
+
 // program is a memfd with the stub program.
-func program() (*os.File, error) {
+func (n Need) program() (*os.File, error) {
 	fd, err := unix.MemfdCreate("lxc-restart", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("memfd for the restart's first process: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "lxc-restart")
-	if _, err := f.Write(stub.ELF()); err != nil {
+	if _, err := f.Write(stub.ELF(n.life())); err != nil {
 		f.Close()
 		return nil, err
 	}

@@ -5,19 +5,21 @@ package stub
 
 import (
 	"encoding/binary"
+	"time"
 )
 
 // loadAddress is where the program is mapped. It stays there only until it was
 // seized: see Begin.
 const loadAddress = 0x10000
 
-// ELF is the program, a static executable of this CPU that sleeps for ever.
-// One loadable segment holds header and code.
-func ELF() []byte {
+// ELF is the program, a static executable of this CPU that sleeps as long as that,
+// in which it is to be seized, and ends: whoever started it may be gone. One
+// loadable segment holds header and code.
+func ELF(life time.Duration) []byte {
 	const headerSize, segmentSize = 64, 56
 	le := binary.LittleEndian
 	b := make([]byte, headerSize+segmentSize, 256)
-	size := uint64(len(b) + len(sleepCode))
+	size := uint64(len(b) + len(sleepCode) + 16)
 
 	copy(b, "\x7fELF\x02\x01\x01")                   // 64 bit, little endian, version 1
 	le.PutUint16(b[16:], 2)                          // ET_EXEC
@@ -38,5 +40,7 @@ func ELF() []byte {
 	le.PutUint64(p[32:], size)
 	le.PutUint64(p[40:], size)
 	le.PutUint64(p[48:], 0x10000) // alignment: pages of up to 64 KiB
-	return append(b, sleepCode...)
+	b = append(b, sleepCode...)
+	b = le.AppendUint64(b, uint64(life/time.Second)) // struct timespec
+	return le.AppendUint64(b, 0)
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/tracee"
 )
 
@@ -125,6 +126,9 @@ func (p *Task) Run(calls []tracee.Call) error {
 }
 
 func (p *Task) run(calls []tracee.Call) (child int, err error) {
+	if err := trip.Call(); err != nil {
+		return 0, err
+	}
 	buf := make([]byte, min(len(calls)*tracee.CallSize, callRoom))
 	for len(calls) > 0 {
 		n := min(len(calls), callRoom/tracee.CallSize)

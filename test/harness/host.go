@@ -190,6 +190,9 @@ func (h *Host) Must(name string, args ...string) (string, error) {
 // Path is how a file of the host is called here.
 func (h *Host) Path(path string) string { return fmt.Sprintf("/proc/%d/root%s", h.pid, path) }
 
+// HostChanges is where a host has what differs in its root file system from ours.
+const HostChanges = "/mnt"
+
 // Init is the number of its first process.
 func (h *Host) Init() int { return h.pid }
 
@@ -241,6 +244,7 @@ func mountHost(dir string, shared []string) error {
 		{"run", root + "/run", "tmpfs", "mode=0755"},
 		{"tmp", root + "/tmp", "tmpfs", "mode=1777"},
 		{filepath.Join(dir, "lxc"), root + "/var/lib/lxc", "", ""},
+		{top + "/upper", root + HostChanges, "", ""},
 		{"cgroup", root + "/sys/fs/cgroup", "tmpfs", "mode=0755"},
 	}
 	for _, at := range hierarchies {
