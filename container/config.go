@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -80,6 +81,17 @@ func (c *Config) include(path string, depth int) error {
 		c.items = append(c.items, item{key, value})
 	}
 	return nil
+}
+
+// RunningItem is what the monitor of a running container has for a key of the
+// config, whatever the file says by now; empty if it does not run.
+func RunningItem(ctx context.Context, name, lxcpath, key string) string {
+	lxcpath, err := resolve(name, lxcpath)
+	if err != nil {
+		return ""
+	}
+	value, _ := (&Container{Name: name, LXCPath: lxcpath}).configItem(ctx, key)
+	return value
 }
 
 // All are the values of a key.

@@ -31,14 +31,23 @@ func Check(ctx context.Context, s *format.Skeleton, o Checked) refusal.List {
 	}
 	c.list = append(c.list, hostObstacles(s)...)
 	c.list = append(c.list, missingFeatures(s)...)
-	need := stage.Need{Skeleton: s, Timeout: o.Timeout, Log: o.Log}
-	if o.Native {
-		c.list = append(c.list, stage.CheckNative(o.Cgroup, need)...)
-	} else {
-		c.list = append(c.list, stage.CheckLXC(ctx, o.Name, o.LXCPath, need, o.Alive)...)
-	}
+	c.list = append(c.list, CheckStage(ctx, s, o)...)
 	c.checkFiles()
 	return c.list
+}
+
+// CheckStage is what Check tells of LXC, the container's config and what that
+// names on this host. Without an image (nil) it tells as much as it can.
+func CheckStage(ctx context.Context, s *format.Skeleton, o Checked) refusal.List {
+	setDefaults(&o.Options)
+	if s == nil {
+		s = &format.Skeleton{Container: &format.Container{}}
+	}
+	need := stage.Need{Skeleton: s, Timeout: o.Timeout, Log: o.Log}
+	if o.Native {
+		return stage.CheckNative(o.Cgroup, need)
+	}
+	return stage.CheckLXC(ctx, o.Name, o.LXCPath, need, o.Alive)
 }
 
 // checker is a check under way.

@@ -21,6 +21,11 @@ func check(ctx context.Context, o *options, c *container.Container) error {
 	what := o.dumper()
 	what.Check = o.restartable(ctx)
 	stats, err := dumper.Check(ctx, c, what)
+	var list refusal.List
+	if errors.As(err, &list) && !o.restarted {
+		// What there is of it was not compared with the host.
+		err = append(list, notRestartable(restorer.CheckStage(ctx, nil, o.restart()))...)
+	}
 	if err != nil && !o.json {
 		return err
 	}
@@ -47,15 +52,23 @@ func check(ctx context.Context, o *options, c *container.Container) error {
 // restartable compares the skeleton of the container with this host, as
 // lxc-restart --check would when the container has been killed.
 func (o *options) restartable(ctx context.Context) func(*format.Skeleton) error {
-	with := restorer.Checked{Alive: true, Options: restorer.Options{
+	return func(s *format.Skeleton) error {
+		o.restarted = true
+		return notRestartable(restorer.Check(ctx, s, o.restart())).Err()
+	}
+}
+
+// restart is the restart that is thought of.
+func (o *options) restart() restorer.Checked {
+	return restorer.Checked{Alive: true, Options: restorer.Options{
 		Name: o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath, Log: o.tool.Log, Timeout: o.timeout.Duration,
 		Native: o.tool.Common.Name == "", Cgroup: o.cgroup,
 	}}
-	return func(s *format.Skeleton) error {
-		list := restorer.Check(ctx, s, with)
-		for _, r := range list {
-			r.Kind = "could not be restarted"
-		}
-		return list.Err()
+}
+
+func notRestartable(list refusal.List) refusal.List {
+	for _, r := range list {
+		r.Kind = "could not be restarted"
 	}
+	return list
 }

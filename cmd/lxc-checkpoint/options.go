@@ -23,6 +23,7 @@ type options struct {
 	noBPF      bool
 	tcpRefuse  bool
 	maxDeleted cli.Size
+	restarted  bool // the look has come so far that a restart was thought through
 }
 
 func newOptions() *options {

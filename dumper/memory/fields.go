@@ -187,7 +187,7 @@ func (l *looker) fields(s *spaceLook) error {
 		return err
 	}
 	if s.Facts.LDT {
-		s.refuse(nil, "local descriptor table", "it has segments of its own (modify_ldt), which this version can't make again", "run a program that has none: threads have their segments by set_thread_area as a rule, which is saved")
+		s.refuse(nil, "local descriptor table", "it has segments of its own (modify_ldt), which this version can't make again", "end the process (most programs have none: threads have their segments by set_thread_area, which is saved)")
 	}
 	if mm.CoredumpFilter, err = coredumpFilter(s.PID); err != nil {
 		return err

@@ -39,6 +39,9 @@ func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason
 	unmount := "unmount it, or have LXC mount it (lxc.mount.entry in the container's config)"
 	byLXC := !n.nested && m.lxcMakes(mount.Mountpoint)
 	switch {
+	case strings.HasSuffix(mount.Root, "//deleted") && byLXC:
+		return "it is of a directory or file of the host that was removed, so a restart could not find it",
+			"make that again on the host, since the container's config binds it, and unmount the removed one in the container (umount -l " + mount.Mountpoint + ")"
 	case strings.HasSuffix(mount.Root, "//deleted"):
 		return "it is of a directory or file that was removed, so a restart could not find it", "unmount it"
 	case slices.Contains(strings.Split(mount.Options, ","), "idmapped"):

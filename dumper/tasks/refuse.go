@@ -51,7 +51,7 @@ func (k *looking) checkTask(t *tracee.Thread, status *procfs.TaskStatus) (ok boo
 		return false, fmt.Errorf("read the debug registers: %w", err)
 	}
 	if debug {
-		refuse("debug registers", "a hardware breakpoint or watchpoint is set", "end the debugger or tracer that set it")
+		refuse("debug registers", "a hardware breakpoint or watchpoint is set", "have the debugger that set it remove it again (it stays when that ends), or end the process")
 	}
 	// ENODEV, EINVAL: the kernel has no core scheduling.
 	if cookie, err := sys.SchedCoreCookie(t.TID()); err == nil && cookie != 0 {

@@ -73,7 +73,7 @@ func CheckLXC(ctx context.Context, name, lxcpath string, n Need, alive bool) ref
 		} else if state != container.Stopped {
 			c.refuse("container "+name, "it is "+strings.ToLower(state.String()), "stop it first (lxc-stop -n "+name+")")
 		}
-	} else if config.Get("lxc.ephemeral") == "1" {
+	} else if container.RunningItem(ctx, name, lxcpath, "lxc.ephemeral") == "1" {
 		c.refuse("container "+name, "LXC destroys it when it stops (lxc.ephemeral), and with it the root file system that a restart needs",
 			"checkpoint it without -k; or with -p, and copy its directory; or take lxc.ephemeral out of its config and start it again")
 	}

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"lxc-checkpoint/refusal"
+	"lxc-checkpoint/test/harness"
 )
 
 // TestRestartCheck: lxc-restart --check names what is in the way on this host,
@@ -176,12 +178,14 @@ func must(t *testing.T, err error) {
 func TestKilledOnlyIfRestartable(t *testing.T) {
 	b, c := busybox(t)
 	config := filepath.Join(b.path, b.name, "config")
+	bound := t.TempDir()
 	text, err := os.ReadFile(config)
 	must(t, err)
 	f := b.statefile("f")
 	for name, o := range map[string]obstacle{
 		"no config": {func() { rename(t, config, config+".away") }, func() { rename(t, config+".away", config) }, "container " + b.name, "put them there"},
-		"ephemeral": {func() { write(t, config, string(text)+"lxc.ephemeral = 1\n") }, func() { write(t, config, string(text)) }, "container " + b.name, "lxc.ephemeral"},
+		"no bind": {func() { write(t, config, string(text)+"lxc.mount.entry = "+bound+"/nosuch mnt none bind 0 0\n") }, func() { write(t, config, string(text)) },
+			"mount mnt", "make it"},
 	} {
 		for _, state := range []string{"RUNNING", "FROZEN"} {
 			if state == "FROZEN" {
@@ -214,4 +218,40 @@ func TestKilledOnlyIfRestartable(t *testing.T) {
 	}
 	b.restart("-S", f)
 	c.goesOn()
+}
+
+// TestEphemeral: LXC destroys an ephemeral container when it stops; it is not
+// killed.
+func TestEphemeral(t *testing.T) {
+	b, c := busybox(t, "lxc.ephemeral = 1")
+	told := b.obstacles("lxc-checkpoint", "--check", "--json")
+	if len(told) != 1 || told[0].Object != "container "+b.name || !strings.Contains(told[0].Reason, "lxc.ephemeral") {
+		t.Errorf("--check tells %v", told)
+	}
+	if got := b.tool("lxc-checkpoint", "-S", b.statefile("f"), "-k"); got.Code != 1 {
+		t.Errorf("it was killed: %v", got)
+	}
+	b.expect("RUNNING")
+	c.goesOn()
+	b.checkpoint("-S", b.statefile("f")) // its remedy
+	c.goesOn()
+}
+
+// TestAllObstacles: what can't be saved, and what can't be restarted here, are
+// told together.
+func TestAllObstacles(t *testing.T) {
+	b, _ := busybox(t)
+	b.background("lxc-attach", "--", "sleep", "1000")
+	harness.Until(t, "lxc-attach", 5*time.Second, func() bool { return strings.Contains(b.attach("ps"), "sleep 1000") })
+	config := filepath.Join(b.path, b.name, "config")
+	text, err := os.ReadFile(config)
+	must(t, err)
+	write(t, config, string(text)+"lxc.seccomp.profile = /nosuch/profile\nlxc.net.1.type = veth\nlxc.net.1.link = nosuchbr\n")
+	defer write(t, config, string(text))
+	told := b.obstacles("lxc-checkpoint", "--check", "--json")
+	for _, want := range []string{"(sleep)", "lxc.seccomp.profile", "nosuchbr"} {
+		if !slices.ContainsFunc(told, func(r *refusal.Refusal) bool { return strings.Contains(r.Error(), want) && r.Remedy != "" }) {
+			t.Errorf("%s is not among %v", want, told)
+		}
+	}
 }

@@ -51,6 +51,33 @@ type container struct {
 
 func startContainer(t *testing.T, name, program string) *container {
 	t.Helper()
+	c := makeContainer(t, name, program, "/bin/target")
+	log := c.start()
+	if _, err := c.await("ready", 20*time.Second); err != nil {
+		if result, e := c.await("result", 0); e == nil {
+			if reason, ok := strings.CutPrefix(result, "skip: "); ok {
+				tally.skip(t, name, reason)
+			}
+			t.Fatalf("before the checkpoint: %s", result)
+		}
+		t.Fatalf("before the checkpoint: %v\n%s", err, text(log))
+	}
+	return c
+}
+
+// start has LXC start it, and returns where its log is.
+func (c *container) start() (log string) {
+	c.t.Helper()
+	log = filepath.Join(c.path, "start.log")
+	if r := c.lxc("lxc-start", "-o", log, "-l", "WARN"); r.Code != 0 {
+		c.t.Fatalf("%v%s", r, text(log))
+	}
+	return log
+}
+
+// makeContainer makes one whose first process is init, with lines for its config.
+func makeContainer(t *testing.T, name, program, init string, lines ...string) *container {
+	t.Helper()
 	path, err := os.MkdirTemp("/var/tmp", "lxc-checkpoint-target-")
 	if err != nil {
 		t.Fatal(err)
@@ -78,10 +105,10 @@ func startContainer(t *testing.T, name, program string) *container {
 	}
 	harness.Must(t, "cp", program, filepath.Join(rootfs, "bin/target"))
 	harness.Must(t, "cp", program, filepath.Join(rootfs, "bin/true")) // some want a second file
-	config := strings.Join([]string{
+	config := strings.Join(append([]string{
 		"lxc.uts.name = " + c.name,
 		"lxc.rootfs.path = dir:" + rootfs,
-		"lxc.init.cmd = /bin/target",
+		"lxc.init.cmd = " + init,
 		"lxc.init.cwd = /home",
 		"lxc.net.0.type = empty",
 		"lxc.tty.max = 1",
@@ -90,22 +117,9 @@ func startContainer(t *testing.T, name, program string) *container {
 		"lxc.mount.entry = tmpfs dev/shm tmpfs create=dir 0 0",
 		"lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed",
 		"lxc.apparmor.profile = unconfined",
-	}, "\n") + "\n"
+	}, lines...), "\n") + "\n"
 	if err := os.WriteFile(filepath.Join(path, c.name, "config"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
-	}
-	log := filepath.Join(path, "start.log")
-	if r := c.lxc("lxc-start", "-o", log, "-l", "WARN"); r.Code != 0 {
-		t.Fatalf("%v%s", r, text(log))
-	}
-	if _, err := c.await("ready", 20*time.Second); err != nil {
-		if result, e := c.await("result", 0); e == nil {
-			if reason, ok := strings.CutPrefix(result, "skip: "); ok {
-				tally.skip(t, name, reason)
-			}
-			t.Fatalf("before the checkpoint: %s", result)
-		}
-		t.Fatalf("before the checkpoint: %v\n%s", err, text(log))
 	}
 	return c
 }
