@@ -30,7 +30,7 @@ needs:
 
 # Every test, some rounds of each.
 test: all needs
-	$(GO) test -json -timeout 25m ./... | $(GO) run ./test/tell
+	$(GO) test -json -timeout 25m ./... | $(GO) run ./test/tell -coverage docs/coverage.md
 
 # The same with the full counts of rounds and of random instants: hours.
 acceptance: all needs

@@ -79,6 +79,8 @@ while IFS='|' read -r _ what is test rest; do
 	esac
 done < <(grep '^| ' docs/coverage.md | grep -v '^| what | is |')
 
+go run ./test/kinds -check || fail "README.md has a stale table: go run ./test/kinds"
+
 say "sizes"
 # Each command is below 10 MB, and README.md says how big, within 0.3 MB.
 for command in lxc-checkpoint lxc-restart lxc-statefile; do

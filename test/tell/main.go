@@ -1,11 +1,13 @@
 // Command tell reads what go test -json writes and tells it to a person: each
 // package in a line, what failed with its output, what was skipped with its
-// reason, and lines of tests that begin with "summary:".
+// reason, and lines of tests that begin with "summary:". With -coverage FILE it
+// sees besides that each test that docs/coverage.md names did run.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -28,17 +30,29 @@ type teller struct {
 	count  map[string]int              // of tests, by how they ended
 	failed []string                    // tests and packages
 	tests  map[string]int              // by package
+	ended  map[string]string           // how each test ended, by its name without the package
 }
 
 func main() {
-	t := &teller{out: os.Stdout, output: map[string]*strings.Builder{}, count: map[string]int{}, tests: map[string]int{}}
-	if err := t.tell(os.Stdin); err != nil {
+	file := flag.String("coverage", "", "see that the tests named in `FILE` did run")
+	flag.Parse()
+	t := newTeller(os.Stdout)
+	err := t.tell(os.Stdin)
+	if err == nil && *file != "" {
+		err = t.compare(*file)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "tell:", err)
 		os.Exit(1)
 	}
+	t.sum()
 	if len(t.failed) > 0 {
 		os.Exit(1)
 	}
+}
+
+func newTeller(out io.Writer) *teller {
+	return &teller{out: out, output: map[string]*strings.Builder{}, count: map[string]int{}, tests: map[string]int{}, ended: map[string]string{}}
 }
 
 func (t *teller) tell(in io.Reader) error {
@@ -60,11 +74,14 @@ func (t *teller) tell(in io.Reader) error {
 			return err
 		}
 	}
+	return nil
+}
+
+func (t *teller) sum() {
 	fmt.Fprintf(t.out, "%d tests passed, %d failed, %d skipped\n", t.count["pass"], t.count["fail"], t.count["skip"])
 	for _, name := range t.failed {
 		fmt.Fprintln(t.out, "FAILED:", name)
 	}
-	return nil
 }
 
 func (t *teller) event(e *event) {
@@ -97,6 +114,7 @@ func (t *teller) event(e *event) {
 func (t *teller) test(e *event, key string) {
 	t.count[e.Action]++
 	t.tests[e.Package]++
+	t.note(e)
 	name := short(e.Package) + " " + e.Test
 	switch e.Action {
 	case "fail":
