@@ -2,10 +2,12 @@ package dumper
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/tracee"
 )
 
@@ -40,6 +42,23 @@ func (l *looking) askSocket(task, fd, level, name, size int) (value []byte, err 
 		return r.Read(addr+8, value)
 	})
 	return value, err
+}
+
+// enterRing has a task do the kernel's work for it that waits: it enters a ring of
+// io_uring, submits nothing, and waits for nothing.
+func (l *looking) enterRing(task, fd int) error {
+	return l.held.Do(func() error {
+		t := l.thread(task)
+		if t == nil {
+			return nil // it has ended
+		}
+		r, err := t.Remote(l.ctx)
+		if err != nil {
+			return err
+		}
+		_, err = r.Call(unix.SYS_IO_URING_ENTER, uint64(fd), 0, 0, sys.UringEnterGetEvents)
+		return errors.Join(err, r.Close())
+	})
 }
 
 // thread finds a held thread by its number on the host.

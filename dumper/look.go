@@ -35,6 +35,7 @@ type looking struct {
 	connections *fds.Connections
 	o           Options
 	teller      *bpf.Teller // nil: there is none
+	kernel      *bpf.Memory // nil until needed
 	ids         *view.IDs
 	objects     *view.Objects
 	programs    *programs.Looker
@@ -49,6 +50,7 @@ type looking struct {
 	spaces   []memory.Space
 	tables   []fds.Table
 	fs       []tasks.Object
+	rings    map[uint64]uint32 // of io_uring, by their first pages
 	contents *memory.Memory
 
 	world  *namespaces.Result
@@ -98,6 +100,7 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, connec
 
 // close gives up what the look has opened.
 func (l *looking) close() {
+	l.kernel.Close()
 	if l.world != nil {
 		l.world.Close()
 	}
@@ -332,6 +335,7 @@ func (l *looking) lookAtDescriptors() error {
 	env := fds.Env{
 		First: l.first().Alive(), IDs: l.ids, Namespaces: map[uint64]uint32{}, Nested: l.nested,
 		Tasks: l.numbers(), Objects: l.objects, Programs: l.programs, Ask: l.askSocket, Connections: l.connections, RefuseTCP: l.o.RefuseTCP, Log: l.o.Log,
+		Kernel: l.kernelMemory(), Facts: l.told, Enter: l.enterRing,
 	}
 	for _, n := range l.skeleton.Namespaces {
 		env.Namespaces[n.Inode] = n.Id
@@ -341,10 +345,29 @@ func (l *looking) lookAtDescriptors() error {
 		return err
 	}
 	l.refuse(refused)
+	l.rings = result.Rings
 	l.skeleton.Files, l.skeleton.OpenFiles, l.skeleton.Pipes = result.Files, result.OpenFiles, result.Pipes
 	l.skeleton.BpfMaps, l.skeleton.BpfPrograms, l.skeleton.BpfAttachments = l.programs.Maps, l.programs.Programs, l.programs.Attachments
 	l.nameTerminals(result)
 	return nil
+}
+
+// kernelMemory is who reads the kernel's memory; nil if there is no eBPF. It is
+// loaded when somebody asks for the first time.
+func (l *looking) kernelMemory() func() (view.Kernel, error) {
+	if l.told == nil {
+		return nil
+	}
+	return func() (view.Kernel, error) {
+		if l.kernel == nil {
+			m, err := bpf.OpenMemory()
+			if err != nil {
+				return nil, err
+			}
+			l.kernel = m
+		}
+		return l.kernel, nil
+	}
 }
 
 // numbers are those of all tasks in the container's pid namespace, by the host's.
@@ -402,7 +425,7 @@ func (l *looking) tablesOf(session uint32) map[uint32]bool {
 
 // lookAtMemory looks at the address spaces.
 func (l *looking) lookAtMemory() error {
-	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers, Kin: l.kin()}, l.spaces)
+	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers, Rings: l.rings, Kin: l.kin()}, l.spaces)
 	if err != nil {
 		return err
 	}

@@ -94,6 +94,13 @@ func (r *restart) enter() (err error) {
 	r.files.Namespace = r.space.Namespace
 	r.files.RootOf = r.space.RootOf
 	r.files.Users = r.usersOf
+	r.files.Task = func(tid uint32) place.Process {
+		if t := r.tasks[tid]; t != nil {
+			return t
+		}
+		return nil
+	}
+	r.files.Space = r.spaceOwner
 	r.files.EnterCgroup = func(path string) error { return r.space.EnterCgroup2(r.root, path) }
 	// Before any copy of the first process: each copy inherits them.
 	if r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root); err != nil {
@@ -434,6 +441,16 @@ func (r *restart) tableOwners() map[uint32]*stub.Task {
 		}
 	}
 	return owners
+}
+
+// spaceOwner is a process that has an address space.
+func (r *restart) spaceOwner(mm uint32) place.Process {
+	for _, p := range r.plan.Skeleton.Processes {
+		if p.Mm == mm && p.State != format.ProcessState_ZOMBIE {
+			return r.leaders[p.Pid]
+		}
+	}
+	return nil
 }
 
 // holders lists all tasks with the descriptor tables that they have.

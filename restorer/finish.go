@@ -29,6 +29,11 @@ func (r *restart) finish() error {
 	if err := r.backing.Settle(r.plan.Skeleton); err != nil {
 		return err
 	}
+	// When memory and files are what they were, and before anything is locked or
+	// sealed.
+	if err := r.files.Rings(r.ctx); err != nil {
+		return err
+	}
 	err := memory.Undo(r.plan.Skeleton, r.root, func(p *format.Process) place.Process { return r.leaders[p.Pid] })
 	if err != nil {
 		return err

@@ -123,6 +123,9 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 	case *format.OpenFile_PtyMaster:
 		m := k.PtyMaster
 		return "pty master", fmt.Sprintf("of %s/%d, %d and %d bytes unread", m.Directory, m.Index, len(m.Output), len(m.Input))
+	case *format.OpenFile_IoUring:
+		u := k.IoUring
+		return "io_uring", fmt.Sprintf("of %d, %d requests under way", u.SqEntries, len(u.Requests))
 	case *format.OpenFile_Epoll:
 		var numbers []uint32
 		for _, t := range k.Epoll.Targets {

@@ -143,9 +143,15 @@ func member(spec *btf.Spec, in, name string) (btf.Bits, error) {
 }
 
 func search(members []btf.Member, name string) (btf.Bits, bool) {
-	for _, m := range members {
+	_, at, ok := searchMember(members, name)
+	return at, ok
+}
+
+func searchMember(members []btf.Member, name string) (*btf.Member, btf.Bits, bool) {
+	for i := range members {
+		m := &members[i]
 		if m.Name == name {
-			return m.Offset, true
+			return m, m.Offset, true
 		}
 		if m.Name != "" {
 			continue
@@ -157,9 +163,9 @@ func search(members []btf.Member, name string) (btf.Bits, bool) {
 		case *btf.Union:
 			inner = t.Members
 		}
-		if at, ok := search(inner, name); ok {
-			return m.Offset + at, true
+		if found, at, ok := searchMember(inner, name); ok {
+			return found, m.Offset + at, true
 		}
 	}
-	return 0, false
+	return nil, 0, false
 }

@@ -38,7 +38,8 @@ const (
 	atThreadFlags  = atLoginUID + 4     // of thread_info
 	atMembarrier   = atThreadFlags + 8  // 4, padded
 	atLDT          = atMembarrier + 8   // a pointer
-	atUndo         = atLDT + 8
+	atTask         = atLDT + 8          // the task_struct itself
+	atUndo         = atTask + 8
 	atSeen         = atUndo + undoSize
 	atTimers       = atSeen + seenSize
 	atActions      = atTimers + timersSize
@@ -84,6 +85,7 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	task := asm.Mov.Reg(asm.R3, asm.R7)
 	pointer := func(at int16) asm.Instruction { return asm.LoadMem(asm.R3, asm.R8, at, asm.DWord) }
 
+	p = append(p, asm.StoreMem(asm.R8, atTask, asm.R7, asm.DWord))
 	read(atPID, 4, task, o.pid)
 	read(atTGID, 4, task, o.tgid)
 	read(atClearTID, 8, task, o.clearChildTID)

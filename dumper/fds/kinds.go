@@ -33,6 +33,7 @@ var kinds = []kind{
 	{"pidfd", func(f *file) bool { _, is := f.info.Get("NSpid"); return is || f.link == "anon_inode:[pidfd]" }, lookPidfd},
 	{"BPF map", anonymous("bpf-map"), lookBPFMap},
 	{"BPF program", anonymous("bpf-prog"), lookBPFProgram},
+	{"io_uring", isUring, lookUring},
 	{"BPF link", anonymous("bpf_link"), lookBPFLink},
 	{"socket", func(f *file) bool { return f.typ() == unix.S_IFSOCK }, lookSocket},
 }

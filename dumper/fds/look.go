@@ -45,6 +45,13 @@ type Env struct {
 	// Ask makes a call of getsockopt(2) in a task of the container, which sees
 	// numbers as the container does. Nil: nobody can be asked.
 	Ask func(task, fd, level, name, size int) ([]byte, error)
+	// Kernel reads the kernel's memory, where Facts tell the addresses of tasks.
+	// Nil: nobody can.
+	Kernel func() (view.Kernel, error)
+	Facts  map[int]*view.TaskFacts // by the host's number
+	// Enter makes a call of io_uring_enter(2) in a task that submits nothing and
+	// waits for nothing.
+	Enter func(task, fd int) error
 }
 
 // Table is a descriptor table to look at.
@@ -60,6 +67,9 @@ type Result struct {
 	Files     []*format.Files
 	OpenFiles []*format.OpenFile
 	Pipes     []*format.Pipe
+	// Rings are the rings of io_uring, by the page frames that a mapping of one
+	// begins with.
+	Rings     map[uint64]uint32
 	terminals terminals
 }
 
@@ -106,6 +116,9 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 		res.Files = append(res.Files, files)
 	}
 	w.nameSlaves()
+	if err := w.settleRings(); err != nil {
+		return nil, nil, err
+	}
 	// When all tables are known: an epoll's targets may be in any of them.
 	for i := 0; i < len(w.files); i++ { // to look at a socket's queue can bring more
 		f := w.files[i]
@@ -132,7 +145,13 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 	if err != nil {
 		return nil, nil, err
 	}
-	res.Pipes = pipes
+	refused = append(refused, more...)
+	// Last: until here a thread may have been asked something, and its requests
+	// gone on by that.
+	if more, err = w.lookAtRings(); err != nil {
+		return nil, nil, err
+	}
+	res.Pipes, res.Rings = pipes, w.rings
 	return res, append(refused, more...), nil
 }
 
@@ -154,8 +173,11 @@ type walk struct {
 	unixByInode map[uint32]*unixSocket
 	limit       uint32             // see queueLimit
 	multicast   map[uint32][]group // by address family, see groupsOf
-	orphans     map[ends]uint32    // bytes to come, see closing
-	network     uint64             // inode of the container's network namespace, see checkNetwork
+	rings       map[uint64]uint32  // see Result
+	ringFiles   []*ringFile
+	addresses   *addresses      // nil until needed
+	orphans     map[ends]uint32 // bytes to come, see closing
+	network     uint64          // inode of the container's network namespace, see checkNetwork
 }
 
 // place is a descriptor in a table.
@@ -179,6 +201,7 @@ func newWalk(env Env) (*walk, error) {
 	w := &walk{
 		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
 		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{}, unixByInode: map[uint32]*unixSocket{}, multicast: map[uint32][]group{},
+		rings: map[uint64]uint32{},
 	}
 	var err error
 	if w.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", env.First), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {

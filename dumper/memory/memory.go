@@ -90,6 +90,9 @@ type Env struct {
 	IDs     *view.IDs
 	Objects *view.Objects // nil: a look of its own finds them
 	Workers int           // how many goroutines may look at once
+	// Rings are the rings of io_uring (OpenFile.id), by the page frames that a
+	// mapping of one begins with.
+	Rings map[uint64]uint32
 	// Kin says who was forked by whom; nil: nobody shares pages with anybody.
 	Kin *Kin
 }

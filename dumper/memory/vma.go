@@ -100,6 +100,9 @@ func (l *looker) withFile(s *spaceLook, a *procfs.MappedArea, v *format.Vma, fla
 		v.HugePageSize = uint32(a.KernelPageSize)
 		return v, nil
 	}
+	if strings.HasPrefix(a.Path, "anon_inode:[io_uring]") {
+		return l.ofRing(s, a, v)
+	}
 	if o := specialFile(a, flags); o != nil {
 		s.refuse(a, o.Kind, o.Reason, o.Remedy)
 		return nil, nil
@@ -134,8 +137,6 @@ func specialFile(a *procfs.MappedArea, flags map[string]bool) *view.Obstacle {
 		return obstacle("secret memory", "the kernel hides memory of memfd_secret(2) even from root", "")
 	case p == "/[aio] (deleted)":
 		return obstacle("asynchronous I/O", "a ring of io_setup(2) can't be made again by this version", "let the program use no aio (nginx: aio off; mysqld: innodb_use_native_aio=0)")
-	case strings.HasPrefix(p, "anon_inode:[io_uring]"):
-		return obstacle("io_uring", "its rings can't be made again by this version", "forbid it to the program; many then fall back (kernel.io_uring_disabled)")
 	case strings.HasPrefix(p, "anon_inode:[perf_event]"):
 		return obstacle("perf event", "it counts on this host's CPU", "end the profiler")
 	case strings.HasPrefix(p, "anon_inode:"):

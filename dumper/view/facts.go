@@ -14,6 +14,8 @@ type TaskFacts struct {
 	Unusual     bool
 	TSCMode     uint32 // PR_GET_TSC; 0: PR_TSC_ENABLE, or not available
 	CPUIDFaults bool   // ARCH_GET_CPUID says 0
+	// Address is that of the kernel's task_struct; 0 unless eBPF has told it.
+	Address uint64
 	// Block is only told by eBPF; nil otherwise.
 	Block           *RestartBlock
 	Flags           uint32 // as /proc/PID/task/TID/stat has them

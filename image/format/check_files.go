@@ -109,6 +109,8 @@ func (c *checker) openFile(o *OpenFile) error {
 		return c.want(k.BpfMap.GetObject(), aBpfMap, who)
 	case *OpenFile_BpfProgram:
 		return c.want(k.BpfProgram.GetObject(), aBpfProgram, who)
+	case *OpenFile_IoUring:
+		return c.ioUring(k.IoUring, who)
 	case *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_Inotify, *OpenFile_Pidfd:
 		return c.eventSource(o, who)
 	case *OpenFile_TcpListener:

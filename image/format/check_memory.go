@@ -70,7 +70,7 @@ func (c *checker) vma(v *Vma, page uint64) error {
 	if v.End > maxAddress {
 		return fmt.Errorf("it lies outside of user space")
 	}
-	if v.Kind <= VmaKind_VMA_UNSPECIFIED || v.Kind > VmaKind_VMA_VSYSCALL {
+	if v.Kind <= VmaKind_VMA_UNSPECIFIED || v.Kind > VmaKind_VMA_IO_URING {
 		return fmt.Errorf("it is of kind %d, which this version does not know", v.Kind)
 	}
 	// PROT_READ, PROT_WRITE, PROT_EXEC, arm64's PROT_BTI and PROT_MTE.
@@ -95,6 +95,9 @@ func (c *checker) vma(v *Vma, page uint64) error {
 		return fmt.Errorf("its kind %v does not go with whether it has a file", v.Kind)
 	}
 	who := func() string { return "it" }
+	if v.Kind == VmaKind_VMA_IO_URING {
+		return c.wantRing(v.OpenFile, who)
+	}
 	if hasFile {
 		if err := c.file(v.File, who); err != nil || v.SharedMemory == 0 {
 			return err

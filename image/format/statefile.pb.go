@@ -108,6 +108,7 @@ const (
 	VmaKind_VMA_VVAR             VmaKind = 6 // "[vvar]"
 	VmaKind_VMA_VVAR_VCLOCK      VmaKind = 7 // "[vvar_vclock]", Linux 6.13
 	VmaKind_VMA_VSYSCALL         VmaKind = 8 // fixed address, the same in every process; not restored
+	VmaKind_VMA_IO_URING         VmaKind = 9 // of the ring open_file, its part at offset (IORING_OFF_*)
 )
 
 // Enum value maps for VmaKind.
@@ -122,6 +123,7 @@ var (
 		6: "VMA_VVAR",
 		7: "VMA_VVAR_VCLOCK",
 		8: "VMA_VSYSCALL",
+		9: "VMA_IO_URING",
 	}
 	VmaKind_value = map[string]int32{
 		"VMA_UNSPECIFIED":      0,
@@ -133,6 +135,7 @@ var (
 		"VMA_VVAR":             6,
 		"VMA_VVAR_VCLOCK":      7,
 		"VMA_VSYSCALL":         8,
+		"VMA_IO_URING":         9,
 	}
 )
 
@@ -2852,8 +2855,9 @@ type Vma struct {
 	LockOnFault  bool     `protobuf:"varint,17,opt,name=lock_on_fault,json=lockOnFault,proto3" json:"lock_on_fault,omitempty"`    // locked by MLOCK_ONFAULT ("lf"): pages as they come
 	// MAP_DROPPABLE (Linux 6.11, "dp"): the kernel may drop its pages at any time,
 	// so none is in the contents.
-	Droppable     bool `protobuf:"varint,18,opt,name=droppable,proto3" json:"droppable,omitempty"`
-	Sealed        bool `protobuf:"varint,19,opt,name=sealed,proto3" json:"sealed,omitempty"` // mseal(2) (Linux 6.10, "sl")
+	Droppable     bool   `protobuf:"varint,18,opt,name=droppable,proto3" json:"droppable,omitempty"`
+	Sealed        bool   `protobuf:"varint,19,opt,name=sealed,proto3" json:"sealed,omitempty"`                      // mseal(2) (Linux 6.10, "sl")
+	OpenFile      uint32 `protobuf:"varint,200,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"` // kind IO_URING
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3019,6 +3023,13 @@ func (x *Vma) GetSealed() bool {
 		return x.Sealed
 	}
 	return false
+}
+
+func (x *Vma) GetOpenFile() uint32 {
+	if x != nil {
+		return x.OpenFile
+	}
+	return 0
 }
 
 // SharedMemory is an inode that no path names, and so the one owner of its
@@ -4037,6 +4048,7 @@ type OpenFile struct {
 	//	*OpenFile_Namespace
 	//	*OpenFile_BpfMap
 	//	*OpenFile_BpfProgram
+	//	*OpenFile_IoUring
 	Kind          isOpenFile_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4340,6 +4352,15 @@ func (x *OpenFile) GetBpfProgram() *BpfFile {
 	return nil
 }
 
+func (x *OpenFile) GetIoUring() *IoUring {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_IoUring); ok {
+			return x.IoUring
+		}
+	}
+	return nil
+}
+
 type isOpenFile_Kind interface {
 	isOpenFile_Kind()
 }
@@ -4432,6 +4453,10 @@ type OpenFile_BpfProgram struct {
 	BpfProgram *BpfFile `protobuf:"bytes,151,opt,name=bpf_program,json=bpfProgram,proto3,oneof"`
 }
 
+type OpenFile_IoUring struct {
+	IoUring *IoUring `protobuf:"bytes,200,opt,name=io_uring,json=ioUring,proto3,oneof"`
+}
+
 func (*OpenFile_Regular) isOpenFile_Kind() {}
 
 func (*OpenFile_Directory) isOpenFile_Kind() {}
@@ -4476,6 +4501,574 @@ func (*OpenFile_BpfMap) isOpenFile_Kind() {}
 
 func (*OpenFile_BpfProgram) isOpenFile_Kind() {}
 
+func (*OpenFile_IoUring) isOpenFile_Kind() {}
+
+// IoUring is a ring of io_uring_setup(2) (struct io_ring_ctx,
+// include/linux/io_uring_types.h). What programs see of it is memory that the
+// kernel shares with them: Vmas of the kind IO_URING.
+type IoUring struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Flags     uint32                 `protobuf:"varint,1,opt,name=flags,proto3" json:"flags,omitempty"` // IORING_SETUP_*, without CQSIZE and CLAMP
+	SqEntries uint32                 `protobuf:"varint,2,opt,name=sq_entries,json=sqEntries,proto3" json:"sq_entries,omitempty"`
+	CqEntries uint32                 `protobuf:"varint,3,opt,name=cq_entries,json=cqEntries,proto3" json:"cq_entries,omitempty"`
+	// The kernel's own counters, modulo 2^32: how many entries it has taken from
+	// the submission queue, and put into the completion queue (cached_sq_head,
+	// cached_cq_tail). A restart can only count up to them.
+	SqHead      uint32 `protobuf:"varint,4,opt,name=sq_head,json=sqHead,proto3" json:"sq_head,omitempty"`
+	CqTail      uint32 `protobuf:"varint,5,opt,name=cq_tail,json=cqTail,proto3" json:"cq_tail,omitempty"`
+	CqesOffset  uint32 `protobuf:"varint,6,opt,name=cqes_offset,json=cqesOffset,proto3" json:"cqes_offset,omitempty"`    // in ring; the program knows these two
+	ArrayOffset uint32 `protobuf:"varint,7,opt,name=array_offset,json=arrayOffset,proto3" json:"array_offset,omitempty"` // in ring; 0: IORING_SETUP_NO_SQARRAY
+	Ring        []byte `protobuf:"bytes,8,opt,name=ring,proto3" json:"ring,omitempty"`                                   // what is at IORING_OFF_SQ_RING: struct io_rings, CQEs, array
+	Sqes        []byte `protobuf:"bytes,9,opt,name=sqes,proto3" json:"sqes,omitempty"`                                   // what is at IORING_OFF_SQES
+	// The thread that a restart makes it with: of IORING_SETUP_SINGLE_ISSUER the
+	// one that may use it.
+	Task          uint32               `protobuf:"varint,10,opt,name=task,proto3" json:"task,omitempty"`
+	Clock         int32                `protobuf:"varint,11,opt,name=clock,proto3" json:"clock,omitempty"`      // of waits, IORING_REGISTER_CLOCK
+	Requests      []*IoUringRequest    `protobuf:"bytes,12,rep,name=requests,proto3" json:"requests,omitempty"` // under way; what is linked follows its head
+	Buffers       []*IoUringBuffer     `protobuf:"bytes,13,rep,name=buffers,proto3" json:"buffers,omitempty"`   // IORING_REGISTER_BUFFERS2
+	Files         []*IoUringFile       `protobuf:"bytes,14,rep,name=files,proto3" json:"files,omitempty"`       // IORING_REGISTER_FILES2
+	Event         *IoUringEvent        `protobuf:"bytes,15,opt,name=event,proto3" json:"event,omitempty"`       // IORING_REGISTER_EVENTFD
+	BufferRings   []*IoUringBufferRing `protobuf:"bytes,16,rep,name=buffer_rings,json=bufferRings,proto3" json:"buffer_rings,omitempty"`
+	Users         []*IoUringUser       `protobuf:"bytes,17,rep,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IoUring) Reset() {
+	*x = IoUring{}
+	mi := &file_statefile_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IoUring) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IoUring) ProtoMessage() {}
+
+func (x *IoUring) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IoUring.ProtoReflect.Descriptor instead.
+func (*IoUring) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *IoUring) GetFlags() uint32 {
+	if x != nil {
+		return x.Flags
+	}
+	return 0
+}
+
+func (x *IoUring) GetSqEntries() uint32 {
+	if x != nil {
+		return x.SqEntries
+	}
+	return 0
+}
+
+func (x *IoUring) GetCqEntries() uint32 {
+	if x != nil {
+		return x.CqEntries
+	}
+	return 0
+}
+
+func (x *IoUring) GetSqHead() uint32 {
+	if x != nil {
+		return x.SqHead
+	}
+	return 0
+}
+
+func (x *IoUring) GetCqTail() uint32 {
+	if x != nil {
+		return x.CqTail
+	}
+	return 0
+}
+
+func (x *IoUring) GetCqesOffset() uint32 {
+	if x != nil {
+		return x.CqesOffset
+	}
+	return 0
+}
+
+func (x *IoUring) GetArrayOffset() uint32 {
+	if x != nil {
+		return x.ArrayOffset
+	}
+	return 0
+}
+
+func (x *IoUring) GetRing() []byte {
+	if x != nil {
+		return x.Ring
+	}
+	return nil
+}
+
+func (x *IoUring) GetSqes() []byte {
+	if x != nil {
+		return x.Sqes
+	}
+	return nil
+}
+
+func (x *IoUring) GetTask() uint32 {
+	if x != nil {
+		return x.Task
+	}
+	return 0
+}
+
+func (x *IoUring) GetClock() int32 {
+	if x != nil {
+		return x.Clock
+	}
+	return 0
+}
+
+func (x *IoUring) GetRequests() []*IoUringRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
+func (x *IoUring) GetBuffers() []*IoUringBuffer {
+	if x != nil {
+		return x.Buffers
+	}
+	return nil
+}
+
+func (x *IoUring) GetFiles() []*IoUringFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *IoUring) GetEvent() *IoUringEvent {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *IoUring) GetBufferRings() []*IoUringBufferRing {
+	if x != nil {
+		return x.BufferRings
+	}
+	return nil
+}
+
+func (x *IoUring) GetUsers() []*IoUringUser {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// IoUringRequest is a request that the kernel has taken and not completed. A
+// restart issues it again.
+type IoUringRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sqe      []byte                 `protobuf:"bytes,1,opt,name=sqe,proto3" json:"sqe,omitempty"`                            // struct io_uring_sqe as it would be written now; fd is 0
+	Task     uint32                 `protobuf:"varint,2,opt,name=task,proto3" json:"task,omitempty"`                         // the thread that had submitted it
+	OpenFile uint32                 `protobuf:"varint,3,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"` // 0: it needs none, or one that is registered
+	TimeNs   int64                  `protobuf:"varint,4,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`       // of timeouts, whose SQE leads to a timespec: what remains, or IORING_TIMEOUT_ABS
+	// A poll that goes on (IORING_POLL_ADD_MULTI), and has told how its file is: it
+	// tells again when that changes.
+	Told          bool `protobuf:"varint,5,opt,name=told,proto3" json:"told,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IoUringRequest) Reset() {
+	*x = IoUringRequest{}
+	mi := &file_statefile_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IoUringRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IoUringRequest) ProtoMessage() {}
+
+func (x *IoUringRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IoUringRequest.ProtoReflect.Descriptor instead.
+func (*IoUringRequest) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *IoUringRequest) GetSqe() []byte {
+	if x != nil {
+		return x.Sqe
+	}
+	return nil
+}
+
+func (x *IoUringRequest) GetTask() uint32 {
+	if x != nil {
+		return x.Task
+	}
+	return 0
+}
+
+func (x *IoUringRequest) GetOpenFile() uint32 {
+	if x != nil {
+		return x.OpenFile
+	}
+	return 0
+}
+
+func (x *IoUringRequest) GetTimeNs() int64 {
+	if x != nil {
+		return x.TimeNs
+	}
+	return 0
+}
+
+func (x *IoUringRequest) GetTold() bool {
+	if x != nil {
+		return x.Told
+	}
+	return false
+}
+
+// IoUringBuffer is a registered buffer.
+type IoUringBuffer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Start         uint64                 `protobuf:"varint,1,opt,name=start,proto3" json:"start,omitempty"`
+	Length        uint64                 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"` // 0: nothing is registered here
+	Tag           uint64                 `protobuf:"varint,3,opt,name=tag,proto3" json:"tag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IoUringBuffer) Reset() {
+	*x = IoUringBuffer{}
+	mi := &file_statefile_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IoUringBuffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IoUringBuffer) ProtoMessage() {}
+
+func (x *IoUringBuffer) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IoUringBuffer.ProtoReflect.Descriptor instead.
+func (*IoUringBuffer) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *IoUringBuffer) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *IoUringBuffer) GetLength() uint64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *IoUringBuffer) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+// IoUringFile is a registered file.
+type IoUringFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OpenFile      uint32                 `protobuf:"varint,1,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"` // 0: nothing is registered here
+	Tag           uint64                 `protobuf:"varint,2,opt,name=tag,proto3" json:"tag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IoUringFile) Reset() {
+	*x = IoUringFile{}
+	mi := &file_statefile_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IoUringFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IoUringFile) ProtoMessage() {}
+
+func (x *IoUringFile) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IoUringFile.ProtoReflect.Descriptor instead.
+func (*IoUringFile) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *IoUringFile) GetOpenFile() uint32 {
+	if x != nil {
+		return x.OpenFile
+	}
+	return 0
+}
+
+func (x *IoUringFile) GetTag() uint64 {
+	if x != nil {
+		return x.Tag
+	}
+	return 0
+}
+
+// IoUringEvent is the eventfd that completions signal.
+type IoUringEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OpenFile      uint32                 `protobuf:"varint,1,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"`
+	Async         bool                   `protobuf:"varint,2,opt,name=async,proto3" json:"async,omitempty"` // IORING_REGISTER_EVENTFD_ASYNC
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IoUringEvent) Reset() {
+	*x = IoUringEvent{}
+	mi := &file_statefile_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IoUringEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IoUringEvent) ProtoMessage() {}
+
+func (x *IoUringEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IoUringEvent.ProtoReflect.Descriptor instead.
+func (*IoUringEvent) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *IoUringEvent) GetOpenFile() uint32 {
+	if x != nil {
+		return x.OpenFile
+	}
+	return 0
+}
+
+func (x *IoUringEvent) GetAsync() bool {
+	if x != nil {
+		return x.Async
+	}
+	return false
+}
+
+// IoUringBufferRing is a ring of provided buffers (IORING_REGISTER_PBUF_RING).
+type IoUringBufferRing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         uint32                 `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"`
+	Entries       uint32                 `protobuf:"varint,2,opt,name=entries,proto3" json:"entries,omitempty"`
+	Head          uint32                 `protobuf:"varint,3,opt,name=head,proto3" json:"head,omitempty"`   // how many the kernel has taken, modulo 2^16
+	Flags         uint32                 `protobuf:"varint,4,opt,name=flags,proto3" json:"flags,omitempty"` // IOU_PBUF_RING_*
+	Start         uint64                 `protobuf:"varint,5,opt,name=start,proto3" json:"start,omitempty"` // where it is in the program's memory; with IOU_PBUF_RING_MMAP 0
+	Ring          []byte                 `protobuf:"bytes,6,opt,name=ring,proto3" json:"ring,omitempty"`    // with IOU_PBUF_RING_MMAP: its content
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IoUringBufferRing) Reset() {
+	*x = IoUringBufferRing{}
+	mi := &file_statefile_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IoUringBufferRing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IoUringBufferRing) ProtoMessage() {}
+
+func (x *IoUringBufferRing) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IoUringBufferRing.ProtoReflect.Descriptor instead.
+func (*IoUringBufferRing) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *IoUringBufferRing) GetGroup() uint32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *IoUringBufferRing) GetEntries() uint32 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+func (x *IoUringBufferRing) GetHead() uint32 {
+	if x != nil {
+		return x.Head
+	}
+	return 0
+}
+
+func (x *IoUringBufferRing) GetFlags() uint32 {
+	if x != nil {
+		return x.Flags
+	}
+	return 0
+}
+
+func (x *IoUringBufferRing) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *IoUringBufferRing) GetRing() []byte {
+	if x != nil {
+		return x.Ring
+	}
+	return nil
+}
+
+// IoUringUser is a descriptor of the ring that a thread has registered for itself
+// (IORING_REGISTER_RING_FDS).
+type IoUringUser struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Task          uint32                 `protobuf:"varint,1,opt,name=task,proto3" json:"task,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IoUringUser) Reset() {
+	*x = IoUringUser{}
+	mi := &file_statefile_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IoUringUser) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IoUringUser) ProtoMessage() {}
+
+func (x *IoUringUser) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IoUringUser.ProtoReflect.Descriptor instead.
+func (*IoUringUser) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *IoUringUser) GetTask() uint32 {
+	if x != nil {
+		return x.Task
+	}
+	return 0
+}
+
+func (x *IoUringUser) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 // BpfFile is a descriptor of a BPF map or program.
 type BpfFile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4486,7 +5079,7 @@ type BpfFile struct {
 
 func (x *BpfFile) Reset() {
 	*x = BpfFile{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4498,7 +5091,7 @@ func (x *BpfFile) String() string {
 func (*BpfFile) ProtoMessage() {}
 
 func (x *BpfFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4511,7 +5104,7 @@ func (x *BpfFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfFile.ProtoReflect.Descriptor instead.
 func (*BpfFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *BpfFile) GetObject() uint32 {
@@ -4532,7 +5125,7 @@ type MemoryFile struct {
 
 func (x *MemoryFile) Reset() {
 	*x = MemoryFile{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4544,7 +5137,7 @@ func (x *MemoryFile) String() string {
 func (*MemoryFile) ProtoMessage() {}
 
 func (x *MemoryFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4557,7 +5150,7 @@ func (x *MemoryFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
 func (*MemoryFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *MemoryFile) GetSharedMemory() uint32 {
@@ -4577,7 +5170,7 @@ type NamespaceFile struct {
 
 func (x *NamespaceFile) Reset() {
 	*x = NamespaceFile{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4589,7 +5182,7 @@ func (x *NamespaceFile) String() string {
 func (*NamespaceFile) ProtoMessage() {}
 
 func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4602,7 +5195,7 @@ func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceFile.ProtoReflect.Descriptor instead.
 func (*NamespaceFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *NamespaceFile) GetNamespace() uint32 {
@@ -4629,7 +5222,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4641,7 +5234,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4654,7 +5247,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Terminal) GetPath() string {
@@ -4723,7 +5316,7 @@ type PtyMaster struct {
 
 func (x *PtyMaster) Reset() {
 	*x = PtyMaster{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4735,7 +5328,7 @@ func (x *PtyMaster) String() string {
 func (*PtyMaster) ProtoMessage() {}
 
 func (x *PtyMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4748,7 +5341,7 @@ func (x *PtyMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PtyMaster.ProtoReflect.Descriptor instead.
 func (*PtyMaster) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PtyMaster) GetPath() string {
@@ -4861,7 +5454,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4873,7 +5466,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4886,7 +5479,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -4917,7 +5510,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4929,7 +5522,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4942,7 +5535,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -4983,7 +5576,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4995,7 +5588,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5008,7 +5601,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -5042,7 +5635,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5054,7 +5647,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5067,7 +5660,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -5121,7 +5714,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5133,7 +5726,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5146,7 +5739,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -5166,7 +5759,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5178,7 +5771,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5191,7 +5784,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -5214,7 +5807,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5226,7 +5819,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5239,7 +5832,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -5274,7 +5867,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5286,7 +5879,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5299,7 +5892,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -5325,7 +5918,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5337,7 +5930,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5350,7 +5943,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -5374,7 +5967,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5386,7 +5979,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5399,7 +5992,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -5448,7 +6041,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5460,7 +6053,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5473,7 +6066,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -5513,7 +6106,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5525,7 +6118,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5538,7 +6131,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -5606,7 +6199,7 @@ type NetlinkSocket struct {
 
 func (x *NetlinkSocket) Reset() {
 	*x = NetlinkSocket{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5618,7 +6211,7 @@ func (x *NetlinkSocket) String() string {
 func (*NetlinkSocket) ProtoMessage() {}
 
 func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5631,7 +6224,7 @@ func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetlinkSocket.ProtoReflect.Descriptor instead.
 func (*NetlinkSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *NetlinkSocket) GetType() uint32 {
@@ -5695,7 +6288,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5707,7 +6300,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5720,7 +6313,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -5768,7 +6361,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5780,7 +6373,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5793,7 +6386,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -5862,7 +6455,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5874,7 +6467,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5887,7 +6480,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -5915,7 +6508,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5927,7 +6520,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5940,7 +6533,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -5991,7 +6584,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6003,7 +6596,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6016,7 +6609,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -6187,7 +6780,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6199,7 +6792,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6212,7 +6805,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -6292,7 +6885,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6304,7 +6897,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6317,7 +6910,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -6466,7 +7059,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6478,7 +7071,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6491,7 +7084,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -6537,7 +7130,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6549,7 +7142,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6562,7 +7155,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -6635,7 +7228,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6647,7 +7240,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6660,7 +7253,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -6850,7 +7443,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6862,7 +7455,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6875,7 +7468,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -6902,7 +7495,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6914,7 +7507,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6927,7 +7520,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -6955,7 +7548,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6967,7 +7560,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6980,7 +7573,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -7009,7 +7602,7 @@ type CgroupTree struct {
 
 func (x *CgroupTree) Reset() {
 	*x = CgroupTree{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7021,7 +7614,7 @@ func (x *CgroupTree) String() string {
 func (*CgroupTree) ProtoMessage() {}
 
 func (x *CgroupTree) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7034,7 +7627,7 @@ func (x *CgroupTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupTree.ProtoReflect.Descriptor instead.
 func (*CgroupTree) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *CgroupTree) GetControllers() string {
@@ -7068,7 +7661,7 @@ type Cgroup struct {
 
 func (x *Cgroup) Reset() {
 	*x = Cgroup{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7080,7 +7673,7 @@ func (x *Cgroup) String() string {
 func (*Cgroup) ProtoMessage() {}
 
 func (x *Cgroup) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7093,7 +7686,7 @@ func (x *Cgroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
 func (*Cgroup) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Cgroup) GetPath() string {
@@ -7153,7 +7746,7 @@ type CgroupFile struct {
 
 func (x *CgroupFile) Reset() {
 	*x = CgroupFile{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7165,7 +7758,7 @@ func (x *CgroupFile) String() string {
 func (*CgroupFile) ProtoMessage() {}
 
 func (x *CgroupFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7178,7 +7771,7 @@ func (x *CgroupFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupFile.ProtoReflect.Descriptor instead.
 func (*CgroupFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *CgroupFile) GetName() string {
@@ -7234,7 +7827,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7246,7 +7839,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7259,7 +7852,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -7294,7 +7887,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7306,7 +7899,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7319,7 +7912,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -7372,7 +7965,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7384,7 +7977,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7397,7 +7990,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -7557,7 +8150,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7569,7 +8162,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7582,7 +8175,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -7851,7 +8444,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7863,7 +8456,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7876,7 +8469,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -7922,7 +8515,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7934,7 +8527,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7947,7 +8540,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -7994,7 +8587,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8006,7 +8599,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8019,7 +8612,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -8063,7 +8656,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8075,7 +8668,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8088,7 +8681,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -8116,7 +8709,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8128,7 +8721,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8141,7 +8734,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -8178,7 +8771,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8190,7 +8783,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8203,7 +8796,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -8268,7 +8861,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8280,7 +8873,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8293,7 +8886,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -8446,7 +9039,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8458,7 +9051,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8471,7 +9064,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -8575,7 +9168,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8587,7 +9180,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8600,7 +9193,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{85}
+	return file_statefile_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -8621,7 +9214,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8633,7 +9226,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8646,7 +9239,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{86}
+	return file_statefile_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -8677,7 +9270,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8689,7 +9282,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8702,7 +9295,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{87}
+	return file_statefile_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -8754,7 +9347,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8766,7 +9359,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8779,7 +9372,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{88}
+	return file_statefile_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -8825,7 +9418,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8837,7 +9430,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8850,7 +9443,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{89}
+	return file_statefile_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -8904,7 +9497,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8916,7 +9509,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8929,7 +9522,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{90}
+	return file_statefile_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -9029,7 +9622,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9041,7 +9634,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9054,7 +9647,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{91}
+	return file_statefile_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -9124,7 +9717,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9136,7 +9729,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9149,7 +9742,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{92}
+	return file_statefile_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -9179,7 +9772,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9191,7 +9784,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9204,7 +9797,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{93}
+	return file_statefile_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -9463,7 +10056,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bimage_id\x18\x02 \x01(\x06R\aimageId\"6\n" +
 	"\x06Extent\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x16\n" +
-	"\x06length\x18\x02 \x01(\x04R\x06length\"\xbc\x04\n" +
+	"\x06length\x18\x02 \x01(\x04R\x06length\"\xda\x04\n" +
 	"\x03Vma\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x04R\x03end\x12\x12\n" +
@@ -9486,7 +10079,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\ais_heap\x18\x10 \x01(\bR\x06isHeap\x12\"\n" +
 	"\rlock_on_fault\x18\x11 \x01(\bR\vlockOnFault\x12\x1c\n" +
 	"\tdroppable\x18\x12 \x01(\bR\tdroppable\x12\x16\n" +
-	"\x06sealed\x18\x13 \x01(\bR\x06sealed\"\x8d\x02\n" +
+	"\x06sealed\x18\x13 \x01(\bR\x06sealed\x12\x1c\n" +
+	"\topen_file\x18\xc8\x01 \x01(\rR\bopenFile\"\x8d\x02\n" +
 	"\fSharedMemory\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12$\n" +
@@ -9561,7 +10155,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\x9b\r\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xd8\r\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -9599,8 +10193,57 @@ const file_statefile_proto_rawDesc = "" +
 	"\tnamespace\x18= \x01(\v2#.lxccheckpoint.format.NamespaceFileH\x00R\tnamespace\x129\n" +
 	"\abpf_map\x18\x96\x01 \x01(\v2\x1d.lxccheckpoint.format.BpfFileH\x00R\x06bpfMap\x12A\n" +
 	"\vbpf_program\x18\x97\x01 \x01(\v2\x1d.lxccheckpoint.format.BpfFileH\x00R\n" +
-	"bpfProgramB\x06\n" +
-	"\x04kind\"!\n" +
+	"bpfProgram\x12;\n" +
+	"\bio_uring\x18\xc8\x01 \x01(\v2\x1d.lxccheckpoint.format.IoUringH\x00R\aioUringB\x06\n" +
+	"\x04kind\"\x9e\x05\n" +
+	"\aIoUring\x12\x14\n" +
+	"\x05flags\x18\x01 \x01(\rR\x05flags\x12\x1d\n" +
+	"\n" +
+	"sq_entries\x18\x02 \x01(\rR\tsqEntries\x12\x1d\n" +
+	"\n" +
+	"cq_entries\x18\x03 \x01(\rR\tcqEntries\x12\x17\n" +
+	"\asq_head\x18\x04 \x01(\rR\x06sqHead\x12\x17\n" +
+	"\acq_tail\x18\x05 \x01(\rR\x06cqTail\x12\x1f\n" +
+	"\vcqes_offset\x18\x06 \x01(\rR\n" +
+	"cqesOffset\x12!\n" +
+	"\farray_offset\x18\a \x01(\rR\varrayOffset\x12\x12\n" +
+	"\x04ring\x18\b \x01(\fR\x04ring\x12\x12\n" +
+	"\x04sqes\x18\t \x01(\fR\x04sqes\x12\x12\n" +
+	"\x04task\x18\n" +
+	" \x01(\rR\x04task\x12\x14\n" +
+	"\x05clock\x18\v \x01(\x05R\x05clock\x12@\n" +
+	"\brequests\x18\f \x03(\v2$.lxccheckpoint.format.IoUringRequestR\brequests\x12=\n" +
+	"\abuffers\x18\r \x03(\v2#.lxccheckpoint.format.IoUringBufferR\abuffers\x127\n" +
+	"\x05files\x18\x0e \x03(\v2!.lxccheckpoint.format.IoUringFileR\x05files\x128\n" +
+	"\x05event\x18\x0f \x01(\v2\".lxccheckpoint.format.IoUringEventR\x05event\x12J\n" +
+	"\fbuffer_rings\x18\x10 \x03(\v2'.lxccheckpoint.format.IoUringBufferRingR\vbufferRings\x127\n" +
+	"\x05users\x18\x11 \x03(\v2!.lxccheckpoint.format.IoUringUserR\x05users\"\x80\x01\n" +
+	"\x0eIoUringRequest\x12\x10\n" +
+	"\x03sqe\x18\x01 \x01(\fR\x03sqe\x12\x12\n" +
+	"\x04task\x18\x02 \x01(\rR\x04task\x12\x1b\n" +
+	"\topen_file\x18\x03 \x01(\rR\bopenFile\x12\x17\n" +
+	"\atime_ns\x18\x04 \x01(\x03R\x06timeNs\x12\x12\n" +
+	"\x04told\x18\x05 \x01(\bR\x04told\"O\n" +
+	"\rIoUringBuffer\x12\x14\n" +
+	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\x04R\x06length\x12\x10\n" +
+	"\x03tag\x18\x03 \x01(\x04R\x03tag\"<\n" +
+	"\vIoUringFile\x12\x1b\n" +
+	"\topen_file\x18\x01 \x01(\rR\bopenFile\x12\x10\n" +
+	"\x03tag\x18\x02 \x01(\x04R\x03tag\"A\n" +
+	"\fIoUringEvent\x12\x1b\n" +
+	"\topen_file\x18\x01 \x01(\rR\bopenFile\x12\x14\n" +
+	"\x05async\x18\x02 \x01(\bR\x05async\"\x97\x01\n" +
+	"\x11IoUringBufferRing\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\rR\x05group\x12\x18\n" +
+	"\aentries\x18\x02 \x01(\rR\aentries\x12\x12\n" +
+	"\x04head\x18\x03 \x01(\rR\x04head\x12\x14\n" +
+	"\x05flags\x18\x04 \x01(\rR\x05flags\x12\x14\n" +
+	"\x05start\x18\x05 \x01(\x04R\x05start\x12\x12\n" +
+	"\x04ring\x18\x06 \x01(\fR\x04ring\"7\n" +
+	"\vIoUringUser\x12\x12\n" +
+	"\x04task\x18\x01 \x01(\rR\x04task\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\"!\n" +
 	"\aBpfFile\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\rR\x06object\"1\n" +
 	"\n" +
@@ -10053,7 +10696,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04USER\x10\x06\x12\n" +
 	"\n" +
 	"\x06CGROUP\x10\a\x12\b\n" +
-	"\x04TIME\x10\b*\xb9\x01\n" +
+	"\x04TIME\x10\b*\xcb\x01\n" +
 	"\aVmaKind\x12\x13\n" +
 	"\x0fVMA_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVMA_ANONYMOUS\x10\x01\x12\x14\n" +
@@ -10063,7 +10706,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\bVMA_VDSO\x10\x05\x12\f\n" +
 	"\bVMA_VVAR\x10\x06\x12\x13\n" +
 	"\x0fVMA_VVAR_VCLOCK\x10\a\x12\x10\n" +
-	"\fVMA_VSYSCALL\x10\b*g\n" +
+	"\fVMA_VSYSCALL\x10\b\x12\x10\n" +
+	"\fVMA_IO_URING\x10\t*g\n" +
 	"\bLockKind\x12\x14\n" +
 	"\x10LOCK_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vLOCK_RECORD\x10\x01\x12\x14\n" +
@@ -10103,7 +10747,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 94)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -10150,61 +10794,68 @@ var file_statefile_proto_goTypes = []any{
 	(*Sighand)(nil),             // 42: lxccheckpoint.format.Sighand
 	(*SignalAction)(nil),        // 43: lxccheckpoint.format.SignalAction
 	(*OpenFile)(nil),            // 44: lxccheckpoint.format.OpenFile
-	(*BpfFile)(nil),             // 45: lxccheckpoint.format.BpfFile
-	(*MemoryFile)(nil),          // 46: lxccheckpoint.format.MemoryFile
-	(*NamespaceFile)(nil),       // 47: lxccheckpoint.format.NamespaceFile
-	(*Terminal)(nil),            // 48: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 49: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 50: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 51: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 52: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 53: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 54: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 55: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 56: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 57: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 58: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 59: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 60: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 61: lxccheckpoint.format.TcpListener
-	(*NetlinkSocket)(nil),       // 62: lxccheckpoint.format.NetlinkSocket
-	(*InetAddress)(nil),         // 63: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 64: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 65: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 66: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 67: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 68: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 69: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 70: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 71: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 72: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 73: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 74: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 75: lxccheckpoint.format.CgroupMembership
-	(*CgroupTree)(nil),          // 76: lxccheckpoint.format.CgroupTree
-	(*Cgroup)(nil),              // 77: lxccheckpoint.format.Cgroup
-	(*CgroupFile)(nil),          // 78: lxccheckpoint.format.CgroupFile
-	(*Limit)(nil),               // 79: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 80: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 81: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 82: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 83: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 84: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 85: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 86: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 87: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 88: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 89: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 90: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 91: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 92: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 93: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 94: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 95: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 96: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 97: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 98: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 99: lxccheckpoint.format.BpfAttachment
+	(*IoUring)(nil),             // 45: lxccheckpoint.format.IoUring
+	(*IoUringRequest)(nil),      // 46: lxccheckpoint.format.IoUringRequest
+	(*IoUringBuffer)(nil),       // 47: lxccheckpoint.format.IoUringBuffer
+	(*IoUringFile)(nil),         // 48: lxccheckpoint.format.IoUringFile
+	(*IoUringEvent)(nil),        // 49: lxccheckpoint.format.IoUringEvent
+	(*IoUringBufferRing)(nil),   // 50: lxccheckpoint.format.IoUringBufferRing
+	(*IoUringUser)(nil),         // 51: lxccheckpoint.format.IoUringUser
+	(*BpfFile)(nil),             // 52: lxccheckpoint.format.BpfFile
+	(*MemoryFile)(nil),          // 53: lxccheckpoint.format.MemoryFile
+	(*NamespaceFile)(nil),       // 54: lxccheckpoint.format.NamespaceFile
+	(*Terminal)(nil),            // 55: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 56: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 57: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 58: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 59: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 60: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 61: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 62: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 63: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 64: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 65: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 66: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 67: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 68: lxccheckpoint.format.TcpListener
+	(*NetlinkSocket)(nil),       // 69: lxccheckpoint.format.NetlinkSocket
+	(*InetAddress)(nil),         // 70: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 71: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 72: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 73: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 74: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 75: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 76: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 77: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 78: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 79: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 80: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 81: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 82: lxccheckpoint.format.CgroupMembership
+	(*CgroupTree)(nil),          // 83: lxccheckpoint.format.CgroupTree
+	(*Cgroup)(nil),              // 84: lxccheckpoint.format.Cgroup
+	(*CgroupFile)(nil),          // 85: lxccheckpoint.format.CgroupFile
+	(*Limit)(nil),               // 86: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 87: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 88: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 89: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 90: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 91: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 92: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 93: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 94: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 95: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 96: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 97: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 98: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 99: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 100: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 101: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 102: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 103: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 104: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 105: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 106: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -10216,17 +10867,17 @@ var file_statefile_proto_depIdxs = []int32{
 	41,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
 	42,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
 	44,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	51,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	72,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	85,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	58,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	79,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	92,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	21,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	76,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	96,  // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	97,  // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	99,  // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	91,  // 17: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	93,  // 18: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	94,  // 19: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	83,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
+	103, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	104, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	106, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	98,  // 17: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	100, // 18: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	101, // 19: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	26,  // 20: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
 	28,  // 21: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
 	8,   // 22: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
@@ -10236,7 +10887,7 @@ var file_statefile_proto_depIdxs = []int32{
 	19,  // 26: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
 	17,  // 27: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
 	13,  // 28: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	75,  // 29: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	82,  // 29: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
 	11,  // 30: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
 	12,  // 31: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
 	12,  // 32: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
@@ -10268,74 +10919,81 @@ var file_statefile_proto_depIdxs = []int32{
 	24,  // 58: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
 	24,  // 59: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
 	24,  // 60: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	48,  // 61: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	50,  // 62: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	50,  // 63: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	52,  // 64: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	58,  // 65: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	61,  // 66: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	69,  // 67: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	53,  // 68: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	54,  // 69: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	55,  // 70: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	57,  // 71: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	49,  // 72: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	62,  // 73: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	64,  // 74: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	67,  // 75: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	46,  // 76: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	47,  // 77: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	45,  // 78: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	45,  // 79: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	24,  // 80: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	56,  // 81: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	24,  // 82: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	59,  // 83: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	60,  // 84: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	60,  // 85: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	63,  // 86: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	63,  // 87: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	60,  // 88: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	65,  // 89: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	66,  // 90: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	63,  // 91: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	63,  // 92: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	63,  // 93: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	60,  // 94: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	68,  // 95: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	60,  // 96: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	70,  // 97: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	71,  // 98: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	70,  // 99: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	73,  // 100: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 101: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	82,  // 102: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	79,  // 103: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	80,  // 104: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	74,  // 105: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	75,  // 106: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	81,  // 107: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	77,  // 108: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	35,  // 109: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	78,  // 110: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	86,  // 111: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	87,  // 112: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	89,  // 113: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	88,  // 114: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	90,  // 115: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 116: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	84,  // 117: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	83,  // 118: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	75,  // 119: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 120: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	92,  // 121: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	95,  // 122: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	98,  // 123: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	124, // [124:124] is the sub-list for method output_type
-	124, // [124:124] is the sub-list for method input_type
-	124, // [124:124] is the sub-list for extension type_name
-	124, // [124:124] is the sub-list for extension extendee
-	0,   // [0:124] is the sub-list for field type_name
+	55,  // 61: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	57,  // 62: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	57,  // 63: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	59,  // 64: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	65,  // 65: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	68,  // 66: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	76,  // 67: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	60,  // 68: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	61,  // 69: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	62,  // 70: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	64,  // 71: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	56,  // 72: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	69,  // 73: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	71,  // 74: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	74,  // 75: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	53,  // 76: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	54,  // 77: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	52,  // 78: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	52,  // 79: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	45,  // 80: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
+	46,  // 81: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
+	47,  // 82: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
+	48,  // 83: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
+	49,  // 84: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
+	50,  // 85: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
+	51,  // 86: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
+	24,  // 87: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	63,  // 88: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	24,  // 89: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	66,  // 90: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	67,  // 91: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	67,  // 92: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	70,  // 93: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	70,  // 94: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	67,  // 95: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	72,  // 96: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	73,  // 97: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	70,  // 98: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	70,  // 99: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	70,  // 100: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	67,  // 101: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	75,  // 102: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	67,  // 103: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	77,  // 104: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	78,  // 105: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	77,  // 106: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	80,  // 107: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 108: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	89,  // 109: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	86,  // 110: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	87,  // 111: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	81,  // 112: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	82,  // 113: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	88,  // 114: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	84,  // 115: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	35,  // 116: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	85,  // 117: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	93,  // 118: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	94,  // 119: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	96,  // 120: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	95,  // 121: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	97,  // 122: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 123: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	91,  // 124: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	90,  // 125: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	82,  // 126: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 127: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	99,  // 128: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	102, // 129: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	105, // 130: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	131, // [131:131] is the sub-list for method output_type
+	131, // [131:131] is the sub-list for method input_type
+	131, // [131:131] is the sub-list for extension type_name
+	131, // [131:131] is the sub-list for extension extendee
+	0,   // [0:131] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -10395,6 +11053,7 @@ func file_statefile_proto_init() {
 		(*OpenFile_Namespace)(nil),
 		(*OpenFile_BpfMap)(nil),
 		(*OpenFile_BpfProgram)(nil),
+		(*OpenFile_IoUring)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -10402,7 +11061,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   94,
+			NumMessages:   101,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

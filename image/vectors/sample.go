@@ -136,6 +136,7 @@ func Everything() *format.Skeleton {
 		{Start: 0x22000, End: 0x26000, Prot: 3, Kind: format.VmaKind_VMA_SHARED_ANONYMOUS, SharedMemory: 20},
 		{Start: 0x30000, End: 0x31000, Prot: 3, Kind: format.VmaKind_VMA_FILE_SHARED, File: file("/var/log/db", 71), MayWrite: true},
 		{Start: 0x32000, End: 0x34000, Prot: 1, Kind: format.VmaKind_VMA_FILE_SHARED, File: file("/memfd:m", 73), SharedMemory: 21},
+		{Start: 0x36000, End: 0x37000, Prot: 3, Kind: format.VmaKind_VMA_IO_URING, OpenFile: 250},
 		{Start: 0x40000, End: 0x44000, Prot: 3, Kind: format.VmaKind_VMA_ANONYMOUS, IsStack: true, GrowsDown: true},
 		{Start: 0x50000, End: 0x52000, Prot: 5, Kind: format.VmaKind_VMA_VDSO},
 		{Start: 0xffffffffff600000, End: 0xffffffffff601000, Prot: 4, Kind: format.VmaKind_VMA_VSYSCALL},
@@ -156,6 +157,7 @@ func Everything() *format.Skeleton {
 		{Number: 20, OpenFile: 60}, {Number: 21, OpenFile: 61}, {Number: 22, OpenFile: 63}, {Number: 23, OpenFile: 64}, {Number: 24, OpenFile: 65},
 		{Number: 25, OpenFile: 66}, {Number: 26, OpenFile: 67}, {Number: 27, OpenFile: 68},
 		{Number: 30, OpenFile: 160}, {Number: 31, OpenFile: 161}, {Number: 32, OpenFile: 162}, {Number: 33, OpenFile: 163}, {Number: 34, OpenFile: 164},
+		{Number: 40, OpenFile: 250},
 	}
 	s.Files[0].Locks = []*format.FileLock{{Kind: format.LockKind_LOCK_RECORD, Exclusive: true, Start: 10, Length: 5, Pid: 5, Number: 3}}
 	s.OpenFiles = []*format.OpenFile{
@@ -191,6 +193,7 @@ func Everything() *format.Skeleton {
 		&format.OpenFile{Id: 164, Flags: 2, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{
 			Path: "/dev/ptmx", Directory: "/dev/pts", Index: 3, Output: []byte("$ "), Mode: 0o620, Gid: 5,
 		}}})
+	s.OpenFiles = append(s.OpenFiles, &format.OpenFile{Id: 250, Flags: 2, Kind: &format.OpenFile_IoUring{IoUring: ioUring()}})
 	s.Pipes = []*format.Pipe{{Id: 40, Capacity: 65536, Data: []byte("unread")}}
 	s.SeccompFilters = []*format.SeccompFilter{
 		{Id: 41, Instructions: allow},
@@ -221,6 +224,22 @@ func Everything() *format.Skeleton {
 		{Owner: ChildMmID, Estimate: Page}, {Owner: 20, Estimate: 4 * Page},
 	}
 	return s
+}
+
+// ioUring is a ring with a read of the pipe and a timeout under way, and something
+// of all that can be registered.
+func ioUring() *format.IoUring {
+	read, timeout := make([]byte, 64), make([]byte, 64)
+	read[0], timeout[0] = 22, 11
+	return &format.IoUring{
+		SqEntries: 4, CqEntries: 8, SqHead: 10, CqTail: 9, CqesOffset: 64, ArrayOffset: 192, Ring: make([]byte, Page), Sqes: make([]byte, Page), Task: 5, Clock: 1,
+		Requests:    []*format.IoUringRequest{{Sqe: read, Task: 5, OpenFile: 33}, {Sqe: timeout, Task: 5, TimeNs: 1e9}},
+		Buffers:     []*format.IoUringBuffer{{}, {Start: 0x10000, Length: 100, Tag: 1}},
+		Files:       []*format.IoUringFile{{}, {OpenFile: 35, Tag: 2}},
+		Event:       &format.IoUringEvent{OpenFile: 35},
+		BufferRings: []*format.IoUringBufferRing{{Group: 1, Entries: 2, Head: 3, Flags: 1, Ring: make([]byte, 32)}},
+		Users:       []*format.IoUringUser{{Task: 5, Index: 3}},
+	}
 }
 
 // unixSockets are a pair with unread bytes and a descriptor in flight, a

@@ -55,6 +55,7 @@ func kinds() map[protoreflect.Name]*kind {
 		"inotify":        {name: "an inotify", make: makeInotify, arm: armInotify},
 		"bpf_map":        {name: "a BPF map", make: makeBPFMap},
 		"bpf_program":    {name: "a BPF program", make: makeBPFProgram},
+		"io_uring":       {name: "an io_uring", make: makeUring},
 		"pidfd":          {name: "a pidfd", make: makePidfd},
 		"pty_master":     {name: "the master of a pseudo terminal", make: makePtyMaster, arm: armPtyMaster},
 		"tcp_listener":   {name: "a listening TCP socket", socket: tcpSocket, make: makeTCPListener},

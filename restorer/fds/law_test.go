@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
+	"lxc-checkpoint/dumper/bpf"
 	dumper "lxc-checkpoint/dumper/fds"
 	"lxc-checkpoint/dumper/programs"
 	dumperview "lxc-checkpoint/dumper/view"
@@ -28,6 +29,15 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 	var ns unix.Stat_t
 	must(t, unix.Stat("/proc/self/ns/uts", &ns))
 	env := dumper.Env{First: h.pid, IDs: ids, Tasks: map[int]uint32{h.pid: 1}, Namespaces: map[uint64]uint32{ns.Ino: 70}, Programs: looker}
+	if teller, err := bpf.Open(); err == nil { // else rings of io_uring are not looked at
+		defer teller.Close()
+		env.Facts, err = teller.Tasks([]int{h.pid})
+		must(t, err)
+		kernel, err := bpf.OpenMemory()
+		must(t, err)
+		defer kernel.Close()
+		env.Kernel = func() (dumperview.Kernel, error) { return kernel, nil }
+	}
 	res, refused, err := dumper.Look(context.Background(), env, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
 	must(t, err)
 	table := res.Files[0]
@@ -77,6 +87,15 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		}
 		if e := o.GetMemory(); e != nil {
 			rename(&e.SharedMemory)
+		}
+		if u := o.GetIoUring(); u != nil {
+			rename(&u.Event.OpenFile)
+			for _, f := range u.Files {
+				rename(&f.OpenFile)
+			}
+			for _, q := range u.Requests {
+				rename(&q.OpenFile)
+			}
 		}
 		for _, b := range []*format.BpfFile{o.GetBpfMap(), o.GetBpfProgram()} {
 			if b != nil {
@@ -177,6 +196,7 @@ func TestLookMakeLook(t *testing.T) {
 		},
 	}
 	s.OpenFiles = append(append(s.OpenFiles, unixSamples(s)...), inetSamples()...)
+	s.OpenFiles = append(s.OpenFiles, uringSample(t, h)...)
 	s.Files = []*format.Files{at(append(slices.Clone(s.OpenFiles), s.OpenFiles[0])...)}
 	s.OpenFiles = append(s.OpenFiles, eventfd(135, 9)) // in flight only
 	s.Files[0].Descriptors[4].CloseOnExec = true
@@ -237,6 +257,13 @@ func TestLookMakeLook(t *testing.T) {
 		}
 		if o.GetInetSocket() != nil || o.GetNetlinkSocket() != nil { // they refer to nothing
 			same(&format.OpenFile{Kind: s.OpenFiles[i].Kind}, &format.OpenFile{Kind: o.Kind})
+		}
+	}
+	for i, o := range first.OpenFiles {
+		if u, want := o.GetIoUring(), s.OpenFiles[i].GetIoUring(); want != nil &&
+			(u.SqHead != want.SqHead || u.CqTail != want.CqTail || !proto.Equal(u.Requests[0], &format.IoUringRequest{Sqe: want.Requests[0].Sqe, Task: 1, OpenFile: u.Requests[0].OpenFile}) ||
+				!slices.Equal(u.Sqes, want.Sqes) || len(u.Files) != 2 || u.Files[1].Tag != 3 || u.Event == nil) {
+			t.Errorf("the io_uring: %v", prototext.Format(u))
 		}
 	}
 	if e := first.OpenFiles[12].GetEpoll().GetTargets(); len(e) != 2 {

@@ -32,7 +32,7 @@ func (r *Restart) Plant(p place.Process, t *format.Files) error {
 			return fmt.Errorf("descriptor %d: open file %d was not made", d.Number, d.OpenFile)
 		}
 		numbers = append(numbers, int(d.Number))
-		if _, ok := index[d.OpenFile]; !ok {
+		if _, ok := index[d.OpenFile]; !ok && f.ring == nil {
 			index[d.OpenFile] = len(ours)
 			ours = append(ours, f.fd)
 		}
@@ -50,6 +50,13 @@ func (r *Restart) Plant(p place.Process, t *format.Files) error {
 			return fmt.Errorf("sent %d open files into process %d and %d arrived", len(ours), p.PID(), len(there))
 		}
 	}
+	keep, err := r.ringsThere(p, t, func(id uint32, number int) {
+		index[id] = len(there)
+		there = append(there, number)
+	})
+	if err != nil {
+		return err
+	}
 	calls := make([]tracee.Call, 0, 2*len(numbers)+4)
 	for _, d := range t.Descriptors {
 		var flags uint64
@@ -58,7 +65,7 @@ func (r *Restart) Plant(p place.Process, t *format.Files) error {
 		}
 		calls = append(calls, tracee.Call{Nr: unix.SYS_DUP3, Args: [6]uint64{uint64(there[index[d.OpenFile]]), uint64(d.Number), flags}})
 	}
-	calls = append(calls, closeAllBut(append(numbers, p.Reserved()...))...)
+	calls = append(calls, closeAllBut(slices.Concat(numbers, keep, p.Reserved()))...)
 	if err := p.Run(calls); err != nil {
 		return fmt.Errorf("set up the descriptors of process %d: %w", p.PID(), err)
 	}

@@ -43,13 +43,19 @@ type Restart struct {
 	// the host. nil: all are in the host's.
 	Users func(pid int) *format.Users
 
+	// Task finds a thread by its number, Space a process by its address space:
+	// rings of io_uring belong to threads. Nil: the first process is all there is.
+	Task  func(tid uint32) place.Process
+	Space func(mm uint32) place.Process
+
 	skeleton *format.Skeleton
 	root     place.Process
 
-	files []*file // in the image's order
-	byID  map[uint32]*file
-	pipes map[uint32]*pipe
-	async []asynchronous // what Arm has to switch on
+	highest uint32  // descriptor of the image
+	files   []*file // in the image's order
+	byID    map[uint32]*file
+	pipes   map[uint32]*pipe
+	async   []asynchronous // what Arm has to switch on
 	// Controlling terminals, by path. They stay open: with its last descriptor
 	// a pseudo terminal stops being the one of its session (tty_release,
 	// drivers/tty/tty_io.c), and the descriptors of the image come later.
@@ -77,6 +83,8 @@ type file struct {
 	populated bool // an epoll that has targets which can be ready
 
 	local, remote *format.InetAddress // that a TCP connection is built with
+
+	ring *madeRing // of an io_uring
 
 	spot    *spot // of a UNIX socket's file
 	partner int   // of a UNIX socket: stands for the peer that is closed; 0: none
@@ -112,6 +120,11 @@ func New(s *format.Skeleton, root place.Process, log *slog.Logger) (*Restart, er
 		f := &file{OpenFile: o, kind: k, fd: -1}
 		r.files = append(r.files, f)
 		r.byID[o.Id] = f
+	}
+	for _, t := range s.Files {
+		for _, d := range t.Descriptors {
+			r.highest = max(r.highest, d.Number)
+		}
 	}
 	for _, p := range s.Pipes {
 		r.pipes[p.Id] = &pipe{Pipe: p, read: -1, write: -1, keep: -1}

@@ -66,6 +66,9 @@ func tryBuild(t testing.TB, s *format.Skeleton, helpers ...*helper) (*Restart, e
 			return r, err
 		}
 	}
+	if err := r.Rings(ctx); err != nil {
+		return r, err
+	}
 	return r, r.Arm()
 }
 

@@ -1,0 +1,10 @@
+package view
+
+// Kernel reads the kernel's memory, for what no file and no call tells
+// (dumper/bpf).
+type Kernel interface {
+	Read(address uint64, b []byte) error
+	// Member is where a member of a structure lies; "a.b" is one inside of one.
+	Member(structure, name string) (uint32, error)
+	Size(structure string) (uint32, error)
+}

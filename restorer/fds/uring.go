@@ -1,0 +1,208 @@
+package fds
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/restorer/place"
+	"lxc-checkpoint/tracee"
+)
+
+// makeUring makes an empty ring in the thread that it belongs to. What is in it
+// comes later (Rings), when all that its requests need is there.
+func makeUring(_ context.Context, r *Restart, f *file) (int, error) {
+	u := f.GetIoUring()
+	p := &sys.IoUringParams{Flags: u.Flags | sys.UringCQSize, CQEntries: u.CqEntries}
+	owner, err := r.thread(u.Task)
+	if err != nil {
+		return -1, err
+	}
+	b := unsafe.Slice((*byte)(unsafe.Pointer(p)), sys.IoUringParamsSize)
+	addr, _ := owner.Scratch()
+	if err := owner.Write(addr, b); err != nil {
+		return -1, err
+	}
+	there, err := owner.Call(unix.SYS_IO_URING_SETUP, uint64(u.SqEntries), addr)
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return -1, fmt.Errorf("io_uring is forbidden here (sysctl kernel.io_uring_disabled): %w", err)
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
+		return -1, fmt.Errorf("this kernel has no io_uring like it (flags %#x); restart it on the kernel that it was on, or a newer one: %w", u.Flags, err)
+	case err != nil:
+		return -1, fmt.Errorf("io_uring_setup: %w", err)
+	}
+	if err := owner.Read(addr, b); err != nil {
+		return -1, err
+	}
+	f.ring = &madeRing{IoUringParams: p, owner: owner}
+	if err := f.ring.move(int(there), r.highest+1); err != nil {
+		return -1, err
+	}
+	if p.CQ.CQEs != u.CqesOffset || u.ArrayOffset != p.SQ.Array || p.SQEntries != u.SqEntries || p.CQEntries != u.CqEntries {
+		return -1, fmt.Errorf("this kernel lays a ring out in another way, and the program knows the old one: restart it on the kernel that it was on")
+	}
+	fd, err := owner.Take(f.ring.number)
+	if err != nil {
+		return -1, err
+	}
+	return withFlags(fd, f.Flags)
+}
+
+func (r *Restart) thread(tid uint32) (place.Process, error) {
+	if r.Task == nil || tid == 0 {
+		return r.root, nil
+	}
+	t := r.Task(tid)
+	if t == nil {
+		return nil, fmt.Errorf("thread %d, which it belongs to, was not made", tid)
+	}
+	return t, nil
+}
+
+// Rings fills the rings of io_uring: its counters, what is registered with it,
+// what was in it, and the requests that were under way, which are issued again.
+// All memory and all files must be what they were.
+func (r *Restart) Rings(ctx context.Context) error {
+	for _, f := range r.files {
+		if f.GetIoUring() == nil {
+			continue
+		}
+		if err := r.fillRing(ctx, f); err != nil {
+			return fmt.Errorf("%s: %w", r.name(f), err)
+		}
+	}
+	if err := r.mapRings(); err != nil {
+		return err
+	}
+	for _, f := range r.files {
+		if f.ring == nil {
+			continue
+		}
+		if _, err := f.ring.owner.Call(unix.SYS_CLOSE, uint64(f.ring.number)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// uring is a ring that is being filled.
+type uring struct {
+	*format.IoUring
+	r      *Restart
+	file   *file
+	params *sys.IoUringParams
+	owner  place.Process
+	fd     int // in the owner's table
+	// Our own mappings of it.
+	ring, sqes []byte
+	// Where the owner has the ring mapped for a while.
+	mapped uint64
+}
+
+func (r *Restart) fillRing(ctx context.Context, f *file) (err error) {
+	u := &uring{IoUring: f.GetIoUring(), r: r, file: f, params: f.ring.IoUringParams, owner: f.ring.owner, fd: f.ring.number}
+	defer func() { err = errors.Join(err, u.close()) }()
+	if err := u.open(f.fd); err != nil {
+		return err
+	}
+	for _, step := range []func() error{
+		u.issueTold,
+		func() error { return u.count(ctx) },
+		u.takeBuffers,
+		u.register,
+		u.putCompletions,
+		u.issueOthers,
+		u.putSubmissions,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open maps the ring, for us and for its owner.
+func (u *uring) open(fd int) (err error) {
+	if u.ring, err = unix.Mmap(fd, sys.UringOffSQ, len(u.Ring), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map it: %w", err)
+	}
+	if u.sqes, err = unix.Mmap(fd, sys.UringOffSQEs, len(u.Sqes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map its submission queue: %w", err)
+	}
+	u.mapped, err = u.owner.Call(unix.SYS_MMAP, 0, uint64(len(u.Ring)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED, uint64(u.fd), sys.UringOffSQ)
+	if err != nil {
+		return fmt.Errorf("map it where it belongs: %w", err)
+	}
+	return nil
+}
+
+func (u *uring) close() error {
+	for _, m := range [][]byte{u.ring, u.sqes} {
+		if m != nil {
+			_ = unix.Munmap(m)
+		}
+	}
+	var calls []tracee.Call
+	if u.mapped != 0 {
+		calls = append(calls, call(unix.SYS_MUNMAP, u.mapped, uint64(len(u.Ring))))
+	}
+	return runAll(u.owner, calls)
+}
+
+// Words of the ring, by their offsets.
+func (u *uring) word(at uint32) uint32       { return binary.NativeEndian.Uint32(u.ring[at:]) }
+func (u *uring) setWord(at uint32, v uint32) { binary.NativeEndian.PutUint32(u.ring[at:], v) }
+
+func call(nr uint64, args ...uint64) tracee.Call {
+	c := tracee.Call{Nr: nr}
+	copy(c.Args[:], args)
+	return c
+}
+
+// runAll runs calls none of which may fail.
+func runAll(p place.Process, calls []tracee.Call) error {
+	if err := p.Run(calls); err != nil {
+		return err
+	}
+	for i := range calls {
+		if err := calls[i].Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putCompletions writes the completion queue and what else the ring begins with,
+// but for what the kernel writes itself from now on.
+func (u *uring) putCompletions() error {
+	kernels := map[uint32]bool{u.params.SQ.Head: true, u.params.SQ.Tail: true, u.params.CQ.Tail: true, u.params.SQ.Flags: true}
+	end := u.params.CQ.CQEs
+	for at := uint32(0); at+4 <= end; at += 4 {
+		if !kernels[at] {
+			u.setWord(at, binary.NativeEndian.Uint32(u.Ring[at:]))
+		}
+	}
+	size := uint32(sys.UringCQESize)
+	if u.Flags&sys.UringCQE32 != 0 {
+		size *= 2
+	}
+	copy(u.ring[end:end+size*u.CqEntries], u.Ring[end:])
+	return nil
+}
+
+// putSubmissions writes the submission queue: it is the program's own.
+func (u *uring) putSubmissions() error {
+	copy(u.sqes, u.Sqes)
+	if u.ArrayOffset != 0 {
+		copy(u.ring[u.ArrayOffset:], u.Ring[u.ArrayOffset:u.ArrayOffset+4*u.SqEntries])
+	}
+	u.setWord(u.params.SQ.Tail, binary.NativeEndian.Uint32(u.Ring[u.params.SQ.Tail:]))
+	return nil
+}

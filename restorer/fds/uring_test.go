@@ -1,0 +1,48 @@
+package fds
+
+import (
+	"encoding/binary"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/need"
+	"lxc-checkpoint/internal/sys"
+)
+
+// uringSample is a ring that has taken five requests and completed eight, with a
+// poll under way, and files registered; none where that can't be looked at.
+func uringSample(t *testing.T, h *helper) []*format.OpenFile {
+	t.Helper()
+	if need.BTF.Missing() != nil {
+		return nil
+	}
+	p := &sys.IoUringParams{}
+	fd, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, 4, uintptr(unsafe.Pointer(p)), 0)
+	if e != 0 {
+		return nil
+	}
+	unix.Close(int(fd))
+	poll := make([]byte, sys.UringSQESize)
+	poll[0] = sys.UringOpPollAdd
+	binary.NativeEndian.PutUint32(poll[28:], unix.POLLIN|unix.POLLERR|unix.POLLHUP|unix.POLLNVAL|unix.POLLRDHUP) // what the kernel adds is there
+	binary.NativeEndian.PutUint64(poll[32:], 1<<50)
+	u := &format.IoUring{
+		SqEntries: 4, CqEntries: p.CQEntries, SqHead: 5, CqTail: 8, CqesOffset: p.CQ.CQEs, ArrayOffset: p.SQ.Array, Clock: unix.CLOCK_MONOTONIC, Task: 1,
+		Requests: []*format.IoUringRequest{{Sqe: poll, Task: 1, OpenFile: 22}},
+		Files:    []*format.IoUringFile{{}, {OpenFile: 11, Tag: 3}},
+		Event:    &format.IoUringEvent{OpenFile: 11},
+	}
+	ring, sqes := format.IoUringSizes(u)
+	u.Ring, u.Sqes = make([]byte, ring), make([]byte, sqes)
+	u.Sqes[100] = 7
+	binary.NativeEndian.PutUint32(u.Ring[p.SQ.Tail:], 6)
+	binary.NativeEndian.PutUint32(u.Ring[p.CQ.Head:], 7)
+	for at, v := range map[uint32]uint32{p.SQ.RingMask: 3, p.SQ.RingEntries: 4, p.CQ.RingMask: p.CQEntries - 1, p.CQ.RingEntries: p.CQEntries} {
+		binary.NativeEndian.PutUint32(u.Ring[at:], v)
+	}
+	u.Ring[p.CQ.CQEs+16*7] = 9 // the completion that nobody has read
+	return []*format.OpenFile{{Id: 200, Flags: unix.O_RDWR, Kind: &format.OpenFile_IoUring{IoUring: u}}}
+}
