@@ -41,6 +41,7 @@ type Options struct {
 	Log        *slog.Logger  // nil: none
 	Progress   *progress.Progress
 	RefuseTCP  bool   // refuse every TCP connection
+	ShellJob   bool   // take processes along that lxc-attach has put in, with their terminals
 	WithoutBPF bool   // have tasks tell by themselves what eBPF could
 	MaxDeleted uint64 // bytes that a removed file may hold; 0: no limit
 	// Check looks at the skeleton before anything is written; an error of it

@@ -120,7 +120,7 @@ func (l *looking) lookAtTasks() error {
 	processes := l.held.Processes()
 	l.told = l.tell(processes)
 	err := l.held.Do(func() error {
-		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, At: l.at, SeccompProfile: l.container.SeccompProfile, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
+		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, At: l.at, SeccompProfile: l.container.SeccompProfile, ShellJob: l.o.ShellJob, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
 			l.facts[o.ID], err = memory.Ask(r)
 			return err
 		}, AskSettings: func(o tasks.Object, r *tracee.Remote) error {
@@ -334,7 +334,7 @@ func (l *looking) rootOf(pid int) (*view.Root, uint32) {
 func (l *looking) lookAtDescriptors() error {
 	env := fds.Env{
 		First: l.first().Alive(), IDs: l.ids, Namespaces: map[uint64]uint32{}, Nested: l.nested,
-		Tasks: l.numbers(), Objects: l.objects, Programs: l.programs, Ask: l.askSocket, Connections: l.connections, RefuseTCP: l.o.RefuseTCP, Log: l.o.Log,
+		Tasks: l.numbers(), Objects: l.objects, Programs: l.programs, Ask: l.askSocket, Connections: l.connections, RefuseTCP: l.o.RefuseTCP, ShellJob: l.o.ShellJob, Log: l.o.Log,
 		Kernel: l.kernelMemory(), Facts: l.told, Enter: l.enterRing,
 	}
 	for _, n := range l.skeleton.Namespaces {
@@ -402,7 +402,7 @@ func (l *looking) nameTerminals(result *fds.Result) {
 			l.refuse(refusal.List{{
 				PID: int(f.Pid), Command: f.Tasks[0].Name, Kind: "controlling terminal",
 				Reason: fmt.Sprintf("that of its session %d, device %d:%d, is not the console or a tty that LXC gave the container, or no process of the session has it open", f.Session, f.TerminalMajor, f.TerminalMinor),
-				Remedy: "end the session that it belongs to (one of lxc-attach, ssh, tmux …), or start the program with setsid",
+				Remedy: "end the session that it belongs to, take it along if it came from lxc-attach (--shell-job), or start the program with setsid",
 			}})
 		case f.Terminal != nil:
 			f.Terminal.Path = path

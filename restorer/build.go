@@ -121,6 +121,9 @@ func (r *restart) undo(err *error) {
 			r.files.DetachPrograms()
 		}
 		r.files.Close()
+		for _, master := range r.files.Outside {
+			master.Close()
+		}
 	}
 	if r.backing != nil {
 		r.backing.Close()

@@ -24,12 +24,15 @@ type Options struct {
 	Cgroup string
 	// AllowChanged takes files that have changed since the checkpoint.
 	AllowChanged bool
-	Pause        bool          // leave it frozen
-	CloseTCP     bool          // TCP connections end, with ECONNRESET
-	Timeout      time.Duration // bounds each wait for a task; 0: 10 s
-	Workers      int           // that decompress; 0: as many as cores
-	Log          *slog.Logger  // nil: none
-	Progress     *progress.Progress
+	Pause        bool // leave it frozen
+	CloseTCP     bool // TCP connections end, with ECONNRESET
+	// Join gets, when the container runs, a session that came from outside, as by
+	// lxc-attach. Nil, and for others: their terminals hang up.
+	Join     func(Session)
+	Timeout  time.Duration // bounds each wait for a task; 0: 10 s
+	Workers  int           // that decompress; 0: as many as cores
+	Log      *slog.Logger  // nil: none
+	Progress *progress.Progress
 }
 
 // Stats are what a restart took.
@@ -62,6 +65,9 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 	plan, err := NewPlan(s)
 	if err != nil {
 		return nil, fmt.Errorf("this statefile can't be restarted: %w", err)
+	}
+	if o.Join != nil && !hasOutsideTerminal(s) {
+		return nil, errors.New("no session of the container came from outside, with whose terminal this one could be joined: leave out --shell-job (lxc-checkpoint --shell-job takes such sessions along)")
 	}
 	if err := checkHost(s); err != nil {
 		return nil, err
@@ -128,6 +134,7 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 	if err := r.letGo(); err != nil {
 		return nil, err
 	}
+	r.join()
 	stats.Finish = clock.lap()
 	stats.Processes, stats.Tasks = len(s.Processes), len(r.tasks)
 	return stats, nil

@@ -22,6 +22,7 @@ type options struct {
 	printStats bool
 	noBPF      bool
 	tcpRefuse  bool
+	shellJob   bool
 	maxDeleted cli.Size
 	restarted  bool // the look has come so far that a restart was thought through
 }
@@ -55,6 +56,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for the container's tasks to stop (default 10)")
 	f.Var(&o.maxDeleted, "max-deleted", "keep removed files that hold at most `SIZE` bytes, as 100M (default 64M; 0: any)")
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the checkpoint to stderr, as JSON")
+	f.BoolVar(&o.shellJob, "shell-job", false, "take along what lxc-attach has put into the container, with its terminals")
 	f.BoolVar(&o.tcpRefuse, "tcp-refuse", false, "refuse to checkpoint TCP connections")
 	f.BoolVar(&o.noBPF, "no-bpf", false, "load no eBPF program: have the tasks tell everything themselves")
 	o.tool.AddCommon(true)
@@ -113,7 +115,7 @@ func (o *options) parse(args []string) (done bool, err error) {
 func (o *options) dumper() dumper.Options {
 	return dumper.Options{
 		Timeout: o.timeout.Duration, Tool: cli.Version, Log: o.tool.Log,
-		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, MaxDeleted: uint64(o.maxDeleted),
+		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, ShellJob: o.shellJob, MaxDeleted: uint64(o.maxDeleted),
 		// What no host could restart is not saved.
 		Check: restorer.CheckPlan, Forks: restorer.Forks,
 	}

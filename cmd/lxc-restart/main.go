@@ -59,8 +59,15 @@ func run(o *options) error {
 	err = makeRoom(ctx, o, in)
 	if err == nil {
 		var stats *restorer.Stats
-		if stats, err = restart(ctx, o, in); err == nil && o.printStats {
-			return json.NewEncoder(os.Stderr).Encode(stats)
+		var session *restorer.Session
+		stats, session, err = restart(ctx, o, in)
+		if err == nil && o.printStats {
+			if err := json.NewEncoder(os.Stderr).Encode(stats); err != nil {
+				return err
+			}
+		}
+		if session != nil {
+			return join(ctx, session)
 		}
 	}
 	if err != nil {
@@ -125,23 +132,28 @@ func makeRoom(ctx context.Context, o *options, in *infile.Input) error {
 	}
 }
 
-func restart(ctx context.Context, o *options, in *infile.Input) (*restorer.Stats, error) {
+// restart restarts the container; session is the one whose terminal is to be
+// joined with ours, if one is.
+func restart(ctx context.Context, o *options, in *infile.Input) (stats *restorer.Stats, session *restorer.Session, err error) {
 	img, err := reader.New(in.Reader())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", in, err)
+		return nil, nil, fmt.Errorf("%s: %w", in, err)
 	}
 	defer img.Close()
 	shown := progress.New(os.Stderr, cli.IsTerminal(2) && !o.tool.Common.Quiet)
 	defer shown.Done()
 	what := o.restorer()
 	what.Progress = shown
-	stats, err := restorer.Restore(ctx, img, what)
+	if o.shellJob {
+		what.Join = func(s restorer.Session) { session = &s }
+	}
+	stats, err = restorer.Restore(ctx, img, what)
 	var damage *reader.DamageError
 	var version *reader.VersionError
 	if errors.As(err, &damage) || errors.As(err, &version) {
 		err = fmt.Errorf("%s: %w", in, err)
 	}
-	return stats, err
+	return stats, session, err
 }
 
 // left says, for the end of a message, what there is of the container now.

@@ -19,6 +19,7 @@ type options struct {
 	tcpClose     bool
 	check        bool
 	json         bool
+	shellJob     bool
 }
 
 func newOptions() *options {
@@ -49,6 +50,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.StringVar(&o.cgroup, "cgroup", "", "native: put it into the cgroup `PATH` (default lxc-checkpoint/NAME)")
 	f.BoolVar(&o.allowChanged, "allow-changed", false, "go on with files that have changed since the checkpoint")
 	f.BoolVar(&o.tcpClose, "tcp-close", false, "end its TCP connections: programs hear of a reset (ECONNRESET)")
+	f.BoolVar(&o.shellJob, "shell-job", false, "join your terminal to that of a session that lxc-attach had put in")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for each of its tasks (default 10)")
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the restart to stderr, as JSON")
 	o.tool.AddCommon(true)
@@ -80,6 +82,8 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("--json goes with --check only")
 	case o.check && o.pause:
 		return false, cli.Usagef("--check makes no container: leave out -p")
+	case o.shellJob && !cli.IsTerminal(0):
+		return false, cli.Usagef("--shell-job joins the terminal on standard input, which is none")
 	case o.native && given("lxcpath"):
 		return false, cli.Usagef("-P does not go with --native, which does not ask LXC")
 	case !o.native && given("cgroup"):

@@ -42,6 +42,7 @@ type Env struct {
 	// releases them.
 	Connections *Connections
 	RefuseTCP   bool // refuse every TCP connection
+	ShellJob    bool // take terminals whose masters are outside
 	// Ask makes a call of getsockopt(2) in a task of the container, which sees
 	// numbers as the container does. Nil: nobody can be asked.
 	Ask func(task, fd, level, name, size int) ([]byte, error)
@@ -119,6 +120,7 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 	if err := w.settleRings(); err != nil {
 		return nil, nil, err
 	}
+	w.nameOutside()
 	// When all tables are known: an epoll's targets may be in any of them.
 	for i := 0; i < len(w.files); i++ { // to look at a socket's queue can bring more
 		f := w.files[i]
@@ -141,6 +143,11 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 		return nil, nil, err
 	}
 	refused = append(refused, more...)
+	outside, err := w.outsideMasters()
+	if err != nil {
+		return nil, nil, err
+	}
+	res.OpenFiles = append(res.OpenFiles, outside...)
 	pipes, more, err := w.lookAtPipes()
 	if err != nil {
 		return nil, nil, err
@@ -162,6 +169,7 @@ type walk struct {
 	mounts    map[int]bool
 	terminals terminals
 	files     []*file
+	outside   []*file // a slave of each pseudo terminal whose master is outside
 	groups    map[groupKey][]*file
 	byNumber  map[place]*file
 	pipes     map[inode]*pipe

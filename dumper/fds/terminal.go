@@ -93,7 +93,7 @@ func lookTerminal(w *walk, f *file) error {
 		})
 	}
 	if !ok {
-		return f.refuse("terminal "+f.link, "it is not the console or a tty that LXC gave the container", "end the session that it belongs to (one of lxc-attach, ssh, tmux …)")
+		return f.refuse("terminal "+f.link, "it is not the console or a tty that LXC gave the container", "end the session that it belongs to, or take it along if it came from lxc-attach (--shell-job)")
 	}
 	t := &format.Terminal{Path: path, Termios: make([]byte, termiosSize), Winsize: make([]byte, winsizeSize)}
 	f.Kind = &format.OpenFile_Terminal{Terminal: t}

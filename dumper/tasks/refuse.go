@@ -10,10 +10,10 @@ import (
 
 // checkProcess refuses what a process as a whole has and a restart can't make.
 func (k *looking) checkProcess() error {
-	if k.p.Parent == nil && k.p != k.root {
+	if k.p.Parent == nil && k.p != k.root && !k.o.ShellJob {
 		parent := k.stat.Parent
 		k.refuse("", "foreign parent", fmt.Sprintf("its parent, process %d (%s) of the host, is not in the container", parent, procfs.ReadComm(parent)),
-			"end the lxc-attach session that it came from")
+			"end the lxc-attach session that it came from, or take it along (--shell-job)")
 	}
 	return nil
 }

@@ -54,6 +54,9 @@ type Options struct {
 	// SeccompProfile says that LXC has loaded a seccomp filter from its config,
 	// before the container's first process ran.
 	SeccompProfile bool
+	// ShellJob takes processes whose parent is outside: the root is their parent
+	// then, which can have any child.
+	ShellJob bool
 }
 
 // ObjectKind is a kind of object that tasks share.
@@ -233,6 +236,12 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 			return nil, err
 		}
 		f.Parent = uint32(l.inside(parent.NSpid))
+	} else if l.o.ShellJob && p != l.root {
+		root, err := procfs.ReadStatus(l.root.PID)
+		if err != nil {
+			return nil, err
+		}
+		f.Parent = uint32(l.inside(root.NSpid))
 	}
 	if f.CommandLine = commandLine(p.Alive()); f.CommandLine == "" {
 		f.CommandLine = p.Command

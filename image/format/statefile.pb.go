@@ -5293,7 +5293,8 @@ func (x *Terminal) GetGid() uint32 {
 }
 
 // PtyMaster is the master of a pseudo terminal, and with it the terminal: both
-// ends are in the container. Its slaves are Terminals of the path DIRECTORY/INDEX.
+// ends are in the container, or it is outside, and no descriptor refers to it.
+// Its slaves are Terminals of the path DIRECTORY/INDEX.
 type PtyMaster struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`                     // of the file that makes one: "/dev/ptmx", "/dev/pts/ptmx"
@@ -5310,6 +5311,7 @@ type PtyMaster struct {
 	Mode          uint32                 `protobuf:"varint,12,opt,name=mode,proto3" json:"mode,omitempty"`                   // of the slave's node: permission bits, owner
 	Uid           uint32                 `protobuf:"varint,13,opt,name=uid,proto3" json:"uid,omitempty"`
 	Gid           uint32                 `protobuf:"varint,14,opt,name=gid,proto3" json:"gid,omitempty"`
+	Outside       bool                   `protobuf:"varint,15,opt,name=outside,proto3" json:"outside,omitempty"` // nobody in the container has the master: lxc-attach had it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5440,6 +5442,13 @@ func (x *PtyMaster) GetGid() uint32 {
 		return x.Gid
 	}
 	return 0
+}
+
+func (x *PtyMaster) GetOutside() bool {
+	if x != nil {
+		return x.Outside
+	}
+	return false
 }
 
 // PipeEnd is one open end of a pipe or FIFO; which end it is, the open file's
@@ -10257,7 +10266,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\awinsize\x18\x03 \x01(\fR\awinsize\x12\x12\n" +
 	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x10\n" +
 	"\x03uid\x18\x05 \x01(\rR\x03uid\x12\x10\n" +
-	"\x03gid\x18\x06 \x01(\rR\x03gid\"\xd4\x02\n" +
+	"\x03gid\x18\x06 \x01(\rR\x03gid\"\xee\x02\n" +
 	"\tPtyMaster\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1c\n" +
 	"\tdirectory\x18\x02 \x01(\tR\tdirectory\x12\x14\n" +
@@ -10273,7 +10282,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahung_up\x18\v \x01(\bR\x06hungUp\x12\x12\n" +
 	"\x04mode\x18\f \x01(\rR\x04mode\x12\x10\n" +
 	"\x03uid\x18\r \x01(\rR\x03uid\x12\x10\n" +
-	"\x03gid\x18\x0e \x01(\rR\x03gid\"U\n" +
+	"\x03gid\x18\x0e \x01(\rR\x03gid\x12\x18\n" +
+	"\aoutside\x18\x0f \x01(\bR\aoutside\"U\n" +
 	"\aPipeEnd\x12\x12\n" +
 	"\x04pipe\x18\x01 \x01(\rR\x04pipe\x126\n" +
 	"\x04file\x18\x02 \x01(\v2\".lxccheckpoint.format.FileIdentityR\x04file\"`\n" +

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,14 @@ func makePtyMaster(_ context.Context, r *Restart, f *file) (int, error) {
 	}
 	if err := setFlags(fd, f.Flags); err != nil {
 		return -1, err
+	}
+	if m := f.GetPtyMaster(); m.Outside {
+		kept, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return -1, err
+		}
+		name := fmt.Sprintf("%s/%d", m.Directory, m.Index)
+		r.Outside = append(r.Outside, os.NewFile(uintptr(kept), "the master of "+name))
 	}
 	// Close and Arm close it by f.fd.
 	return fd, nil

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,10 @@ import (
 type Restart struct {
 	// CloseTCP has TCP connections end, as by a reset from their peers.
 	CloseTCP bool
+	// Outside are, after Make, the masters of terminals that nobody in the
+	// container has. Whoever has the Restart closes them, when it runs: then they
+	// hang up.
+	Outside []*os.File
 
 	// Memory is where the inodes without a path are. It is to be set before Make.
 	Memory Memory

@@ -1,0 +1,70 @@
+package fds
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+)
+
+// nameOutside makes terminals known whose masters are outside, if they are to be
+// taken along: lxc-attach makes a pseudo terminal in the container's devpts for
+// the program that it puts in, and keeps the master.
+func (w *walk) nameOutside() {
+	if !w.ShellJob {
+		return
+	}
+	for _, f := range w.files {
+		at := inode{f.stat.Dev, f.stat.Ino}
+		major := unix.Major(f.stat.Rdev)
+		if f.typ() != unix.S_IFCHR || major < majorPTSFirst || major > majorPTSLast || w.terminals.byInode[at] != "" || f.info.Flags&unix.O_PATH != 0 {
+			continue
+		}
+		// The host may have one of the same name, in a devpts of its own.
+		if st, err := statIn(w.root, f.link, unix.O_NOFOLLOW); err != nil || (inode{st.Dev, st.Ino}) != at {
+			continue
+		}
+		if _, err := strconv.ParseUint(path.Base(f.link), 10, 20); err != nil {
+			continue
+		}
+		w.terminals.byInode[at] = f.link
+		w.terminals.byNumber[f.stat.Rdev] = append(w.terminals.byNumber[f.stat.Rdev], f.link)
+		w.outside = append(w.outside, f)
+	}
+}
+
+// outsideMasters describes the masters of these terminals, as far as the slaves
+// tell: no descriptor of the container refers to them. What was typed and is not
+// read yet stays with who typed it.
+func (w *walk) outsideMasters() ([]*format.OpenFile, error) {
+	var all []*format.OpenFile
+	for _, f := range w.outside {
+		index, err := strconv.ParseUint(path.Base(f.link), 10, 20)
+		if err != nil {
+			return nil, err
+		}
+		directory := path.Dir(f.link)
+		m := &format.PtyMaster{
+			Path: path.Join(directory, "ptmx"), Directory: directory, Index: uint32(index), Outside: true,
+			Mode: f.stat.Mode & 0o7777, Uid: f.stat.Uid, Gid: f.stat.Gid,
+			Termios: make([]byte, termiosSize), Winsize: make([]byte, winsizeSize),
+		}
+		fd, err := f.copy()
+		if err != nil {
+			return nil, err
+		}
+		defer f.closeCopy()
+		if err := sys.IoctlBytes(fd, unix.TCGETS2, m.Termios); err != nil {
+			return nil, fmt.Errorf("read the modes of %s: %w", f.link, err)
+		}
+		if err := sys.IoctlBytes(fd, unix.TIOCGWINSZ, m.Winsize); err != nil {
+			return nil, fmt.Errorf("read the size of %s: %w", f.link, err)
+		}
+		all = append(all, &format.OpenFile{Id: w.IDs.Next(), Flags: unix.O_RDWR, Kind: &format.OpenFile_PtyMaster{PtyMaster: m}})
+	}
+	return all, nil
+}
