@@ -29,7 +29,7 @@ func TestCheckHost(t *testing.T) {
 	s.Container.CloneFlags |= unix.CLONE_NEWUSER
 	s.Fs[0].Cwd = "/nosuch/directory"
 	s.Mms[0].Exe = &format.FileIdentity{Path: "/nosuch/program", Mode: unix.S_IFREG | 0o755}
-	s.Namespaces = append(s.Namespaces, &format.Namespace{Id: 900, Kind: format.NamespaceKind_NET, Own: true, Links: []*format.Link{{Name: "eth7", Up: true}}})
+	s.Namespaces = append(s.Namespaces, &format.Namespace{Id: 900, Kind: format.NamespaceKind_NET, Own: true, Links: []*format.Link{{Name: "eth7", Up: true, Outside: true}}})
 	list := Check(ctx, s, native)
 	for object, remedy := range map[string]string{
 		"page size": "same page size", "CPU": "on a CPU that has it", "vdso": "same build", "namespaces": "LXC",

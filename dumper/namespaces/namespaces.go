@@ -5,7 +5,6 @@ package namespaces
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -40,6 +39,11 @@ type Result struct {
 	// Segments are the System V segments of an IPC namespace of its own, by id.
 	Segments map[uint32]*view.Segment
 
+	// Lost is what a restart will not bring back, though nothing is refused: a
+	// sentence each.
+	Lost []string
+
+	links   []lower          // of network namespaces, to be settled when all are known
 	sets    map[int][]uint32 // of each task, by its host's number
 	seen    map[view.Namespaces][]uint32
 	objects map[key]*object
@@ -138,7 +142,7 @@ var kinds = []struct {
 	{"uts", format.NamespaceKind_UTS, "", names, true},
 	{"ipc", format.NamespaceKind_IPC, "", objects, true},
 	{"pid", format.NamespaceKind_PID, "pid_for_children", nil, false},
-	{"net", format.NamespaceKind_NET, "", links, true},
+	{"net", format.NamespaceKind_NET, "", network, true},
 	{"user", format.NamespaceKind_USER, "", users, true},
 	{"cgroup", format.NamespaceKind_CGROUP, "", nil, true},
 	{"time", format.NamespaceKind_TIME, "time_for_children", clocks, false},
@@ -180,6 +184,9 @@ func Look(ids *view.IDs, processes []Process, facts map[int]*view.TaskFacts) (*R
 			})
 		}
 		res.Namespaces = append(res.Namespaces, o.Namespace)
+	}
+	if err := res.settleLinks(); err != nil {
+		return nil, nil, err
 	}
 	for _, o := range res.order {
 		if o.Kind == format.NamespaceKind_MNT {
@@ -323,29 +330,6 @@ func (o *object) inside(f func() error) error {
 			return err
 		}
 		return f()
-	})
-}
-
-// links lists the network interfaces. In a network namespace that a program has
-// made for itself, only the loopback can be made again.
-func links(res *Result, n *object) error {
-	return n.inside(func() error {
-		all, err := net.Interfaces()
-		if err != nil {
-			return err
-		}
-		for _, l := range all {
-			if n.nested && n.Own && l.Flags&net.FlagLoopback == 0 {
-				res.refused = append(res.refused, &refusal.Refusal{
-					PID: n.who.NSPID, Command: n.who.Command, Object: "network interface " + l.Name, Kind: "net namespace of its own",
-					Reason: "an interface other than the loopback in a network namespace that a program has made can't be made again by this version",
-					Remedy: "remove it (ip link del), or end the process",
-				})
-				continue
-			}
-			n.Links = append(n.Links, &format.Link{Name: l.Name, Up: l.Flags&net.FlagUp != 0})
-		}
-		return nil
 	})
 }
 

@@ -157,10 +157,8 @@ func (c *checker) namespaces() error {
 		if err := memberships(n.CgroupRoots); err != nil {
 			return fmt.Errorf("namespace %d %w", n.Id, err)
 		}
-		for _, l := range n.Links {
-			if l.Name == "" || badName(l.Name, 15) { // IFNAMSIZ
-				return fmt.Errorf("namespace %d has a network interface %.80q", n.Id, l.Name)
-			}
+		if err := c.network(n); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1176,10 +1176,11 @@ type Namespace struct {
 	Uts *Uts `protobuf:"bytes,5,opt,name=uts,proto3" json:"uts,omitempty"` // kind UTS
 	// Kind MNT: mountinfo, parents before their children. What whoever has made
 	// the namespace has not mounted (LXC, from its config), a restart mounts.
-	Mounts []*Mount     `protobuf:"bytes,6,rep,name=mounts,proto3" json:"mounts,omitempty"`
-	Time   *TimeOffsets `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`   // kind TIME
-	Links  []*Link      `protobuf:"bytes,8,rep,name=links,proto3" json:"links,omitempty"` // kind NET: its network interfaces
-	Ipc    *Ipc         `protobuf:"bytes,60,opt,name=ipc,proto3" json:"ipc,omitempty"`    // kind IPC, of the container's own
+	Mounts  []*Mount     `protobuf:"bytes,6,rep,name=mounts,proto3" json:"mounts,omitempty"`
+	Time    *TimeOffsets `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`        // kind TIME
+	Links   []*Link      `protobuf:"bytes,8,rep,name=links,proto3" json:"links,omitempty"`      // kind NET, of the container's own: its network interfaces
+	Network *Network     `protobuf:"bytes,61,opt,name=network,proto3" json:"network,omitempty"` // the same: what is set in it
+	Ipc     *Ipc         `protobuf:"bytes,60,opt,name=ipc,proto3" json:"ipc,omitempty"`         // kind IPC, of the container's own
 	// Kind CGROUP: the cgroups that are its roots, if it is not the one of the
 	// container's first process.
 	CgroupRoots []*CgroupMembership `protobuf:"bytes,9,rep,name=cgroup_roots,json=cgroupRoots,proto3" json:"cgroup_roots,omitempty"`
@@ -1273,6 +1274,13 @@ func (x *Namespace) GetTime() *TimeOffsets {
 func (x *Namespace) GetLinks() []*Link {
 	if x != nil {
 		return x.Links
+	}
+	return nil
+}
+
+func (x *Namespace) GetNetwork() *Network {
+	if x != nil {
+		return x.Network
 	}
 	return nil
 }
@@ -1657,13 +1665,34 @@ func (x *SysvMessage) GetData() []byte {
 	return nil
 }
 
-// Link is a network interface. Version 1 makes none: whoever makes the
-// namespace (LXC, from the container's config) does, and a restart sees that
-// those that were up are there, and sets them up.
+// Link is a network interface. Who makes the container's own namespace (LXC, from
+// the container's config) makes those whose other end is outside; a restart makes
+// the others, with the numbers that they had, and sets all of them up as they were.
+//
+// "Attributes" here and below are those of rtnetlink(7) as they travel, each with
+// its length and type (struct rtattr), with integers of the CPU's byte order: the
+// kernel knows more kinds of them each year, and takes them back as it told them.
+// Only those are in an image that internal/rtnl lists.
 type Link struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Up            bool                   `protobuf:"varint,2,opt,name=up,proto3" json:"up,omitempty"` // IFF_UP
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Up        bool                   `protobuf:"varint,2,opt,name=up,proto3" json:"up,omitempty"`                               // IFF_UP
+	Index     uint32                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`                         // ifi_index; 0: unknown, only name and up are known
+	Flags     uint32                 `protobuf:"varint,4,opt,name=flags,proto3" json:"flags,omitempty"`                         // IFF_* that can be set (if_link.h)
+	Kind      string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`                            // IFLA_INFO_KIND; empty: a device, or the loopback
+	Data      []byte                 `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`                            // IFLA_INFO_DATA: attributes of the kind
+	SlaveKind string                 `protobuf:"bytes,7,opt,name=slave_kind,json=slaveKind,proto3" json:"slave_kind,omitempty"` // IFLA_INFO_SLAVE_KIND: of what master is
+	SlaveData []byte                 `protobuf:"bytes,8,opt,name=slave_data,json=slaveData,proto3" json:"slave_data,omitempty"` // IFLA_INFO_SLAVE_DATA
+	Master    uint32                 `protobuf:"varint,9,opt,name=master,proto3" json:"master,omitempty"`                       // index of the interface that it is a port of; 0: none
+	// Index of the other end (veth) or of what lies below (IFLA_LINK), and the
+	// namespace that this is in.
+	Lower          uint32 `protobuf:"varint,10,opt,name=lower,proto3" json:"lower,omitempty"`
+	LowerNamespace uint32 `protobuf:"varint,11,opt,name=lower_namespace,json=lowerNamespace,proto3" json:"lower_namespace,omitempty"` // 0: the link's own
+	// A device, or one whose other end or what lies below is outside the container.
+	Outside       bool     `protobuf:"varint,12,opt,name=outside,proto3" json:"outside,omitempty"`
+	Attributes    []byte   `protobuf:"bytes,13,opt,name=attributes,proto3" json:"attributes,omitempty"`                   // IFLA_* that can be set
+	OtherNames    []string `protobuf:"bytes,14,rep,name=other_names,json=otherNames,proto3" json:"other_names,omitempty"` // IFLA_ALT_IFNAME
+	Running       bool     `protobuf:"varint,15,opt,name=running,proto3" json:"running,omitempty"`                        // IFLA_OPERSTATE was "up": it had a carrier
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1712,6 +1741,237 @@ func (x *Link) GetUp() bool {
 	return false
 }
 
+func (x *Link) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Link) GetFlags() uint32 {
+	if x != nil {
+		return x.Flags
+	}
+	return 0
+}
+
+func (x *Link) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Link) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Link) GetSlaveKind() string {
+	if x != nil {
+		return x.SlaveKind
+	}
+	return ""
+}
+
+func (x *Link) GetSlaveData() []byte {
+	if x != nil {
+		return x.SlaveData
+	}
+	return nil
+}
+
+func (x *Link) GetMaster() uint32 {
+	if x != nil {
+		return x.Master
+	}
+	return 0
+}
+
+func (x *Link) GetLower() uint32 {
+	if x != nil {
+		return x.Lower
+	}
+	return 0
+}
+
+func (x *Link) GetLowerNamespace() uint32 {
+	if x != nil {
+		return x.LowerNamespace
+	}
+	return 0
+}
+
+func (x *Link) GetOutside() bool {
+	if x != nil {
+		return x.Outside
+	}
+	return false
+}
+
+func (x *Link) GetAttributes() []byte {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Link) GetOtherNames() []string {
+	if x != nil {
+		return x.OtherNames
+	}
+	return nil
+}
+
+func (x *Link) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+// Network is what is set in a network namespace besides its interfaces. Of each
+// kind of thing the image has all that there were, whoever had set them: a restart
+// removes what it finds besides. A thing is a header and its attributes (see Link).
+type Network struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Addresses     [][]byte               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`   // struct ifaddrmsg
+	Nexthops      [][]byte               `protobuf:"bytes,2,rep,name=nexthops,proto3" json:"nexthops,omitempty"`     // struct nhmsg
+	Routes        [][]byte               `protobuf:"bytes,3,rep,name=routes,proto3" json:"routes,omitempty"`         // struct rtmsg; not those of table local that the kernel makes
+	Rules         [][]byte               `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`           // struct fib_rule_hdr
+	Neighbours    [][]byte               `protobuf:"bytes,5,rep,name=neighbours,proto3" json:"neighbours,omitempty"` // struct ndmsg: permanent ones, proxies, and those of bridges
+	Sysctls       []*Sysctl              `protobuf:"bytes,6,rep,name=sysctls,proto3" json:"sysctls,omitempty"`       // all that can be read and written
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Network) Reset() {
+	*x = Network{}
+	mi := &file_statefile_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Network) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Network) ProtoMessage() {}
+
+func (x *Network) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Network.ProtoReflect.Descriptor instead.
+func (*Network) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Network) GetAddresses() [][]byte {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *Network) GetNexthops() [][]byte {
+	if x != nil {
+		return x.Nexthops
+	}
+	return nil
+}
+
+func (x *Network) GetRoutes() [][]byte {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *Network) GetRules() [][]byte {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *Network) GetNeighbours() [][]byte {
+	if x != nil {
+		return x.Neighbours
+	}
+	return nil
+}
+
+func (x *Network) GetSysctls() []*Sysctl {
+	if x != nil {
+		return x.Sysctls
+	}
+	return nil
+}
+
+// Sysctl is a file below /proc/sys.
+type Sysctl struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`   // below /proc/sys/net: "ipv4/ip_forward"
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"` // as it is read, without the last newline
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sysctl) Reset() {
+	*x = Sysctl{}
+	mi := &file_statefile_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sysctl) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sysctl) ProtoMessage() {}
+
+func (x *Sysctl) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sysctl.ProtoReflect.Descriptor instead.
+func (*Sysctl) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Sysctl) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Sysctl) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 type Uts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Nodename      string                 `protobuf:"bytes,1,opt,name=nodename,proto3" json:"nodename,omitempty"`
@@ -1722,7 +1982,7 @@ type Uts struct {
 
 func (x *Uts) Reset() {
 	*x = Uts{}
-	mi := &file_statefile_proto_msgTypes[12]
+	mi := &file_statefile_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1994,7 @@ func (x *Uts) String() string {
 func (*Uts) ProtoMessage() {}
 
 func (x *Uts) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[12]
+	mi := &file_statefile_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +2007,7 @@ func (x *Uts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Uts.ProtoReflect.Descriptor instead.
 func (*Uts) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{12}
+	return file_statefile_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Uts) GetNodename() string {
@@ -1774,7 +2034,7 @@ type TimeOffsets struct {
 
 func (x *TimeOffsets) Reset() {
 	*x = TimeOffsets{}
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +2046,7 @@ func (x *TimeOffsets) String() string {
 func (*TimeOffsets) ProtoMessage() {}
 
 func (x *TimeOffsets) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[13]
+	mi := &file_statefile_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +2059,7 @@ func (x *TimeOffsets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeOffsets.ProtoReflect.Descriptor instead.
 func (*TimeOffsets) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{13}
+	return file_statefile_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TimeOffsets) GetMonotonicNs() int64 {
@@ -1839,7 +2099,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1851,7 +2111,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[14]
+	mi := &file_statefile_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1864,7 +2124,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{14}
+	return file_statefile_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Mount) GetMountId() uint32 {
@@ -1970,7 +2230,7 @@ type FileSystem struct {
 
 func (x *FileSystem) Reset() {
 	*x = FileSystem{}
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2242,7 @@ func (x *FileSystem) String() string {
 func (*FileSystem) ProtoMessage() {}
 
 func (x *FileSystem) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[15]
+	mi := &file_statefile_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2255,7 @@ func (x *FileSystem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileSystem.ProtoReflect.Descriptor instead.
 func (*FileSystem) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{15}
+	return file_statefile_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FileSystem) GetId() uint32 {
@@ -2070,7 +2330,7 @@ type FileNode struct {
 
 func (x *FileNode) Reset() {
 	*x = FileNode{}
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2342,7 @@ func (x *FileNode) String() string {
 func (*FileNode) ProtoMessage() {}
 
 func (x *FileNode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[16]
+	mi := &file_statefile_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2355,7 @@ func (x *FileNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileNode.ProtoReflect.Descriptor instead.
 func (*FileNode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{16}
+	return file_statefile_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FileNode) GetPath() string {
@@ -2192,7 +2452,7 @@ type ExtendedAttribute struct {
 
 func (x *ExtendedAttribute) Reset() {
 	*x = ExtendedAttribute{}
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2204,7 +2464,7 @@ func (x *ExtendedAttribute) String() string {
 func (*ExtendedAttribute) ProtoMessage() {}
 
 func (x *ExtendedAttribute) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[17]
+	mi := &file_statefile_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2217,7 +2477,7 @@ func (x *ExtendedAttribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendedAttribute.ProtoReflect.Descriptor instead.
 func (*ExtendedAttribute) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{17}
+	return file_statefile_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ExtendedAttribute) GetName() string {
@@ -2256,7 +2516,7 @@ type FileIdentity struct {
 
 func (x *FileIdentity) Reset() {
 	*x = FileIdentity{}
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2528,7 @@ func (x *FileIdentity) String() string {
 func (*FileIdentity) ProtoMessage() {}
 
 func (x *FileIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[18]
+	mi := &file_statefile_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2541,7 @@ func (x *FileIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileIdentity.ProtoReflect.Descriptor instead.
 func (*FileIdentity) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{18}
+	return file_statefile_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FileIdentity) GetPath() string {
@@ -2394,7 +2654,7 @@ type Mm struct {
 
 func (x *Mm) Reset() {
 	*x = Mm{}
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2666,7 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[19]
+	mi := &file_statefile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2679,7 @@ func (x *Mm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mm.ProtoReflect.Descriptor instead.
 func (*Mm) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{19}
+	return file_statefile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Mm) GetId() uint32 {
@@ -2628,7 +2888,7 @@ type Inherited struct {
 
 func (x *Inherited) Reset() {
 	*x = Inherited{}
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2640,7 +2900,7 @@ func (x *Inherited) String() string {
 func (*Inherited) ProtoMessage() {}
 
 func (x *Inherited) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2653,7 +2913,7 @@ func (x *Inherited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inherited.ProtoReflect.Descriptor instead.
 func (*Inherited) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{20}
+	return file_statefile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Inherited) GetId() uint32 {
@@ -2681,7 +2941,7 @@ type Inheritance struct {
 
 func (x *Inheritance) Reset() {
 	*x = Inheritance{}
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2693,7 +2953,7 @@ func (x *Inheritance) String() string {
 func (*Inheritance) ProtoMessage() {}
 
 func (x *Inheritance) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2706,7 +2966,7 @@ func (x *Inheritance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inheritance.ProtoReflect.Descriptor instead.
 func (*Inheritance) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{21}
+	return file_statefile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Inheritance) GetInherited() uint32 {
@@ -2735,7 +2995,7 @@ type InheritedEnd struct {
 
 func (x *InheritedEnd) Reset() {
 	*x = InheritedEnd{}
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +3007,7 @@ func (x *InheritedEnd) String() string {
 func (*InheritedEnd) ProtoMessage() {}
 
 func (x *InheritedEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +3020,7 @@ func (x *InheritedEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InheritedEnd.ProtoReflect.Descriptor instead.
 func (*InheritedEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{22}
+	return file_statefile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *InheritedEnd) GetInherited() uint32 {
@@ -2787,7 +3047,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2799,7 +3059,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2812,7 +3072,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{23}
+	return file_statefile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Extent) GetStart() uint64 {
@@ -2864,7 +3124,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +3136,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3149,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{24}
+	return file_statefile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Vma) GetStart() uint64 {
@@ -3053,7 +3313,7 @@ type SharedMemory struct {
 
 func (x *SharedMemory) Reset() {
 	*x = SharedMemory{}
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3065,7 +3325,7 @@ func (x *SharedMemory) String() string {
 func (*SharedMemory) ProtoMessage() {}
 
 func (x *SharedMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3078,7 +3338,7 @@ func (x *SharedMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedMemory.ProtoReflect.Descriptor instead.
 func (*SharedMemory) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{25}
+	return file_statefile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SharedMemory) GetId() uint32 {
@@ -3170,7 +3430,7 @@ type Memfd struct {
 
 func (x *Memfd) Reset() {
 	*x = Memfd{}
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3182,7 +3442,7 @@ func (x *Memfd) String() string {
 func (*Memfd) ProtoMessage() {}
 
 func (x *Memfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3195,7 +3455,7 @@ func (x *Memfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memfd.ProtoReflect.Descriptor instead.
 func (*Memfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{26}
+	return file_statefile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Memfd) GetName() []byte {
@@ -3234,7 +3494,7 @@ type DeletedFile struct {
 
 func (x *DeletedFile) Reset() {
 	*x = DeletedFile{}
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3246,7 +3506,7 @@ func (x *DeletedFile) String() string {
 func (*DeletedFile) ProtoMessage() {}
 
 func (x *DeletedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3259,7 +3519,7 @@ func (x *DeletedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedFile.ProtoReflect.Descriptor instead.
 func (*DeletedFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{27}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeletedFile) GetPath() string {
@@ -3298,7 +3558,7 @@ type Inode struct {
 
 func (x *Inode) Reset() {
 	*x = Inode{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3310,7 +3570,7 @@ func (x *Inode) String() string {
 func (*Inode) ProtoMessage() {}
 
 func (x *Inode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3323,7 +3583,7 @@ func (x *Inode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inode.ProtoReflect.Descriptor instead.
 func (*Inode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Inode) GetMode() uint32 {
@@ -3378,7 +3638,7 @@ type Xattr struct {
 
 func (x *Xattr) Reset() {
 	*x = Xattr{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +3650,7 @@ func (x *Xattr) String() string {
 func (*Xattr) ProtoMessage() {}
 
 func (x *Xattr) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +3663,7 @@ func (x *Xattr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Xattr.ProtoReflect.Descriptor instead.
 func (*Xattr) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Xattr) GetName() string {
@@ -3432,7 +3692,7 @@ type SysvSegment struct {
 
 func (x *SysvSegment) Reset() {
 	*x = SysvSegment{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3444,7 +3704,7 @@ func (x *SysvSegment) String() string {
 func (*SysvSegment) ProtoMessage() {}
 
 func (x *SysvSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3457,7 +3717,7 @@ func (x *SysvSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvSegment.ProtoReflect.Descriptor instead.
 func (*SysvSegment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SysvSegment) GetPermissions() *SysvPermissions {
@@ -3499,7 +3759,7 @@ type SysvPermissions struct {
 
 func (x *SysvPermissions) Reset() {
 	*x = SysvPermissions{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3511,7 +3771,7 @@ func (x *SysvPermissions) String() string {
 func (*SysvPermissions) ProtoMessage() {}
 
 func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3524,7 +3784,7 @@ func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvPermissions.ProtoReflect.Descriptor instead.
 func (*SysvPermissions) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SysvPermissions) GetId() uint32 {
@@ -3589,7 +3849,7 @@ type Files struct {
 
 func (x *Files) Reset() {
 	*x = Files{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3601,7 +3861,7 @@ func (x *Files) String() string {
 func (*Files) ProtoMessage() {}
 
 func (x *Files) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3614,7 +3874,7 @@ func (x *Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Files.ProtoReflect.Descriptor instead.
 func (*Files) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Files) GetId() uint32 {
@@ -3649,7 +3909,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3661,7 +3921,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3674,7 +3934,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Descriptor) GetNumber() uint32 {
@@ -3718,7 +3978,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3730,7 +3990,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3743,7 +4003,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FileLock) GetKind() LockKind {
@@ -3805,7 +4065,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3817,7 +4077,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3830,7 +4090,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Fs) GetId() uint32 {
@@ -3893,7 +4153,7 @@ type Sighand struct {
 
 func (x *Sighand) Reset() {
 	*x = Sighand{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3905,7 +4165,7 @@ func (x *Sighand) String() string {
 func (*Sighand) ProtoMessage() {}
 
 func (x *Sighand) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3918,7 +4178,7 @@ func (x *Sighand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighand.ProtoReflect.Descriptor instead.
 func (*Sighand) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Sighand) GetId() uint32 {
@@ -3948,7 +4208,7 @@ type SignalAction struct {
 
 func (x *SignalAction) Reset() {
 	*x = SignalAction{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3960,7 +4220,7 @@ func (x *SignalAction) String() string {
 func (*SignalAction) ProtoMessage() {}
 
 func (x *SignalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3973,7 +4233,7 @@ func (x *SignalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalAction.ProtoReflect.Descriptor instead.
 func (*SignalAction) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SignalAction) GetSignal() uint32 {
@@ -4056,7 +4316,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4068,7 +4328,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4081,7 +4341,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *OpenFile) GetId() uint32 {
@@ -4536,7 +4796,7 @@ type IoUring struct {
 
 func (x *IoUring) Reset() {
 	*x = IoUring{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4548,7 +4808,7 @@ func (x *IoUring) String() string {
 func (*IoUring) ProtoMessage() {}
 
 func (x *IoUring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4561,7 +4821,7 @@ func (x *IoUring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUring.ProtoReflect.Descriptor instead.
 func (*IoUring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *IoUring) GetFlags() uint32 {
@@ -4700,7 +4960,7 @@ type IoUringRequest struct {
 
 func (x *IoUringRequest) Reset() {
 	*x = IoUringRequest{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4712,7 +4972,7 @@ func (x *IoUringRequest) String() string {
 func (*IoUringRequest) ProtoMessage() {}
 
 func (x *IoUringRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4725,7 +4985,7 @@ func (x *IoUringRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringRequest.ProtoReflect.Descriptor instead.
 func (*IoUringRequest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *IoUringRequest) GetSqe() []byte {
@@ -4775,7 +5035,7 @@ type IoUringBuffer struct {
 
 func (x *IoUringBuffer) Reset() {
 	*x = IoUringBuffer{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4787,7 +5047,7 @@ func (x *IoUringBuffer) String() string {
 func (*IoUringBuffer) ProtoMessage() {}
 
 func (x *IoUringBuffer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4800,7 +5060,7 @@ func (x *IoUringBuffer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringBuffer.ProtoReflect.Descriptor instead.
 func (*IoUringBuffer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *IoUringBuffer) GetStart() uint64 {
@@ -4835,7 +5095,7 @@ type IoUringFile struct {
 
 func (x *IoUringFile) Reset() {
 	*x = IoUringFile{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4847,7 +5107,7 @@ func (x *IoUringFile) String() string {
 func (*IoUringFile) ProtoMessage() {}
 
 func (x *IoUringFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4860,7 +5120,7 @@ func (x *IoUringFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringFile.ProtoReflect.Descriptor instead.
 func (*IoUringFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *IoUringFile) GetOpenFile() uint32 {
@@ -4888,7 +5148,7 @@ type IoUringEvent struct {
 
 func (x *IoUringEvent) Reset() {
 	*x = IoUringEvent{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4900,7 +5160,7 @@ func (x *IoUringEvent) String() string {
 func (*IoUringEvent) ProtoMessage() {}
 
 func (x *IoUringEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4913,7 +5173,7 @@ func (x *IoUringEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringEvent.ProtoReflect.Descriptor instead.
 func (*IoUringEvent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *IoUringEvent) GetOpenFile() uint32 {
@@ -4945,7 +5205,7 @@ type IoUringBufferRing struct {
 
 func (x *IoUringBufferRing) Reset() {
 	*x = IoUringBufferRing{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4957,7 +5217,7 @@ func (x *IoUringBufferRing) String() string {
 func (*IoUringBufferRing) ProtoMessage() {}
 
 func (x *IoUringBufferRing) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4970,7 +5230,7 @@ func (x *IoUringBufferRing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringBufferRing.ProtoReflect.Descriptor instead.
 func (*IoUringBufferRing) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *IoUringBufferRing) GetGroup() uint32 {
@@ -5027,7 +5287,7 @@ type IoUringUser struct {
 
 func (x *IoUringUser) Reset() {
 	*x = IoUringUser{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5039,7 +5299,7 @@ func (x *IoUringUser) String() string {
 func (*IoUringUser) ProtoMessage() {}
 
 func (x *IoUringUser) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5052,7 +5312,7 @@ func (x *IoUringUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringUser.ProtoReflect.Descriptor instead.
 func (*IoUringUser) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *IoUringUser) GetTask() uint32 {
@@ -5079,7 +5339,7 @@ type BpfFile struct {
 
 func (x *BpfFile) Reset() {
 	*x = BpfFile{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5091,7 +5351,7 @@ func (x *BpfFile) String() string {
 func (*BpfFile) ProtoMessage() {}
 
 func (x *BpfFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5104,7 +5364,7 @@ func (x *BpfFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfFile.ProtoReflect.Descriptor instead.
 func (*BpfFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *BpfFile) GetObject() uint32 {
@@ -5125,7 +5385,7 @@ type MemoryFile struct {
 
 func (x *MemoryFile) Reset() {
 	*x = MemoryFile{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5137,7 +5397,7 @@ func (x *MemoryFile) String() string {
 func (*MemoryFile) ProtoMessage() {}
 
 func (x *MemoryFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5150,7 +5410,7 @@ func (x *MemoryFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
 func (*MemoryFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *MemoryFile) GetSharedMemory() uint32 {
@@ -5170,7 +5430,7 @@ type NamespaceFile struct {
 
 func (x *NamespaceFile) Reset() {
 	*x = NamespaceFile{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5182,7 +5442,7 @@ func (x *NamespaceFile) String() string {
 func (*NamespaceFile) ProtoMessage() {}
 
 func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5195,7 +5455,7 @@ func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceFile.ProtoReflect.Descriptor instead.
 func (*NamespaceFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *NamespaceFile) GetNamespace() uint32 {
@@ -5222,7 +5482,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5234,7 +5494,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5247,7 +5507,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Terminal) GetPath() string {
@@ -5318,7 +5578,7 @@ type PtyMaster struct {
 
 func (x *PtyMaster) Reset() {
 	*x = PtyMaster{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5330,7 +5590,7 @@ func (x *PtyMaster) String() string {
 func (*PtyMaster) ProtoMessage() {}
 
 func (x *PtyMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5343,7 +5603,7 @@ func (x *PtyMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PtyMaster.ProtoReflect.Descriptor instead.
 func (*PtyMaster) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PtyMaster) GetPath() string {
@@ -5463,7 +5723,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5475,7 +5735,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5488,7 +5748,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -5519,7 +5779,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5531,7 +5791,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5544,7 +5804,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -5585,7 +5845,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5597,7 +5857,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5610,7 +5870,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -5644,7 +5904,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5656,7 +5916,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5669,7 +5929,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -5723,7 +5983,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5735,7 +5995,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5748,7 +6008,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -5768,7 +6028,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5780,7 +6040,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5793,7 +6053,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -5816,7 +6076,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5828,7 +6088,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5841,7 +6101,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -5876,7 +6136,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5888,7 +6148,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5901,7 +6161,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -5927,7 +6187,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5939,7 +6199,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5952,7 +6212,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -5976,7 +6236,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5988,7 +6248,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6001,7 +6261,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -6050,7 +6310,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6062,7 +6322,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6075,7 +6335,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -6115,7 +6375,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6127,7 +6387,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6140,7 +6400,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -6208,7 +6468,7 @@ type NetlinkSocket struct {
 
 func (x *NetlinkSocket) Reset() {
 	*x = NetlinkSocket{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6220,7 +6480,7 @@ func (x *NetlinkSocket) String() string {
 func (*NetlinkSocket) ProtoMessage() {}
 
 func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6233,7 +6493,7 @@ func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetlinkSocket.ProtoReflect.Descriptor instead.
 func (*NetlinkSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *NetlinkSocket) GetType() uint32 {
@@ -6297,7 +6557,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6309,7 +6569,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6322,7 +6582,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -6370,7 +6630,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6382,7 +6642,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6395,7 +6655,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -6464,7 +6724,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6476,7 +6736,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6489,7 +6749,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -6517,7 +6777,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6529,7 +6789,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6542,7 +6802,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -6593,7 +6853,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6605,7 +6865,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6618,7 +6878,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -6789,7 +7049,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6801,7 +7061,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6814,7 +7074,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -6894,7 +7154,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6906,7 +7166,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6919,7 +7179,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -7068,7 +7328,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7080,7 +7340,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7093,7 +7353,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -7139,7 +7399,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7151,7 +7411,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7164,7 +7424,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -7237,7 +7497,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7249,7 +7509,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7262,7 +7522,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -7452,7 +7712,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7464,7 +7724,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7477,7 +7737,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -7504,7 +7764,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7516,7 +7776,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7529,7 +7789,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -7557,7 +7817,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7569,7 +7829,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7582,7 +7842,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -7611,7 +7871,7 @@ type CgroupTree struct {
 
 func (x *CgroupTree) Reset() {
 	*x = CgroupTree{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7623,7 +7883,7 @@ func (x *CgroupTree) String() string {
 func (*CgroupTree) ProtoMessage() {}
 
 func (x *CgroupTree) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7636,7 +7896,7 @@ func (x *CgroupTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupTree.ProtoReflect.Descriptor instead.
 func (*CgroupTree) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *CgroupTree) GetControllers() string {
@@ -7670,7 +7930,7 @@ type Cgroup struct {
 
 func (x *Cgroup) Reset() {
 	*x = Cgroup{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7682,7 +7942,7 @@ func (x *Cgroup) String() string {
 func (*Cgroup) ProtoMessage() {}
 
 func (x *Cgroup) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7695,7 +7955,7 @@ func (x *Cgroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
 func (*Cgroup) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Cgroup) GetPath() string {
@@ -7755,7 +8015,7 @@ type CgroupFile struct {
 
 func (x *CgroupFile) Reset() {
 	*x = CgroupFile{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7767,7 +8027,7 @@ func (x *CgroupFile) String() string {
 func (*CgroupFile) ProtoMessage() {}
 
 func (x *CgroupFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7780,7 +8040,7 @@ func (x *CgroupFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupFile.ProtoReflect.Descriptor instead.
 func (*CgroupFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *CgroupFile) GetName() string {
@@ -7836,7 +8096,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7848,7 +8108,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7861,7 +8121,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -7896,7 +8156,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7908,7 +8168,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7921,7 +8181,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -7974,7 +8234,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7986,7 +8246,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7999,7 +8259,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -8159,7 +8419,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8171,7 +8431,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8184,7 +8444,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -8453,7 +8713,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8465,7 +8725,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8478,7 +8738,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -8524,7 +8784,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8536,7 +8796,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8549,7 +8809,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{85}
+	return file_statefile_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -8596,7 +8856,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8608,7 +8868,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8621,7 +8881,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{86}
+	return file_statefile_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -8665,7 +8925,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8677,7 +8937,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8690,7 +8950,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{87}
+	return file_statefile_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -8718,7 +8978,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8730,7 +8990,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8743,7 +9003,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{88}
+	return file_statefile_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -8780,7 +9040,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8792,7 +9052,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8805,7 +9065,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{89}
+	return file_statefile_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -8870,7 +9130,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8882,7 +9142,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8895,7 +9155,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{90}
+	return file_statefile_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -9048,7 +9308,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9060,7 +9320,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9073,7 +9333,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{91}
+	return file_statefile_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -9177,7 +9437,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9189,7 +9449,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9202,7 +9462,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{92}
+	return file_statefile_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -9223,7 +9483,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9235,7 +9495,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9248,7 +9508,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{93}
+	return file_statefile_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -9279,7 +9539,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9291,7 +9551,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9304,7 +9564,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{94}
+	return file_statefile_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -9356,7 +9616,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9368,7 +9628,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9381,7 +9641,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{95}
+	return file_statefile_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -9427,7 +9687,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9439,7 +9699,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9452,7 +9712,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{96}
+	return file_statefile_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -9506,7 +9766,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9518,7 +9778,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9531,7 +9791,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{97}
+	return file_statefile_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -9631,7 +9891,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9643,7 +9903,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9656,7 +9916,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{98}
+	return file_statefile_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -9726,7 +9986,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9738,7 +9998,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9751,7 +10011,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{99}
+	return file_statefile_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -9781,7 +10041,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9793,7 +10053,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9806,7 +10066,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{100}
+	return file_statefile_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -9912,7 +10172,7 @@ const file_statefile_proto_rawDesc = "" +
 	"configHash\x12!\n" +
 	"\fwas_executed\x18\t \x01(\bR\vwasExecuted\x12\x19\n" +
 	"\blast_pid\x18\n" +
-	" \x01(\rR\alastPid\"\x90\x04\n" +
+	" \x01(\rR\alastPid\"\xc9\x04\n" +
 	"\tNamespace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.lxccheckpoint.format.NamespaceKindR\x04kind\x12\x14\n" +
@@ -9921,7 +10181,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x03uts\x18\x05 \x01(\v2\x19.lxccheckpoint.format.UtsR\x03uts\x123\n" +
 	"\x06mounts\x18\x06 \x03(\v2\x1b.lxccheckpoint.format.MountR\x06mounts\x125\n" +
 	"\x04time\x18\a \x01(\v2!.lxccheckpoint.format.TimeOffsetsR\x04time\x120\n" +
-	"\x05links\x18\b \x03(\v2\x1a.lxccheckpoint.format.LinkR\x05links\x12+\n" +
+	"\x05links\x18\b \x03(\v2\x1a.lxccheckpoint.format.LinkR\x05links\x127\n" +
+	"\anetwork\x18= \x01(\v2\x1d.lxccheckpoint.format.NetworkR\anetwork\x12+\n" +
 	"\x03ipc\x18< \x01(\v2\x19.lxccheckpoint.format.IpcR\x03ipc\x12I\n" +
 	"\fcgroup_roots\x18\t \x03(\v2&.lxccheckpoint.format.CgroupMembershipR\vcgroupRoots\x128\n" +
 	"\x04user\x18\xd2\x01 \x01(\v2#.lxccheckpoint.format.UserNamespaceR\x04user\x12\x15\n" +
@@ -9949,10 +10210,41 @@ const file_statefile_proto_rawDesc = "" +
 	"\bmessages\x18\x03 \x03(\v2!.lxccheckpoint.format.SysvMessageR\bmessages\"5\n" +
 	"\vSysvMessage\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\x03R\x04type\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"*\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x88\x03\n" +
 	"\x04Link\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
-	"\x02up\x18\x02 \x01(\bR\x02up\"A\n" +
+	"\x02up\x18\x02 \x01(\bR\x02up\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\rR\x05index\x12\x14\n" +
+	"\x05flags\x18\x04 \x01(\rR\x05flags\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04data\x18\x06 \x01(\fR\x04data\x12\x1d\n" +
+	"\n" +
+	"slave_kind\x18\a \x01(\tR\tslaveKind\x12\x1d\n" +
+	"\n" +
+	"slave_data\x18\b \x01(\fR\tslaveData\x12\x16\n" +
+	"\x06master\x18\t \x01(\rR\x06master\x12\x14\n" +
+	"\x05lower\x18\n" +
+	" \x01(\rR\x05lower\x12'\n" +
+	"\x0flower_namespace\x18\v \x01(\rR\x0elowerNamespace\x12\x18\n" +
+	"\aoutside\x18\f \x01(\bR\aoutside\x12\x1e\n" +
+	"\n" +
+	"attributes\x18\r \x01(\fR\n" +
+	"attributes\x12\x1f\n" +
+	"\vother_names\x18\x0e \x03(\tR\n" +
+	"otherNames\x12\x18\n" +
+	"\arunning\x18\x0f \x01(\bR\arunning\"\xc9\x01\n" +
+	"\aNetwork\x12\x1c\n" +
+	"\taddresses\x18\x01 \x03(\fR\taddresses\x12\x1a\n" +
+	"\bnexthops\x18\x02 \x03(\fR\bnexthops\x12\x16\n" +
+	"\x06routes\x18\x03 \x03(\fR\x06routes\x12\x14\n" +
+	"\x05rules\x18\x04 \x03(\fR\x05rules\x12\x1e\n" +
+	"\n" +
+	"neighbours\x18\x05 \x03(\fR\n" +
+	"neighbours\x126\n" +
+	"\asysctls\x18\x06 \x03(\v2\x1c.lxccheckpoint.format.SysctlR\asysctls\"2\n" +
+	"\x06Sysctl\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"A\n" +
 	"\x03Uts\x12\x1a\n" +
 	"\bnodename\x18\x01 \x01(\tR\bnodename\x12\x1e\n" +
 	"\n" +
@@ -10757,7 +11049,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -10777,233 +11069,237 @@ var file_statefile_proto_goTypes = []any{
 	(*SysvQueue)(nil),           // 15: lxccheckpoint.format.SysvQueue
 	(*SysvMessage)(nil),         // 16: lxccheckpoint.format.SysvMessage
 	(*Link)(nil),                // 17: lxccheckpoint.format.Link
-	(*Uts)(nil),                 // 18: lxccheckpoint.format.Uts
-	(*TimeOffsets)(nil),         // 19: lxccheckpoint.format.TimeOffsets
-	(*Mount)(nil),               // 20: lxccheckpoint.format.Mount
-	(*FileSystem)(nil),          // 21: lxccheckpoint.format.FileSystem
-	(*FileNode)(nil),            // 22: lxccheckpoint.format.FileNode
-	(*ExtendedAttribute)(nil),   // 23: lxccheckpoint.format.ExtendedAttribute
-	(*FileIdentity)(nil),        // 24: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 25: lxccheckpoint.format.Mm
-	(*Inherited)(nil),           // 26: lxccheckpoint.format.Inherited
-	(*Inheritance)(nil),         // 27: lxccheckpoint.format.Inheritance
-	(*InheritedEnd)(nil),        // 28: lxccheckpoint.format.InheritedEnd
-	(*Extent)(nil),              // 29: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 30: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 31: lxccheckpoint.format.SharedMemory
-	(*Memfd)(nil),               // 32: lxccheckpoint.format.Memfd
-	(*DeletedFile)(nil),         // 33: lxccheckpoint.format.DeletedFile
-	(*Inode)(nil),               // 34: lxccheckpoint.format.Inode
-	(*Xattr)(nil),               // 35: lxccheckpoint.format.Xattr
-	(*SysvSegment)(nil),         // 36: lxccheckpoint.format.SysvSegment
-	(*SysvPermissions)(nil),     // 37: lxccheckpoint.format.SysvPermissions
-	(*Files)(nil),               // 38: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 39: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 40: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 41: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 42: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 43: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 44: lxccheckpoint.format.OpenFile
-	(*IoUring)(nil),             // 45: lxccheckpoint.format.IoUring
-	(*IoUringRequest)(nil),      // 46: lxccheckpoint.format.IoUringRequest
-	(*IoUringBuffer)(nil),       // 47: lxccheckpoint.format.IoUringBuffer
-	(*IoUringFile)(nil),         // 48: lxccheckpoint.format.IoUringFile
-	(*IoUringEvent)(nil),        // 49: lxccheckpoint.format.IoUringEvent
-	(*IoUringBufferRing)(nil),   // 50: lxccheckpoint.format.IoUringBufferRing
-	(*IoUringUser)(nil),         // 51: lxccheckpoint.format.IoUringUser
-	(*BpfFile)(nil),             // 52: lxccheckpoint.format.BpfFile
-	(*MemoryFile)(nil),          // 53: lxccheckpoint.format.MemoryFile
-	(*NamespaceFile)(nil),       // 54: lxccheckpoint.format.NamespaceFile
-	(*Terminal)(nil),            // 55: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 56: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 57: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 58: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 59: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 60: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 61: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 62: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 63: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 64: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 65: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 66: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 67: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 68: lxccheckpoint.format.TcpListener
-	(*NetlinkSocket)(nil),       // 69: lxccheckpoint.format.NetlinkSocket
-	(*InetAddress)(nil),         // 70: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 71: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 72: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 73: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 74: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 75: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 76: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 77: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 78: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 79: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 80: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 81: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 82: lxccheckpoint.format.CgroupMembership
-	(*CgroupTree)(nil),          // 83: lxccheckpoint.format.CgroupTree
-	(*Cgroup)(nil),              // 84: lxccheckpoint.format.Cgroup
-	(*CgroupFile)(nil),          // 85: lxccheckpoint.format.CgroupFile
-	(*Limit)(nil),               // 86: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 87: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 88: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 89: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 90: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 91: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 92: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 93: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 94: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 95: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 96: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 97: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 98: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 99: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 100: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 101: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 102: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 103: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 104: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 105: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 106: lxccheckpoint.format.BpfAttachment
+	(*Network)(nil),             // 18: lxccheckpoint.format.Network
+	(*Sysctl)(nil),              // 19: lxccheckpoint.format.Sysctl
+	(*Uts)(nil),                 // 20: lxccheckpoint.format.Uts
+	(*TimeOffsets)(nil),         // 21: lxccheckpoint.format.TimeOffsets
+	(*Mount)(nil),               // 22: lxccheckpoint.format.Mount
+	(*FileSystem)(nil),          // 23: lxccheckpoint.format.FileSystem
+	(*FileNode)(nil),            // 24: lxccheckpoint.format.FileNode
+	(*ExtendedAttribute)(nil),   // 25: lxccheckpoint.format.ExtendedAttribute
+	(*FileIdentity)(nil),        // 26: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 27: lxccheckpoint.format.Mm
+	(*Inherited)(nil),           // 28: lxccheckpoint.format.Inherited
+	(*Inheritance)(nil),         // 29: lxccheckpoint.format.Inheritance
+	(*InheritedEnd)(nil),        // 30: lxccheckpoint.format.InheritedEnd
+	(*Extent)(nil),              // 31: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 32: lxccheckpoint.format.Vma
+	(*SharedMemory)(nil),        // 33: lxccheckpoint.format.SharedMemory
+	(*Memfd)(nil),               // 34: lxccheckpoint.format.Memfd
+	(*DeletedFile)(nil),         // 35: lxccheckpoint.format.DeletedFile
+	(*Inode)(nil),               // 36: lxccheckpoint.format.Inode
+	(*Xattr)(nil),               // 37: lxccheckpoint.format.Xattr
+	(*SysvSegment)(nil),         // 38: lxccheckpoint.format.SysvSegment
+	(*SysvPermissions)(nil),     // 39: lxccheckpoint.format.SysvPermissions
+	(*Files)(nil),               // 40: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 41: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 42: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 43: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 44: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 45: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 46: lxccheckpoint.format.OpenFile
+	(*IoUring)(nil),             // 47: lxccheckpoint.format.IoUring
+	(*IoUringRequest)(nil),      // 48: lxccheckpoint.format.IoUringRequest
+	(*IoUringBuffer)(nil),       // 49: lxccheckpoint.format.IoUringBuffer
+	(*IoUringFile)(nil),         // 50: lxccheckpoint.format.IoUringFile
+	(*IoUringEvent)(nil),        // 51: lxccheckpoint.format.IoUringEvent
+	(*IoUringBufferRing)(nil),   // 52: lxccheckpoint.format.IoUringBufferRing
+	(*IoUringUser)(nil),         // 53: lxccheckpoint.format.IoUringUser
+	(*BpfFile)(nil),             // 54: lxccheckpoint.format.BpfFile
+	(*MemoryFile)(nil),          // 55: lxccheckpoint.format.MemoryFile
+	(*NamespaceFile)(nil),       // 56: lxccheckpoint.format.NamespaceFile
+	(*Terminal)(nil),            // 57: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 58: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 59: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 60: lxccheckpoint.format.Pipe
+	(*Eventfd)(nil),             // 61: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 62: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 63: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 64: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 65: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 66: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 67: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 68: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 69: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 70: lxccheckpoint.format.TcpListener
+	(*NetlinkSocket)(nil),       // 71: lxccheckpoint.format.NetlinkSocket
+	(*InetAddress)(nil),         // 72: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 73: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 74: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 75: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 76: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 77: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 78: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 79: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 80: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 81: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 82: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 83: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 84: lxccheckpoint.format.CgroupMembership
+	(*CgroupTree)(nil),          // 85: lxccheckpoint.format.CgroupTree
+	(*Cgroup)(nil),              // 86: lxccheckpoint.format.Cgroup
+	(*CgroupFile)(nil),          // 87: lxccheckpoint.format.CgroupFile
+	(*Limit)(nil),               // 88: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 89: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 90: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 91: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 92: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 93: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 94: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 95: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 96: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 97: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 98: lxccheckpoint.format.Credentials
+	(*Scheduling)(nil),          // 99: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 100: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 101: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 102: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 103: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 104: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 105: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 106: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 107: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 108: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
 	9,   // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
 	10,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	25,  // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	31,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	38,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	41,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	42,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	44,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	58,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	79,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	92,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
-	21,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	83,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	103, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	104, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	106, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	98,  // 17: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	100, // 18: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	101, // 19: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	26,  // 20: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
-	28,  // 21: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
+	27,  // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	33,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	40,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	43,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	44,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	46,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	60,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	81,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	94,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	23,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
+	85,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
+	105, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	106, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	108, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	100, // 17: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	102, // 18: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	103, // 19: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	28,  // 20: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
+	30,  // 21: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
 	8,   // 22: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
 	0,   // 23: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	18,  // 24: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	20,  // 25: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	19,  // 26: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	20,  // 24: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	22,  // 25: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	21,  // 26: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
 	17,  // 27: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	13,  // 28: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	82,  // 29: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
-	11,  // 30: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
-	12,  // 31: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
-	12,  // 32: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
-	14,  // 33: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	15,  // 34: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	37,  // 35: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	37,  // 36: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	16,  // 37: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	22,  // 38: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
-	23,  // 39: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
-	24,  // 40: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	30,  // 41: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	29,  // 42: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	27,  // 43: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
-	1,   // 44: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	24,  // 45: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	32,  // 46: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	33,  // 47: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	36,  // 48: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	34,  // 49: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	34,  // 50: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	35,  // 51: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	37,  // 52: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	39,  // 53: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	40,  // 54: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,   // 55: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	43,  // 56: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	40,  // 57: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	24,  // 58: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	24,  // 59: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	24,  // 60: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	55,  // 61: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	57,  // 62: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	57,  // 63: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	59,  // 64: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	65,  // 65: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	68,  // 66: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	76,  // 67: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	60,  // 68: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	61,  // 69: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	62,  // 70: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	64,  // 71: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	56,  // 72: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	69,  // 73: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	71,  // 74: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	74,  // 75: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	53,  // 76: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	54,  // 77: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	52,  // 78: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	52,  // 79: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	45,  // 80: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
-	46,  // 81: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
-	47,  // 82: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
-	48,  // 83: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
-	49,  // 84: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
-	50,  // 85: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
-	51,  // 86: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
-	24,  // 87: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	63,  // 88: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	24,  // 89: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	66,  // 90: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	67,  // 91: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	67,  // 92: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	70,  // 93: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	70,  // 94: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	67,  // 95: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	72,  // 96: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	73,  // 97: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	70,  // 98: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	70,  // 99: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	70,  // 100: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	67,  // 101: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	75,  // 102: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	67,  // 103: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	77,  // 104: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	78,  // 105: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	77,  // 106: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	80,  // 107: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 108: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	89,  // 109: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	86,  // 110: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	87,  // 111: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	81,  // 112: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	82,  // 113: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	88,  // 114: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	84,  // 115: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	35,  // 116: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	85,  // 117: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	93,  // 118: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	94,  // 119: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	96,  // 120: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	95,  // 121: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	97,  // 122: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 123: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	91,  // 124: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	90,  // 125: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	82,  // 126: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 127: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	99,  // 128: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	102, // 129: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	105, // 130: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	131, // [131:131] is the sub-list for method output_type
-	131, // [131:131] is the sub-list for method input_type
-	131, // [131:131] is the sub-list for extension type_name
-	131, // [131:131] is the sub-list for extension extendee
-	0,   // [0:131] is the sub-list for field type_name
+	18,  // 28: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
+	13,  // 29: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	84,  // 30: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	11,  // 31: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
+	12,  // 32: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
+	12,  // 33: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
+	14,  // 34: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	15,  // 35: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	39,  // 36: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	39,  // 37: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	16,  // 38: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	19,  // 39: lxccheckpoint.format.Network.sysctls:type_name -> lxccheckpoint.format.Sysctl
+	24,  // 40: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	25,  // 41: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	26,  // 42: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	32,  // 43: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	31,  // 44: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	29,  // 45: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
+	1,   // 46: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	26,  // 47: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	34,  // 48: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	35,  // 49: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	38,  // 50: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	36,  // 51: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	36,  // 52: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	37,  // 53: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	39,  // 54: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	41,  // 55: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	42,  // 56: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,   // 57: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	45,  // 58: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	42,  // 59: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	26,  // 60: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	26,  // 61: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	26,  // 62: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	57,  // 63: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	59,  // 64: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	59,  // 65: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	61,  // 66: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	67,  // 67: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	70,  // 68: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	78,  // 69: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	62,  // 70: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	63,  // 71: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	64,  // 72: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	66,  // 73: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	58,  // 74: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	71,  // 75: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	73,  // 76: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	76,  // 77: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	55,  // 78: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	56,  // 79: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	54,  // 80: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	54,  // 81: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	47,  // 82: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
+	48,  // 83: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
+	49,  // 84: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
+	50,  // 85: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
+	51,  // 86: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
+	52,  // 87: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
+	53,  // 88: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
+	26,  // 89: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	65,  // 90: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	26,  // 91: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	68,  // 92: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	69,  // 93: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	69,  // 94: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	72,  // 95: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	72,  // 96: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	69,  // 97: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	74,  // 98: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	75,  // 99: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	72,  // 100: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	72,  // 101: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	72,  // 102: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	69,  // 103: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	77,  // 104: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	69,  // 105: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	79,  // 106: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	80,  // 107: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	79,  // 108: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	82,  // 109: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 110: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	91,  // 111: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	88,  // 112: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	89,  // 113: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	83,  // 114: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	84,  // 115: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	90,  // 116: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	86,  // 117: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	37,  // 118: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	87,  // 119: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	95,  // 120: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	96,  // 121: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	98,  // 122: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	97,  // 123: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	99,  // 124: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 125: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	93,  // 126: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	92,  // 127: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	84,  // 128: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 129: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	101, // 130: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	104, // 131: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	107, // 132: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	133, // [133:133] is the sub-list for method output_type
+	133, // [133:133] is the sub-list for method input_type
+	133, // [133:133] is the sub-list for extension type_name
+	133, // [133:133] is the sub-list for extension extendee
+	0,   // [0:133] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -11035,12 +11331,12 @@ func file_statefile_proto_init() {
 		(*Record_Inherited)(nil),
 		(*Record_InheritedEnd)(nil),
 	}
-	file_statefile_proto_msgTypes[25].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[27].OneofWrappers = []any{
 		(*SharedMemory_Memfd)(nil),
 		(*SharedMemory_Deleted)(nil),
 		(*SharedMemory_Sysv)(nil),
 	}
-	file_statefile_proto_msgTypes[38].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[40].OneofWrappers = []any{
 		(*OpenFile_Regular)(nil),
 		(*OpenFile_Directory)(nil),
 		(*OpenFile_Device)(nil),
@@ -11071,7 +11367,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   101,
+			NumMessages:   103,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

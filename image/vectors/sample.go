@@ -80,6 +80,17 @@ var bpfAllow = []byte{
 // allow is BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW).
 var allow = []byte{6, 0, 0, 0, 0, 0, 0xff, 0x7f}
 
+// network has a thing of each kind: 10.1.0.2/24, a route by way of it, a rule for
+// table main, and a neighbour.
+var network = &format.Network{
+	Addresses:  [][]byte{{2, 24, 0, 0, 2, 0, 0, 0, 8, 0, 1, 0, 10, 1, 0, 2, 8, 0, 2, 0, 10, 1, 0, 2}},
+	Nexthops:   [][]byte{{2, 0, 4, 0, 0, 0, 0, 0, 8, 0, 1, 0, 5, 0, 0, 0}},
+	Routes:     [][]byte{{2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0, 8, 0, 5, 0, 10, 1, 0, 1}},
+	Rules:      [][]byte{{2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0, 8, 0, 6, 0, 0xfe, 0x7f, 0, 0}},
+	Neighbours: [][]byte{{2, 0, 0, 0, 2, 0, 0, 0, 128, 0, 0, 1, 8, 0, 1, 0, 10, 1, 0, 1}},
+	Sysctls:    []*format.Sysctl{{Name: "ipv4/ip_forward", Value: "1"}},
+}
+
 // Everything returns a skeleton that has an object of most kinds.
 func Everything() *format.Skeleton {
 	s := Smallest()
@@ -88,7 +99,15 @@ func Everything() *format.Skeleton {
 	}
 	s.Namespaces = []*format.Namespace{
 		{Id: 10, Kind: format.NamespaceKind_UTS, Inode: 4026532000, Own: true, Uts: &format.Uts{Nodename: "c1", Domainname: "(none)"}},
-		{Id: 11, Kind: format.NamespaceKind_NET, Inode: 4026531840},
+		{Id: 11, Kind: format.NamespaceKind_NET, Inode: 4026531840, Own: true, Network: network, Links: []*format.Link{
+			{Name: "lo", Up: true, Index: 1, Flags: 1},
+			{Name: "eth0", Index: 2, Kind: "veth", Lower: 40, Outside: true, Running: true, Attributes: []byte{8, 0, 4, 0, 0xdc, 5, 0, 0}, OtherNames: []string{"wan"}},
+			{Name: "port", Index: 7, Kind: "veth", Lower: 5, LowerNamespace: 19, Master: 8, SlaveKind: "bridge", SlaveData: []byte{5, 0, 4, 0, 1, 0, 0, 0}},
+			{Name: "br0", Index: 8, Kind: "bridge", Data: []byte{8, 0, 1, 0, 0xdc, 5, 0, 0}},
+		}},
+		{Id: 19, Kind: format.NamespaceKind_NET, Inode: 4026531841, Own: true, Network: &format.Network{}, Links: []*format.Link{
+			{Name: "eth0", Index: 5, Kind: "veth", Lower: 7, LowerNamespace: 11},
+		}},
 		{Id: 16, Kind: format.NamespaceKind_MNT, Inode: 4026532001, Own: true, Mounts: []*format.Mount{
 			{MountId: 50, ParentId: 1, Device: 8<<32 | 1, Root: "/rootfs", Mountpoint: "/", Options: "rw,relatime", Fstype: "ext4", Source: "/dev/sda1", SuperOptions: "rw", FileSystem: 13},
 			{MountId: 51, ParentId: 50, Device: 60, Root: "/", Mountpoint: "/run", Options: "rw,nosuid", Propagation: "shared:3", Fstype: "tmpfs", Source: "tmpfs", SuperOptions: "rw,size=4096k", FileSystem: 14},

@@ -3,7 +3,6 @@ package namespaces
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -121,33 +120,13 @@ func (r *Root) makeNested(n *format.Namespace) (int, error) {
 				return fmt.Errorf("domain name %q: %w", n.Uts.Domainname, err)
 			}
 		}
-		return setLoopbackUp(n.Links)
+		return nil
 	})
 	if err != nil && fd >= 0 {
 		unix.Close(fd)
 		fd = -1
 	}
 	return fd, err
-}
-
-// setLoopbackUp sets interfaces of the thread's network namespace up, which has
-// none but the loopback.
-func setLoopbackUp(links []*format.Link) error {
-	for _, l := range links {
-		if _, err := net.InterfaceByName(l.Name); err != nil {
-			return fmt.Errorf("network interface %s: %w", l.Name, err)
-		}
-		socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		err = bringUp(socket, l)
-		unix.Close(socket)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Join puts a process or thread that was just made into its namespaces but for

@@ -42,11 +42,6 @@ func Enter(s *format.Skeleton, root place.Process, fork Forker, hostMounts bool,
 				return nil, err
 			}
 		}
-		if n.Kind == format.NamespaceKind_NET && n.Own {
-			if err := setUp(root, n.Links); err != nil {
-				return nil, err
-			}
-		}
 	}
 	r := &Root{
 		skeleton: s, fd: -1, directories: map[directory]int{}, namespaces: map[uint32]int{},
@@ -69,6 +64,9 @@ func Enter(s *format.Skeleton, root place.Process, fork Forker, hostMounts bool,
 		return nil, err
 	}
 	if err := r.openNested(s, root); err != nil {
+		return nil, err
+	}
+	if err := r.makeNetworks(log); err != nil {
 		return nil, err
 	}
 	if r.mounts, err = makeMounts(s, root, r, hostMounts, log); err != nil {

@@ -26,13 +26,11 @@ func CheckNative(cgroup string, n Need) (list refusal.List) {
 			Remedy: "have LXC make the container (lxc-restart without --native)",
 		})
 	}
-	for _, l := range upLinks(n.Skeleton) {
-		if l != "lo" {
-			list = append(list, &refusal.Refusal{
-				Object: "network interface " + l, Reason: "the container had it, and a native restart makes none but lo",
-				Remedy: "have LXC make the container (lxc-restart without --native), or, before a checkpoint, remove it (ip link delete " + l + ")",
-			})
-		}
+	for _, l := range outerLinks(n.Skeleton) {
+		list = append(list, &refusal.Refusal{
+			Object: "network interface " + l, Reason: "its other end was outside of the container, and a native restart makes none such",
+			Remedy: "have LXC make the container (lxc-restart without --native), or, before a checkpoint, remove it (ip link delete " + l + ")",
+		})
 	}
 	if !strings.HasPrefix(cgroup, "/") {
 		s := &native{Need: n, cgroup: cgroup}
@@ -155,22 +153,22 @@ func (c *lxcCheck) checkNetworks() {
 	if c.config.HasHooks() {
 		return // they may make others
 	}
-	for _, l := range upLinks(c.skeleton) {
+	for _, l := range outerLinks(c.skeleton) {
 		if !names[l] {
 			c.refuse("network interface "+l, "the container had it, and its config makes none of that name", "give it back in the config (lxc.net), or, before a checkpoint, remove it (ip link delete "+l+")")
 		}
 	}
 }
 
-// upLinks are the interfaces of the container's own network that a restart sets
-// up, and does not make.
-func upLinks(s *format.Skeleton) (names []string) {
+// outerLinks are the interfaces of the container's own network that a restart does
+// not make: their other end was outside.
+func outerLinks(s *format.Skeleton) (names []string) {
 	for _, n := range s.Namespaces {
 		if n.Kind != format.NamespaceKind_NET || !n.Own {
 			continue
 		}
 		for _, l := range n.Links {
-			if l.Up {
+			if l.Outside {
 				names = append(names, l.Name)
 			}
 		}

@@ -1,0 +1,80 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+
+	"lxc-checkpoint/internal/rtnl"
+)
+
+// network checks what a network namespace has: only what internal/rtnl lists, of
+// interfaces that are there.
+func (c *checker) network(n *Namespace) error {
+	names, indexes := map[string]bool{}, map[uint32]bool{}
+	for _, l := range n.Links {
+		if l.Name == "" || badName(l.Name, 15) { // IFNAMSIZ
+			return fmt.Errorf("namespace %d has a network interface %.80q", n.Id, l.Name)
+		}
+		if names[l.Name] || l.Index > 1<<31-1 || l.Index != 0 && indexes[l.Index] || n.Network != nil && l.Index == 0 {
+			return fmt.Errorf("namespace %d has two network interfaces %s or of number %d, or that is none", n.Id, l.Name, l.Index)
+		}
+		names[l.Name], indexes[l.Index] = true, true
+		if err := c.link(n, l); err != nil {
+			return fmt.Errorf("namespace %d: network interface %s: %w", n.Id, l.Name, err)
+		}
+	}
+	for _, l := range n.Links {
+		if l.Master != 0 && !indexes[l.Master] || l.Lower != 0 && !l.Outside && l.LowerNamespace == 0 && !indexes[l.Lower] {
+			return fmt.Errorf("namespace %d: network interface %s belongs to another one that is not there", n.Id, l.Name)
+		}
+	}
+	for _, t := range rtnl.Things {
+		for _, body := range n.Network.Things(t) {
+			if err := t.Check(body); err != nil {
+				return fmt.Errorf("namespace %d has %w", n.Id, err)
+			}
+		}
+	}
+	for _, s := range n.Network.GetSysctls() {
+		if rtnl.BadSysctl(s.Name, s.Value) {
+			return fmt.Errorf("namespace %d has a sysctl %.80q", n.Id, s.Name)
+		}
+	}
+	return nil
+}
+
+func (c *checker) link(n *Namespace, l *Link) error {
+	for _, other := range l.OtherNames {
+		if other == "" || badName(other, 127) { // ALTIFNAMSIZ
+			return fmt.Errorf("another name %.80q", other)
+		}
+	}
+	if badName(l.Kind, 63) || badName(l.SlaveKind, 63) || l.Flags&^rtnl.SettableFlags != 0 {
+		return errors.New("a kind or flags that can't be")
+	}
+	if other := l.LowerNamespace; other != 0 {
+		o := c.Namespace(other)
+		if o == nil || o.Kind != NamespaceKind_NET || !o.Own || other == n.Id {
+			return fmt.Errorf("its other end is in %d, which is no other network namespace", other)
+		}
+	}
+	if !l.Outside && l.Kind != "" && !rtnl.CanMake(l.Kind) {
+		return fmt.Errorf("kind %s, which this version does not know", l.Kind)
+	}
+	return rtnl.CheckLink(l.Kind, l.Data, l.SlaveKind, l.SlaveData, l.Attributes)
+}
+
+// Things are the bodies of one kind of thing.
+func (n *Network) Things(t *rtnl.Thing) [][]byte {
+	switch t {
+	case rtnl.Addresses:
+		return n.GetAddresses()
+	case rtnl.Nexthops:
+		return n.GetNexthops()
+	case rtnl.Routes:
+		return n.GetRoutes()
+	case rtnl.Rules:
+		return n.GetRules()
+	}
+	return n.GetNeighbours()
+}

@@ -1,0 +1,283 @@
+package rtnl
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/internal/netlink"
+)
+
+// Link is what a message about an interface says (struct ifinfomsg).
+type Link struct {
+	Index      uint32
+	Flags      uint32 // all IFF_*
+	Name       string
+	Kind       string
+	Data       []byte // what an image keeps of IFLA_INFO_DATA
+	SlaveKind  string
+	SlaveData  []byte
+	Master     uint32
+	Lower      uint32
+	LowerID    int32  // number that the namespace has for the lower's; -1: it is the same one
+	Attributes []byte // what an image keeps of the others
+	OtherNames []string
+	Address    []byte
+	XDP        bool // a program of eBPF is attached
+	Carrier    bool // it is up, and the kernel has noticed that something is at its other end
+}
+
+// SettableFlags are those of IFF_* that a user sets; the others tell something.
+const SettableFlags = unix.IFF_UP | unix.IFF_PROMISC | unix.IFF_ALLMULTI | unix.IFF_NOARP | unix.IFF_MULTICAST | unix.IFF_DEBUG | unix.IFF_DYNAMIC
+
+const (
+	iflaInfoSlaveKind, iflaInfoSlaveData = 4, 5
+	iflaAltIfname                        = 53
+)
+
+// linkAttributes are those of an interface that a user sets, besides those that
+// have a place in Link.
+var linkAttributes = []uint16{
+	unix.IFLA_ADDRESS, unix.IFLA_MTU, unix.IFLA_TXQLEN, unix.IFLA_LINKMODE, unix.IFLA_IFALIAS, unix.IFLA_GROUP, unix.IFLA_PROTO_DOWN,
+	unix.IFLA_GSO_MAX_SEGS, unix.IFLA_GSO_MAX_SIZE,
+}
+
+// birthAttributes can be given only when it is made.
+var birthAttributes = []uint16{unix.IFLA_NUM_TX_QUEUES, unix.IFLA_NUM_RX_QUEUES}
+
+// kinds of interfaces that a restart can make, with the attributes of
+// IFLA_INFO_DATA that can be set. A veth's other end, a bridge's ports: see
+// format.Link.
+var kinds = map[string][]uint16{
+	"veth": {}, "dummy": {}, "ifb": {}, "nlmon": {},
+	"vrf": {1},
+	// vlan: id, flags, egress and ingress priorities, protocol.
+	"vlan": {1, 2, 3, 4, 5},
+	// macvlan, macvtap: mode, flags, length of the broadcasts' queue.
+	"macvlan": {1, 2, 7}, "macvtap": {1, 2, 7},
+	// ipvlan, ipvtap: mode, flags.
+	"ipvlan": {1, 2}, "ipvtap": {1, 2},
+	// bridge: all but what it has elected, its timers, its statistics. Its group
+	// address (20), once set, no longer follows the other settings.
+	"bridge": {1, 2, 3, 4, 5, 6, 7, 8, 9, 22, 23, 24, 25, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 41, 42, 43, 44, 45, 46},
+	// vxlan: all but padding.
+	"vxlan": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30},
+	// tun: made by ioctl(2). Owner, group, type, PI, VNET_HDR, PERSIST, MULTI_QUEUE.
+	"tun": {1, 2, 3, 4, 5, 6, 7},
+}
+
+// ports are kinds of masters, with the attributes of IFLA_INFO_SLAVE_DATA that
+// can be set.
+var ports = map[string][]uint16{
+	"vrf": {},
+	// bridge: priority, cost, mode, guard, protect, fast leave, learning, unicast
+	// flood, proxy ARP, learning sync, proxy ARP of Wi-Fi, multicast router, multicast
+	// flood and to unicast, VLAN tunnel, broadcast flood, group forward mask,
+	// suppression of neighbours, isolated, hosts' limit, locked.
+	"bridge": {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27, 28, 29, 30, 31, 32, 33, 37, 39},
+}
+
+// CanMake tells whether a restart can make an interface of that kind.
+func CanMake(kind string) bool { _, ok := kinds[kind]; return ok }
+
+// CanJoin tells whether a restart can make one a port of another of that kind.
+func CanJoin(kind string) bool { _, ok := ports[kind]; return ok }
+
+// ParseLink reads a message about an interface.
+func ParseLink(body []byte) (*Link, error) {
+	if len(body) < unix.SizeofIfInfomsg {
+		return nil, errHeader
+	}
+	ne := binary.NativeEndian
+	l := &Link{Index: ne.Uint32(body[4:]), Flags: ne.Uint32(body[8:]), LowerID: -1}
+	all, err := netlink.Parse(body[unix.SizeofIfInfomsg:])
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		switch a.Type {
+		case unix.IFLA_IFNAME:
+			l.Name = a.Text()
+		case unix.IFLA_MASTER:
+			l.Master = a.Uint32()
+		case unix.IFLA_LINK:
+			l.Lower = a.Uint32()
+		case unix.IFLA_LINK_NETNSID:
+			if l.LowerID = int32(a.Uint32()); l.LowerID < 0 {
+				l.LowerID = math.MaxInt32 // of a namespace that is ending
+			}
+		case unix.IFLA_LINKINFO:
+			err = l.info(a.Value)
+		case unix.IFLA_PROP_LIST:
+			err = l.names(a.Value)
+		case unix.IFLA_XDP:
+			// IFLA_XDP_ATTACHED comes first: how, 0 for not at all.
+			l.XDP = len(a.Value) > 4 && a.Value[4] != 0
+		case unix.IFLA_ADDRESS:
+			l.Address = a.Value
+		case unix.IFLA_OPERSTATE:
+			const up = 6 // IF_OPER_UP; IFF_RUNNING is also set as long as nothing is known
+			l.Carrier = len(a.Value) > 0 && a.Value[0] == up
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	keep := slices.Concat(linkAttributes, birthAttributes)
+	l.Attributes = only(all, keep)
+	return l, nil
+}
+
+func (l *Link) info(b []byte) error {
+	all, err := netlink.Parse(b)
+	if err != nil {
+		return err
+	}
+	var data, slave []netlink.Attribute
+	for _, a := range all {
+		switch a.Type {
+		case unix.IFLA_INFO_KIND:
+			l.Kind = a.Text()
+		case unix.IFLA_INFO_DATA:
+			data, err = netlink.Parse(a.Value)
+		case iflaInfoSlaveKind:
+			l.SlaveKind = a.Text()
+		case iflaInfoSlaveData:
+			slave, err = netlink.Parse(a.Value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	l.Data = only(settleData(l.Kind, data), kinds[l.Kind])
+	l.SlaveData = only(slave, ports[l.SlaveKind])
+	return nil
+}
+
+// settleData brings IFLA_INFO_DATA into the form in which kernels take it.
+func settleData(kind string, all []netlink.Attribute) []netlink.Attribute {
+	const (
+		vlanFiltering = 7  // IFLA_BR_VLAN_FILTERING: without CONFIG_BRIDGE_VLAN_FILTERING, told but not taken
+		multiBoolopt  = 46 // IFLA_BR_MULTI_BOOLOPT: values, and those that are told
+		ttlInherit    = 28 // IFLA_VXLAN_TTL_INHERIT: told as a byte, taken as a flag (Linux 6.18)
+		// IFLA_VXLAN_REMCSUM_*: even as 0 they change which bits are reserved (6.18).
+		remcsumTX, remcsumRX = 21, 22
+	)
+	var kept []netlink.Attribute
+	for _, a := range all {
+		off := !slices.ContainsFunc(a.Value, func(b byte) bool { return b != 0 })
+		switch {
+		case kind == "bridge" && a.Type == vlanFiltering && off,
+			kind == "vxlan" && off && (a.Type == ttlInherit || a.Type == remcsumTX || a.Type == remcsumRX):
+			continue
+		case kind == "vxlan" && a.Type == ttlInherit:
+			a.Value = nil
+		case kind == "bridge" && a.Type == multiBoolopt && len(a.Value) == 8:
+			if a.Uint32() == 0 {
+				continue
+			}
+			a.Value = append(slices.Clone(a.Value[:4]), a.Value[:4]...)
+		}
+		kept = append(kept, a)
+	}
+	return kept
+}
+
+func (l *Link) names(b []byte) error {
+	all, err := netlink.Parse(b)
+	for _, a := range all {
+		if a.Type == iflaAltIfname {
+			l.OtherNames = append(l.OtherNames, a.Text())
+		}
+	}
+	return err
+}
+
+func only(all []netlink.Attribute, keep []uint16) []byte {
+	var b []byte
+	for _, a := range all {
+		if slices.Contains(keep, a.Type) {
+			b = netlink.Append(b, a)
+		}
+	}
+	return b
+}
+
+// CheckLink says whether the attributes of an image's interface are ones that
+// ParseLink could have kept.
+func CheckLink(kind string, data []byte, slaveKind string, slaveData, attributes []byte) error {
+	for _, part := range []struct {
+		what string
+		b    []byte
+		keep []uint16
+	}{
+		{"kind " + kind, data, kinds[kind]},
+		{"port of kind " + slaveKind, slaveData, ports[slaveKind]},
+		{"interface", attributes, slices.Concat(linkAttributes, birthAttributes)},
+	} {
+		all, err := netlink.Parse(part.b)
+		if err != nil || len(part.b) > maxBody/2 {
+			return fmt.Errorf("%s: attributes that are cut off or too long", part.what)
+		}
+		for _, a := range all {
+			if !slices.Contains(part.keep, a.Type) {
+				return fmt.Errorf("%s: attribute %d, which this version does not know", part.what, a.Type)
+			}
+		}
+	}
+	return nil
+}
+
+// Settable are those attributes of an interface that can be changed when it
+// exists, and Birth those that can't.
+func Settable(attributes []byte) []byte { return pick(attributes, linkAttributes) }
+
+// Birth are those that it has to be made with. Of some kinds, the address can't be
+// changed later. A bridge that is given one no longer has its ports' lowest.
+func Birth(kind string, attributes []byte) []byte {
+	if kind == "bridge" {
+		return pick(attributes, birthAttributes)
+	}
+	return pick(attributes, slices.Concat(birthAttributes, []uint16{unix.IFLA_ADDRESS}))
+}
+
+func pick(b []byte, keep []uint16) []byte {
+	all, _ := netlink.Parse(b) // CheckLink has seen them
+	return only(all, keep)
+}
+
+// Body is that of a message about an interface: flags are those that mask has.
+func Body(index, flags, mask uint32, attributes ...[]byte) []byte {
+	b := make([]byte, unix.SizeofIfInfomsg)
+	ne := binary.NativeEndian
+	ne.PutUint32(b[4:], index)
+	ne.PutUint32(b[8:], flags)
+	ne.PutUint32(b[12:], mask)
+	for _, a := range attributes {
+		b = append(b, a...)
+	}
+	return b
+}
+
+// Links lists the interfaces of a namespace.
+func Links(c *netlink.Conn) ([]*Link, error) {
+	all, err := c.Dump(unix.RTM_GETLINK, make([]byte, unix.SizeofIfInfomsg))
+	if err != nil {
+		return nil, fmt.Errorf("list the network interfaces: %w", err)
+	}
+	var links []*Link
+	for _, m := range all {
+		if m.Type != unix.RTM_NEWLINK {
+			continue
+		}
+		l, err := ParseLink(m.Body)
+		if err != nil {
+			return nil, err
+		}
+		links = append(links, l)
+	}
+	return links, nil
+}
