@@ -120,6 +120,8 @@ func (t *Teller) Tasks(processes []int) (map[int]*view.TaskFacts, error) {
 			return nil, fmt.Errorf("fill the map of processes: %w", err)
 		}
 	}
+	restricted := startRestricted()
+	defer restricted.stop()
 	r, err := t.iter.Open()
 	if err != nil {
 		return nil, fmt.Errorf("open the iterator: %w", err)
@@ -132,17 +134,21 @@ func (t *Teller) Tasks(processes []int) (map[int]*view.TaskFacts, error) {
 	if len(text)%recordSize != 0 {
 		return nil, fmt.Errorf("the iterator wrote %d bytes, which is no whole number of records", len(text))
 	}
-	var theirs [][]byte
+	var theirs, ours [][]byte
 	for record := range slices.Chunk(text, recordSize) {
 		if binary.NativeEndian.Uint32(record[atTGID:]) == uint32(us) {
 			t.usual |= binary.NativeEndian.Uint64(record[atThreadFlags:])
+			ours = append(ours, record)
 		} else {
 			theirs = append(theirs, record)
 		}
 	}
 	facts := make(map[int]*view.TaskFacts, len(theirs))
+	domain := restricted.domainAt(ours)
 	for _, record := range theirs {
-		facts[int(binary.NativeEndian.Uint32(record[atPID:]))] = t.parse(record)
+		f := t.parse(record)
+		f.Landlock = domain >= 0 && binary.NativeEndian.Uint64(record[atBlob+domain:]) != 0
+		facts[int(binary.NativeEndian.Uint32(record[atPID:]))] = f
 	}
 	return facts, nil
 }

@@ -17,6 +17,7 @@ type offsets struct {
 	flags, loginUID            uint32 // of task_struct; loginuid 0: this kernel has no audit
 	memoryPolicy               uint32 // of task_struct; 0: this kernel has no NUMA
 	threadKeyring, itsKeyring  uint32 // of cred; 0: this kernel has no keyrings
+	security                   uint32 // of cred; 0: this kernel has no security modules
 	brk, mmFlags, defFlags     uint32 // of mm_struct
 	cpuTimers, realTimer       uint32 // of signal_struct
 	realInterval               uint32 // of signal_struct
@@ -88,6 +89,7 @@ func find() (o offsets, err error) {
 	}{
 		{"task_struct", "loginuid", &o.loginUID},
 		{"task_struct", "mempolicy", &o.memoryPolicy},
+		{"cred", "security", &o.security},
 		{"cred", "thread_keyring", &o.threadKeyring},
 		{"cred", "process_keyring", &o.itsKeyring},
 	} {

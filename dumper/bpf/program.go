@@ -42,7 +42,9 @@ const (
 	atUndo         = atTask + 8
 	atSeen         = atUndo + undoSize
 	atTimers       = atSeen + seenSize
-	atActions      = atTimers + timersSize
+	atSecurity     = atTimers + timersSize // a pointer, 0: no module keeps anything
+	atBlob         = atSecurity + 8
+	atActions      = atBlob + blobSize
 	recordSize     = atActions + signals*actionSize
 
 	signals      = 64
@@ -169,6 +171,10 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 			read(atSeen+seenGroup, 8, pointer(atSignal), s.autogroup)
 			read(atSeen+seenGroupNice, 4, pointer(atSeen+seenGroup), s.groupNice)
 		}
+	}
+	if o.security != 0 {
+		read(atSecurity, 8, pointer(atCred), o.security)
+		read(atBlob, blobSize, pointer(atSecurity), 0)
 	}
 	if o.timers != nil {
 		p = o.timers.walk(p, addRead)

@@ -169,6 +169,10 @@ func (k *looking) take(f *format.Task, facts *view.TaskFacts, leader bool) {
 	flags(f, facts.Flags)
 	f.AlternateStack = &format.AlternateStack{Pointer: facts.Stack.Pointer, Flags: facts.Stack.Flags, Size: facts.Stack.Size}
 	k.undo(facts.Undo, leader)
+	if facts.Landlock {
+		k.refuse(fmt.Sprintf("task %d", f.Tid), "Landlock", "it has restricted itself (landlock_restrict_self), and the kernel does not tell to what: it would come back without its sandbox",
+			"start it without that (often an option or a setting of its sandbox), or end it")
+	}
 	if !leader {
 		return
 	}

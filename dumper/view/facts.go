@@ -24,6 +24,10 @@ type TaskFacts struct {
 	// has a keyring of its own or its process's (keyrings(7)): which, it is asked.
 	MemoryPolicy, Keyrings bool
 
+	// Landlock says that it has restricted itself by Landlock (landlock(7)): eBPF
+	// alone tells. No file does, and the task itself could only find out by trying.
+	Landlock bool
+
 	// Seen is what eBPF sees besides, so that files of /proc need not be read for
 	// each task; nil otherwise.
 	Seen *Seen
