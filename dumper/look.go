@@ -151,6 +151,7 @@ func (l *looking) lookAtTasks() error {
 			l.skeleton.Sighands = append(l.skeleton.Sighands, f.Sighand)
 		}
 		l.skeleton.SeccompFilters = append(l.skeleton.SeccompFilters, f.SeccompFilters...)
+		l.skeleton.SessionKeyrings = append(l.skeleton.SessionKeyrings, f.SessionKeyrings...)
 		for _, o := range f.Objects {
 			if known := l.told[o.PID]; known != nil && o.Kind == tasks.Mm {
 				l.facts[o.ID] = memory.Facts{

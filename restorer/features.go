@@ -61,6 +61,7 @@ var features = []feature{
 	{"namespaces of networks (CONFIG_NET_NS)", own(unix.CLONE_NEWNET), absent("/proc/self/ns/net"), "restart on a kernel with it"},
 	{"namespaces of cgroups (CONFIG_CGROUPS)", own(unix.CLONE_NEWCGROUP), absent("/proc/self/ns/cgroup"), "restart on a kernel with it"},
 	{"seccomp filters (CONFIG_SECCOMP_FILTER)", func(s *format.Skeleton) bool { return len(s.SeccompFilters) > 0 }, absent("/proc/sys/kernel/seccomp"), "restart on a kernel with it"},
+	{"keyrings (CONFIG_KEYS)", func(s *format.Skeleton) bool { return len(s.SessionKeyrings) > 0 }, absent("/proc/keys"), "restart on a kernel with it"},
 	{"guard regions (Linux 6.13)", func(s *format.Skeleton) bool {
 		return slices.ContainsFunc(s.Mms, func(m *format.Mm) bool { return len(m.Guards) > 0 })
 	}, func() bool { return !mapped(0, func(p []byte) error { return unix.Madvise(p, madvGuardInstall) }) }, "restart on Linux 6.13 or later"},

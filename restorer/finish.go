@@ -41,6 +41,9 @@ func (r *restart) finish() error {
 	if err := trip.At("settle the memory"); err != nil {
 		return err
 	}
+	if err := r.keyrings(); err != nil {
+		return err
+	}
 	done := map[uint32]bool{}
 	for _, p := range r.plan.Skeleton.Processes {
 		if p.State == format.ProcessState_ZOMBIE {
@@ -58,6 +61,9 @@ func (r *restart) finish() error {
 		}
 	}
 	if err := trip.At("finish the processes"); err != nil {
+		return err
+	}
+	if err := r.linkKeyrings(); err != nil {
 		return err
 	}
 	if err := r.foregrounds(); err != nil {

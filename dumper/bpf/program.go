@@ -156,6 +156,9 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 		read(atSeen+seenOOM, 2, pointer(atSignal), s.oomScoreAdj)
 		read(atSeen+seenLimits, limits*limitSize, pointer(atSignal), s.limits)
 		read(atSeen+seenUser, 8, pointer(atCred), s.user)
+		if s.session != 0 {
+			read(atSeen+seenSession, 8, pointer(atCred), s.session)
+		}
 		// The last number of those that the task has is that in its own namespace.
 		read(atSeen+seenPID, 8, task, s.pid)
 		read(atSeen+seenLevel, 4, pointer(atSeen+seenPID), s.level)

@@ -12,7 +12,7 @@ import (
 type seenOffsets struct {
 	files, fs, cgroups, pid uint32 // of task_struct
 	timerSlack, personality uint32 // of task_struct
-	user                    uint32 // of cred
+	user, session           uint32 // of cred
 	level, numbers          uint32 // of pid
 	namespace               uint32 // of upid
 	number                  uint32 // size of upid
@@ -38,7 +38,8 @@ const (
 	seenLevel       = 84 // 4
 	seenPersonality = 88 // 4
 	seenOOM         = 92 // 2, padded
-	seenLimits      = 96
+	seenSession     = 96 // struct key
+	seenLimits      = 104
 	seenSize        = seenLimits + limits*limitSize
 
 	limits    = 16
@@ -79,6 +80,9 @@ func findSeen(spec *btf.Spec) *seenOffsets {
 	o.number = upid.Size
 	group, err := member(spec, "signal_struct", "autogroup")
 	nice, err2 := member(spec, "autogroup", "nice")
+	if session, err := member(spec, "cred", "session_keyring"); err == nil {
+		o.session = uint32(session) / 8
+	}
 	if err == nil && err2 == nil {
 		o.autogroup, o.groupNice = uint32(group)/8, uint32(nice)/8
 	}
@@ -97,8 +101,9 @@ func (o *seenOffsets) parse(record []byte) *view.Seen {
 	s := &view.Seen{
 		Mm: binary.NativeEndian.Uint64(record[atMM:]), Sighand: binary.NativeEndian.Uint64(record[atSighand:]),
 		Files: word(seenFiles), Fs: word(seenFs), Cgroups: word(seenCgroups),
-		Namespaces: view.Namespaces{Set: binary.NativeEndian.Uint64(record[atNSProxy:]), PID: word(seenPIDNS), User: word(seenUser)},
-		TimerSlack: word(seenTimerSlack), Personality: half(seenPersonality),
+		Namespaces:     view.Namespaces{Set: binary.NativeEndian.Uint64(record[atNSProxy:]), PID: word(seenPIDNS), User: word(seenUser)},
+		SessionKeyring: word(seenSession),
+		TimerSlack:     word(seenTimerSlack), Personality: half(seenPersonality),
 		// An empty list is nothing or, before Linux 6.13, points to itself.
 		PosixTimers:   word(seenTimers) != 0 && word(seenTimers) != signal+uint64(o.timers),
 		OOMScoreAdj:   int32(int16(binary.NativeEndian.Uint16(b[seenOOM:]))),

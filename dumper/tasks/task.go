@@ -109,6 +109,11 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 		return nil, err
 	}
 	k.take(f, facts, leader)
+	if seen := k.seen(t.TID()); seen != nil {
+		if err := k.sessionKeyring(ctx, t, f, seen.SessionKeyring); err != nil {
+			return nil, err
+		}
+	}
 	if seen := facts.Seen; leader && (seen == nil || seen.PosixTimers) {
 		if err := k.posixTimers(ctx, t); err != nil {
 			return nil, fmt.Errorf("timers: %w", err)

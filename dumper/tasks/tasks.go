@@ -31,8 +31,9 @@ type Looker struct {
 	groups                   map[int]uint32 // process groups by the host's number
 	undos                    map[uint64]int // lists of semaphores to undo: host's number of the process
 	filters                  filters
-	noLabels                 bool // of a security module
-	seesAll                  bool // Facts has a view.Seen of every task
+	noLabels                 bool              // of a security module
+	seesAll                  bool              // Facts has a view.Seen of every task
+	sessions                 map[uint64]uint32 // session keyrings by their addresses
 	o                        Options
 }
 
@@ -92,6 +93,8 @@ type Process struct {
 	TerminalMajor, TerminalMinor uint32
 	// SeccompFilters are those that no process before had.
 	SeccompFilters []*format.SeccompFilter
+	// SessionKeyrings are those that no process before had.
+	SessionKeyrings []*format.SessionKeyring
 }
 
 // New prepares a look at the processes that are held, the root first.
@@ -108,6 +111,7 @@ func New(ids *view.IDs, processes []*ptrace.Process, o Options) (*Looker, error)
 		groups:   map[int]uint32{},
 		undos:    map[uint64]int{},
 		filters:  filters{ids: map[filterKey]uint32{}},
+		sessions: map[uint64]uint32{},
 	}
 	status, err := procfs.ReadStatus(l.root.PID)
 	if err != nil {

@@ -74,6 +74,8 @@ type Seen struct {
 	// ones, and so are its children.
 	Namespaces Namespaces
 	Cgroups    uint64 // who has the same is in the same cgroup of every hierarchy
+	// SessionKeyring is that of keyrings(7); 0: it has none.
+	SessionKeyring uint64
 
 	TimerSlack    uint64 // /proc/PID/timerslack_ns
 	Personality   uint32 // /proc/PID/personality

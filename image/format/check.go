@@ -51,7 +51,7 @@ func (s *Skeleton) Check() error {
 		return fmt.Errorf("%d is no process's number", n)
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.owners, c.mounts, c.cgroupTrees, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.bpf, c.processes, c.groups, c.tree, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.owners, c.mounts, c.cgroupTrees, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.keyrings, c.bpf, c.processes, c.groups, c.tree, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -75,6 +75,7 @@ const (
 	aFileSystem    kind = "file system"
 	aFileContent   kind = "file's content"
 	inheritedPages kind = "list of inherited pages"
+	aKeyring       kind = "session keyring"
 	aBpfMap        kind = "BPF map"
 	aBpfProgram    kind = "BPF program"
 )
@@ -115,6 +116,7 @@ func (c *checker) ids() error {
 		claim(c, inheritedPages, c.Inherited, (*Inherited).GetId),
 		claim(c, aPipe, c.Pipes, (*Pipe).GetId),
 		claim(c, aFilter, c.SeccompFilters, (*SeccompFilter).GetId),
+		claim(c, aKeyring, c.SessionKeyrings, (*SessionKeyring).GetId),
 		claim(c, aBpfMap, c.BpfMaps, (*BpfMap).GetId),
 		claim(c, aBpfProgram, c.BpfPrograms, (*BpfProgram).GetId))
 }

@@ -204,6 +204,11 @@ func (c *checker) task(t *Task) error {
 			return err
 		}
 	}
+	if t.SessionKeyring != 0 {
+		if err := c.want(t.SessionKeyring, aKeyring, who); err != nil {
+			return err
+		}
+	}
 	for _, d := range t.ThreadAreas {
 		if len(d) != userDesc {
 			return fmt.Errorf("%s has a segment described by %d bytes", who(), len(d))

@@ -12,25 +12,26 @@ import (
 
 // Skeleton is everything of an image but the bytes.
 type Skeleton struct {
-	Header         *Header
-	Container      *Container
-	FileSystems    []*FileSystem
-	CgroupTrees    []*CgroupTree
-	Namespaces     []*Namespace
-	Mms            []*Mm
-	SharedMemories []*SharedMemory
-	Files          []*Files
-	Fs             []*Fs
-	Sighands       []*Sighand
-	OpenFiles      []*OpenFile
-	Pipes          []*Pipe
-	SeccompFilters []*SeccompFilter
-	BpfMaps        []*BpfMap
-	BpfPrograms    []*BpfProgram
-	BpfAttachments []*BpfAttachment
-	Processes      []*Process
-	Inherited      []*Inherited // in the order in which a restart needs them
-	Layout         *Layout
+	Header          *Header
+	Container       *Container
+	FileSystems     []*FileSystem
+	CgroupTrees     []*CgroupTree
+	Namespaces      []*Namespace
+	Mms             []*Mm
+	SharedMemories  []*SharedMemory
+	Files           []*Files
+	Fs              []*Fs
+	Sighands        []*Sighand
+	OpenFiles       []*OpenFile
+	Pipes           []*Pipe
+	SeccompFilters  []*SeccompFilter
+	SessionKeyrings []*SessionKeyring
+	BpfMaps         []*BpfMap
+	BpfPrograms     []*BpfProgram
+	BpfAttachments  []*BpfAttachment
+	Processes       []*Process
+	Inherited       []*Inherited // in the order in which a restart needs them
+	Layout          *Layout
 }
 
 // Records are the skeleton's records, numbered, in the order in which they are
@@ -78,6 +79,9 @@ func (s *Skeleton) Records() []*Record {
 	}
 	for _, m := range s.SeccompFilters {
 		add(&Record{Body: &Record_SeccompFilter{m}})
+	}
+	for _, m := range s.SessionKeyrings {
+		add(&Record{Body: &Record_SessionKeyring{m}})
 	}
 	for _, m := range s.BpfMaps {
 		add(&Record{Body: &Record_BpfMap{m}})
@@ -139,6 +143,8 @@ func (s *Skeleton) Add(r *Record) error {
 		s.Pipes = append(s.Pipes, b.Pipe)
 	case *Record_SeccompFilter:
 		s.SeccompFilters = append(s.SeccompFilters, b.SeccompFilter)
+	case *Record_SessionKeyring:
+		s.SessionKeyrings = append(s.SessionKeyrings, b.SessionKeyring)
 	case *Record_BpfMap:
 		s.BpfMaps = append(s.BpfMaps, b.BpfMap)
 	case *Record_BpfProgram:

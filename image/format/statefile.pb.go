@@ -402,6 +402,7 @@ type Record struct {
 	//	*Record_BpfMap
 	//	*Record_BpfProgram
 	//	*Record_BpfAttachment
+	//	*Record_SessionKeyring
 	//	*Record_Layout
 	//	*Record_Pages
 	//	*Record_End
@@ -609,6 +610,15 @@ func (x *Record) GetBpfAttachment() *BpfAttachment {
 	return nil
 }
 
+func (x *Record) GetSessionKeyring() *SessionKeyring {
+	if x != nil {
+		if x, ok := x.Body.(*Record_SessionKeyring); ok {
+			return x.SessionKeyring
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetLayout() *Layout {
 	if x != nil {
 		if x, ok := x.Body.(*Record_Layout); ok {
@@ -726,6 +736,10 @@ type Record_BpfAttachment struct {
 	BpfAttachment *BpfAttachment `protobuf:"bytes,152,opt,name=bpf_attachment,json=bpfAttachment,proto3,oneof"`
 }
 
+type Record_SessionKeyring struct {
+	SessionKeyring *SessionKeyring `protobuf:"bytes,240,opt,name=session_keyring,json=sessionKeyring,proto3,oneof"`
+}
+
 type Record_Layout struct {
 	// The last record of the skeleton.
 	Layout *Layout `protobuf:"bytes,13,opt,name=layout,proto3,oneof"`
@@ -782,6 +796,8 @@ func (*Record_BpfMap) isRecord_Body() {}
 func (*Record_BpfProgram) isRecord_Body() {}
 
 func (*Record_BpfAttachment) isRecord_Body() {}
+
+func (*Record_SessionKeyring) isRecord_Body() {}
 
 func (*Record_Layout) isRecord_Body() {}
 
@@ -8407,6 +8423,9 @@ type Task struct {
 	ThreadAreas [][]byte `protobuf:"bytes,81,rep,name=thread_areas,json=threadAreas,proto3" json:"thread_areas,omitempty"`
 	TscMode     uint32   `protobuf:"varint,82,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`             // PR_GET_TSC; 0: unknown, not available, or as usual
 	CpuidFaults bool     `protobuf:"varint,83,opt,name=cpuid_faults,json=cpuidFaults,proto3" json:"cpuid_faults,omitempty"` // ARCH_SET_CPUID 0: the instruction is forbidden
+	// Id of its session keyring; 0: it has none, or the one that the container's
+	// first process had got from whoever started it.
+	SessionKeyring uint32 `protobuf:"varint,240,opt,name=session_keyring,json=sessionKeyring,proto3" json:"session_keyring,omitempty"`
 	// Those cgroups of the thread that are not its process's (threaded ones of v2,
 	// any of v1).
 	Cgroups []*CgroupMembership `protobuf:"bytes,90,rep,name=cgroups,proto3" json:"cgroups,omitempty"`
@@ -8683,6 +8702,13 @@ func (x *Task) GetCpuidFaults() bool {
 		return x.CpuidFaults
 	}
 	return false
+}
+
+func (x *Task) GetSessionKeyring() uint32 {
+	if x != nil {
+		return x.SessionKeyring
+	}
+	return 0
 }
 
 func (x *Task) GetCgroups() []*CgroupMembership {
@@ -9284,6 +9310,181 @@ func (x *Credentials) GetLoginUidPlusOne() uint64 {
 	return 0
 }
 
+// SessionKeyring is one of keyrings(7). Tasks of one session or service have the
+// same. Ids are as the tasks' user namespace has them; permissions as
+// KEYCTL_SETPERM takes them.
+type SessionKeyring struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name        string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // its description; _ses, if it got none
+	Uid         uint32                 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid         uint32                 `protobuf:"varint,4,opt,name=gid,proto3" json:"gid,omitempty"`
+	Permissions uint32                 `protobuf:"varint,5,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Keys        []*Key                 `protobuf:"bytes,6,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Keyrings of users that it leads to (their @u), by user id. What is in them is
+	// the host's.
+	Users         []uint32 `protobuf:"varint,7,rep,packed,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionKeyring) Reset() {
+	*x = SessionKeyring{}
+	mi := &file_statefile_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionKeyring) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionKeyring) ProtoMessage() {}
+
+func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionKeyring.ProtoReflect.Descriptor instead.
+func (*SessionKeyring) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *SessionKeyring) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SessionKeyring) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SessionKeyring) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *SessionKeyring) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *SessionKeyring) GetPermissions() uint32 {
+	if x != nil {
+		return x.Permissions
+	}
+	return 0
+}
+
+func (x *SessionKeyring) GetKeys() []*Key {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *SessionKeyring) GetUsers() []uint32 {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// Key is one of type "user", which the kernel keeps for programs. It gets
+// another serial number from each kernel.
+type Key struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // its description
+	Payload       []byte                 `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
+	Uid           uint32                 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           uint32                 `protobuf:"varint,4,opt,name=gid,proto3" json:"gid,omitempty"`
+	Permissions   uint32                 `protobuf:"varint,5,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Key) Reset() {
+	*x = Key{}
+	mi := &file_statefile_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Key) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Key) ProtoMessage() {}
+
+func (x *Key) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Key.ProtoReflect.Descriptor instead.
+func (*Key) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *Key) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Key) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *Key) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *Key) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *Key) GetPermissions() uint32 {
+	if x != nil {
+		return x.Permissions
+	}
+	return 0
+}
+
 type Scheduling struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Policy     uint32                 `protobuf:"varint,1,opt,name=policy,proto3" json:"policy,omitempty"` // SCHED_*
@@ -9308,7 +9509,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9320,7 +9521,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9333,7 +9534,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{93}
+	return file_statefile_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -9437,7 +9638,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9449,7 +9650,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9462,7 +9663,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{94}
+	return file_statefile_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -9483,7 +9684,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9495,7 +9696,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9508,7 +9709,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{95}
+	return file_statefile_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -9539,7 +9740,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9551,7 +9752,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9564,7 +9765,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{96}
+	return file_statefile_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -9616,7 +9817,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9628,7 +9829,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9641,7 +9842,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{97}
+	return file_statefile_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -9687,7 +9888,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9699,7 +9900,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9712,7 +9913,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{98}
+	return file_statefile_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -9766,7 +9967,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9778,7 +9979,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9791,7 +9992,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{99}
+	return file_statefile_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -9891,7 +10092,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9903,7 +10104,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9916,7 +10117,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{100}
+	return file_statefile_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -9986,7 +10187,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9998,7 +10199,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10011,7 +10212,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{101}
+	return file_statefile_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -10041,7 +10242,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10053,7 +10254,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10066,7 +10267,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{102}
+	return file_statefile_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -10101,8 +10302,7 @@ var File_statefile_proto protoreflect.FileDescriptor
 
 const file_statefile_proto_rawDesc = "" +
 	"\n" +
-	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xf2\n" +
-	"\n" +
+	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xc4\v\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x126\n" +
 	"\x06header\x18\x02 \x01(\v2\x1c.lxccheckpoint.format.HeaderH\x00R\x06header\x12?\n" +
@@ -10125,7 +10325,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\abpf_map\x18\x96\x01 \x01(\v2\x1c.lxccheckpoint.format.BpfMapH\x00R\x06bpfMap\x12D\n" +
 	"\vbpf_program\x18\x97\x01 \x01(\v2 .lxccheckpoint.format.BpfProgramH\x00R\n" +
 	"bpfProgram\x12M\n" +
-	"\x0ebpf_attachment\x18\x98\x01 \x01(\v2#.lxccheckpoint.format.BpfAttachmentH\x00R\rbpfAttachment\x126\n" +
+	"\x0ebpf_attachment\x18\x98\x01 \x01(\v2#.lxccheckpoint.format.BpfAttachmentH\x00R\rbpfAttachment\x12P\n" +
+	"\x0fsession_keyring\x18\xf0\x01 \x01(\v2$.lxccheckpoint.format.SessionKeyringH\x00R\x0esessionKeyring\x126\n" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03end\x12@\n" +
@@ -10816,7 +11017,7 @@ const file_statefile_proto_rawDesc = "" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
 	"\x05owner\x18\f \x01(\rR\x05owner\x12\x1a\n" +
-	"\babsolute\x18\r \x01(\bR\babsolute\"\xe0\v\n" +
+	"\babsolute\x18\r \x01(\bR\babsolute\"\x8a\f\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -10861,7 +11062,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x10syscall_dispatch\x18P \x01(\v2%.lxccheckpoint.format.SyscallDispatchR\x0fsyscallDispatch\x12!\n" +
 	"\fthread_areas\x18Q \x03(\fR\vthreadAreas\x12\x19\n" +
 	"\btsc_mode\x18R \x01(\rR\atscMode\x12!\n" +
-	"\fcpuid_faults\x18S \x01(\bR\vcpuidFaults\x12@\n" +
+	"\fcpuid_faults\x18S \x01(\bR\vcpuidFaults\x12(\n" +
+	"\x0fsession_keyring\x18\xf0\x01 \x01(\rR\x0esessionKeyring\x12@\n" +
 	"\acgroups\x18Z \x03(\v2&.lxccheckpoint.format.CgroupMembershipR\acgroups\x12-\n" +
 	"\x12narrow_robust_list\x18\xbe\x01 \x01(\rR\x10narrowRobustList\"q\n" +
 	"\x0fSyscallDispatch\x12\x12\n" +
@@ -10915,7 +11117,21 @@ const file_statefile_proto_rawDesc = "" +
 	"\fno_new_privs\x18\x10 \x01(\bR\n" +
 	"noNewPrivs\x12\x1b\n" +
 	"\tlsm_label\x18\x11 \x01(\tR\blsmLabel\x12+\n" +
-	"\x12login_uid_plus_one\x18( \x01(\x04R\x0floginUidPlusOne\"\xf3\x02\n" +
+	"\x12login_uid_plus_one\x18( \x01(\x04R\x0floginUidPlusOne\"\xbf\x01\n" +
+	"\x0eSessionKeyring\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
+	"\x03uid\x18\x03 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x04 \x01(\rR\x03gid\x12 \n" +
+	"\vpermissions\x18\x05 \x01(\rR\vpermissions\x12-\n" +
+	"\x04keys\x18\x06 \x03(\v2\x19.lxccheckpoint.format.KeyR\x04keys\x12\x14\n" +
+	"\x05users\x18\a \x03(\rR\x05users\"y\n" +
+	"\x03Key\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\x12\x10\n" +
+	"\x03uid\x18\x03 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x04 \x01(\rR\x03gid\x12 \n" +
+	"\vpermissions\x18\x05 \x01(\rR\vpermissions\"\xf3\x02\n" +
 	"\n" +
 	"Scheduling\x12\x16\n" +
 	"\x06policy\x18\x01 \x01(\rR\x06policy\x12\x12\n" +
@@ -11049,7 +11265,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 105)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -11150,16 +11366,18 @@ var file_statefile_proto_goTypes = []any{
 	(*AlternateStack)(nil),      // 96: lxccheckpoint.format.AlternateStack
 	(*Rseq)(nil),                // 97: lxccheckpoint.format.Rseq
 	(*Credentials)(nil),         // 98: lxccheckpoint.format.Credentials
-	(*Scheduling)(nil),          // 99: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 100: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 101: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 102: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 103: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 104: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 105: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 106: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 107: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 108: lxccheckpoint.format.BpfAttachment
+	(*SessionKeyring)(nil),      // 99: lxccheckpoint.format.SessionKeyring
+	(*Key)(nil),                 // 100: lxccheckpoint.format.Key
+	(*Scheduling)(nil),          // 101: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 102: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 103: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 104: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 105: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 106: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 107: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 108: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 109: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 110: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -11176,130 +11394,132 @@ var file_statefile_proto_depIdxs = []int32{
 	94,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	23,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
 	85,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	105, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	106, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	108, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	100, // 17: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	102, // 18: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	103, // 19: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	28,  // 20: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
-	30,  // 21: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
-	8,   // 22: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
-	0,   // 23: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	20,  // 24: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	22,  // 25: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	21,  // 26: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	17,  // 27: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	18,  // 28: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
-	13,  // 29: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	84,  // 30: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
-	11,  // 31: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
-	12,  // 32: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
-	12,  // 33: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
-	14,  // 34: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	15,  // 35: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	39,  // 36: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	39,  // 37: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	16,  // 38: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	19,  // 39: lxccheckpoint.format.Network.sysctls:type_name -> lxccheckpoint.format.Sysctl
-	24,  // 40: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
-	25,  // 41: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
-	26,  // 42: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	32,  // 43: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	31,  // 44: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	29,  // 45: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
-	1,   // 46: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	26,  // 47: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	34,  // 48: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	35,  // 49: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	38,  // 50: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	36,  // 51: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	36,  // 52: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	37,  // 53: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	39,  // 54: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	41,  // 55: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	42,  // 56: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,   // 57: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	45,  // 58: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	42,  // 59: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	26,  // 60: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	26,  // 61: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	26,  // 62: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	57,  // 63: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	59,  // 64: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	59,  // 65: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	61,  // 66: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	67,  // 67: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	70,  // 68: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	78,  // 69: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	62,  // 70: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	63,  // 71: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	64,  // 72: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	66,  // 73: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	58,  // 74: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	71,  // 75: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	73,  // 76: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	76,  // 77: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	55,  // 78: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	56,  // 79: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	54,  // 80: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	54,  // 81: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	47,  // 82: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
-	48,  // 83: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
-	49,  // 84: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
-	50,  // 85: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
-	51,  // 86: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
-	52,  // 87: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
-	53,  // 88: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
-	26,  // 89: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	65,  // 90: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	26,  // 91: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	68,  // 92: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	69,  // 93: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	69,  // 94: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	72,  // 95: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	72,  // 96: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	69,  // 97: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	74,  // 98: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	75,  // 99: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	72,  // 100: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	72,  // 101: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	72,  // 102: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	69,  // 103: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	77,  // 104: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	69,  // 105: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	79,  // 106: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	80,  // 107: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	79,  // 108: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	82,  // 109: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 110: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	91,  // 111: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	88,  // 112: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	89,  // 113: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	83,  // 114: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	84,  // 115: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	90,  // 116: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	86,  // 117: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	37,  // 118: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	87,  // 119: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	95,  // 120: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	96,  // 121: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	98,  // 122: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	97,  // 123: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	99,  // 124: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 125: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	93,  // 126: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	92,  // 127: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	84,  // 128: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 129: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	101, // 130: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	104, // 131: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	107, // 132: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	133, // [133:133] is the sub-list for method output_type
-	133, // [133:133] is the sub-list for method input_type
-	133, // [133:133] is the sub-list for extension type_name
-	133, // [133:133] is the sub-list for extension extendee
-	0,   // [0:133] is the sub-list for field type_name
+	107, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	108, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	110, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	99,  // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
+	102, // 18: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	104, // 19: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	105, // 20: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	28,  // 21: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
+	30,  // 22: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
+	8,   // 23: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
+	0,   // 24: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
+	20,  // 25: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	22,  // 26: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	21,  // 27: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	17,  // 28: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	18,  // 29: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
+	13,  // 30: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	84,  // 31: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	11,  // 32: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
+	12,  // 33: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
+	12,  // 34: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
+	14,  // 35: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	15,  // 36: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	39,  // 37: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	39,  // 38: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	16,  // 39: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	19,  // 40: lxccheckpoint.format.Network.sysctls:type_name -> lxccheckpoint.format.Sysctl
+	24,  // 41: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	25,  // 42: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	26,  // 43: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	32,  // 44: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	31,  // 45: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	29,  // 46: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
+	1,   // 47: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	26,  // 48: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	34,  // 49: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	35,  // 50: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	38,  // 51: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	36,  // 52: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	36,  // 53: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	37,  // 54: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	39,  // 55: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	41,  // 56: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	42,  // 57: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,   // 58: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	45,  // 59: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	42,  // 60: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	26,  // 61: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	26,  // 62: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	26,  // 63: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	57,  // 64: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	59,  // 65: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	59,  // 66: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	61,  // 67: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	67,  // 68: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	70,  // 69: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	78,  // 70: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	62,  // 71: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	63,  // 72: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	64,  // 73: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	66,  // 74: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	58,  // 75: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	71,  // 76: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	73,  // 77: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	76,  // 78: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	55,  // 79: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	56,  // 80: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	54,  // 81: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	54,  // 82: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	47,  // 83: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
+	48,  // 84: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
+	49,  // 85: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
+	50,  // 86: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
+	51,  // 87: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
+	52,  // 88: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
+	53,  // 89: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
+	26,  // 90: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	65,  // 91: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	26,  // 92: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	68,  // 93: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	69,  // 94: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	69,  // 95: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	72,  // 96: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	72,  // 97: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	69,  // 98: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	74,  // 99: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	75,  // 100: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	72,  // 101: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	72,  // 102: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	72,  // 103: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	69,  // 104: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	77,  // 105: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	69,  // 106: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	79,  // 107: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	80,  // 108: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	79,  // 109: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	82,  // 110: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 111: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	91,  // 112: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	88,  // 113: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	89,  // 114: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	83,  // 115: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	84,  // 116: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	90,  // 117: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	86,  // 118: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	37,  // 119: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	87,  // 120: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	95,  // 121: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	96,  // 122: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	98,  // 123: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	97,  // 124: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	101, // 125: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 126: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	93,  // 127: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	92,  // 128: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	84,  // 129: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 130: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	100, // 131: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
+	103, // 132: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	106, // 133: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	109, // 134: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	135, // [135:135] is the sub-list for method output_type
+	135, // [135:135] is the sub-list for method input_type
+	135, // [135:135] is the sub-list for extension type_name
+	135, // [135:135] is the sub-list for extension extendee
+	0,   // [0:135] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -11325,6 +11545,7 @@ func file_statefile_proto_init() {
 		(*Record_BpfMap)(nil),
 		(*Record_BpfProgram)(nil),
 		(*Record_BpfAttachment)(nil),
+		(*Record_SessionKeyring)(nil),
 		(*Record_Layout)(nil),
 		(*Record_Pages)(nil),
 		(*Record_End)(nil),
@@ -11367,7 +11588,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   103,
+			NumMessages:   105,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

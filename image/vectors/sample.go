@@ -233,6 +233,10 @@ func Everything() *format.Skeleton {
 		{Id: 4, Clock: -6, Signal: 34, Thread: 6, Armed: true, RemainingNs: -1_000_000, Fired: true},
 		{Id: 5, Clock: 0, Signal: 34, Armed: true, RemainingNs: 4_000_000_000, Absolute: true},
 	}
+	s.SessionKeyrings = []*format.SessionKeyring{{Id: 45, Name: "_ses", Permissions: 0x3f030000, Users: []uint32{0}, Keys: []*format.Key{
+		{Name: "invocation_id", Payload: []byte("0123456789abcdef"), Permissions: 0x0b0b0000},
+	}}}
+	s.Processes[1].Tasks[0].SessionKeyring = 45
 	filtered := s.Processes[1].Tasks[2]
 	filtered.SeccompMode, filtered.SeccompFilters, filtered.SeccompFilter = 2, 2, 42
 	s.Processes[2].Mm = ChildMmID

@@ -1,0 +1,86 @@
+package restorer
+
+import (
+	"errors"
+	"fmt"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/restorer/stub"
+	"lxc-checkpoint/restorer/tasks"
+)
+
+// keyrings makes the session keyrings, as long as all tasks are root: nobody
+// else may join them, or give keys away.
+func (r *restart) keyrings() error {
+	for _, ring := range r.plan.Skeleton.SessionKeyrings {
+		members, _ := r.members(ring)
+		if len(members) == 0 {
+			continue
+		}
+		err := r.keyring(ring, members, ring.Name)
+		if errors.Is(err, tasks.ErrKeyringName) {
+			name := fmt.Sprintf("%s.%x", ring.Name, r.plan.Skeleton.Header.ImageId+uint64(ring.Id))
+			r.log.Warn("a session keyring gets another name", "keyring", ring.Name, "name", name, "why", err)
+			err = r.keyring(ring, members, name)
+		}
+		if err == nil {
+			// At once: the next one may have the same name.
+			err = tasks.SettleKeyring(members[0], ring)
+		}
+		if err != nil {
+			return keyringError(ring, err)
+		}
+	}
+	return nil
+}
+
+// keyring makes one, by a name, for all tasks that have it.
+func (r *restart) keyring(ring *format.SessionKeyring, members []*stub.Task, name string) error {
+	serial, err := tasks.MakeKeyring(members[0], ring, name)
+	for _, t := range members[1:] {
+		if err == nil {
+			err = tasks.JoinKeyring(t, name, serial)
+		}
+	}
+	return err
+}
+
+func keyringError(ring *format.SessionKeyring, err error) error {
+	return fmt.Errorf("session keyring %d (%s): %w", ring.Id, ring.Name, err)
+}
+
+// linkKeyrings links users' keyrings into those of sessions: only their own tasks
+// can.
+func (r *restart) linkKeyrings() error {
+	for _, ring := range r.plan.Skeleton.SessionKeyrings {
+		for _, uid := range ring.Users {
+			linked := false
+			members, users := r.members(ring)
+			for i, t := range members {
+				if users[i] != uid || linked {
+					continue
+				}
+				if err := tasks.LinkKeyring(t); err != nil {
+					return keyringError(ring, fmt.Errorf("link the keyring of user %d: %w", uid, err))
+				}
+				linked = true
+			}
+			if !linked {
+				r.log.Warn("a session keyring leads no longer to a user's", "keyring", ring.Name, "user", uid, "why", "no task of that user is in the session")
+			}
+		}
+	}
+	return nil
+}
+
+// members are the tasks that have a session keyring, and their users.
+func (r *restart) members(ring *format.SessionKeyring) (members []*stub.Task, users []uint32) {
+	for _, p := range r.plan.Skeleton.Processes {
+		for _, k := range p.Tasks {
+			if k.SessionKeyring == ring.Id && !k.Ended && p.State != format.ProcessState_ZOMBIE {
+				members, users = append(members, r.tasks[k.Tid]), append(users, k.Credentials.GetUid())
+			}
+		}
+	}
+	return members, users
+}
