@@ -19,7 +19,7 @@ func TestJobControl(t *testing.T) {
 	need.Check(t, need.Program("bash"))
 	b := createBusybox(t)
 	harness.Must(t, "cp", "/bin/bash", filepath.Join(b.rootfs, "bin/bash"))
-	harness.Must(t, "cp", "programs/jobs.sh", filepath.Join(b.rootfs, "bin/jobs"))
+	harness.Must(t, "cp", "../programs/bash/jobs.sh", filepath.Join(b.rootfs, "bin/jobs"))
 	write(t, filepath.Join(b.rootfs, "bin/ends"), "#!/bin/sh\necho >>/ends.log\n(sleep 0.02 &)\n")
 	harness.Must(t, "chmod", "755", filepath.Join(b.rootfs, "bin/ends"), filepath.Join(b.rootfs, "bin/jobs"))
 	inittab := filepath.Join(b.rootfs, "etc/inittab")

@@ -21,7 +21,7 @@ func boot(ctx context.Context, a *arch, image, initramfs string, limit time.Dura
 		"-accel", "tcg,thread=multi", "-smp", "2", "-m", "3G",
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-kernel", image, "-initrd", initramfs,
-		"-append", "quiet panic=-1 console=" + a.console,
+		"-append", "quiet panic=-1 " + a.append,
 	}, append(more, a.machine...)...)
 	var console bytes.Buffer
 	c := exec.CommandContext(ctx, a.qemu, args...)

@@ -14,8 +14,9 @@ import (
 )
 
 // build builds what runs in a guest into a directory that is laid out like the
-// guest's: our commands in bin, the compiled tests and the sources of the
-// targets in test, the compiled targets in targets.
+// guest's /work: our commands in bin, the compiled tests of targets and programs
+// in test/targets and test/programs, beside what they need of the sources there,
+// the compiled targets in targets.
 func build(ctx context.Context, dir string, a *arch) error {
 	root := harness.Root()
 	goBuild := func(args ...string) error {
@@ -30,14 +31,18 @@ func build(ctx context.Context, dir string, a *arch) error {
 	if err := goBuild("build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin")+"/", "./cmd/..."); err != nil {
 		return err
 	}
-	if err := goBuild("test", "-c", "-ldflags=-s -w", "-o", filepath.Join(dir, "test", "targets.test"), "./test/targets"); err != nil {
+	if err := goBuild("build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "targets", "server"), "./test/programs/server"); err != nil {
 		return err
 	}
-	sources := filepath.Join(root, "test", "targets")
-	if err := os.CopyFS(filepath.Join(dir, "test", "c"), os.DirFS(filepath.Join(sources, "c"))); err != nil {
-		return err
+	for _, tests := range []string{"test/targets", "test/programs"} {
+		if err := os.CopyFS(filepath.Join(dir, tests), os.DirFS(filepath.Join(root, tests))); err != nil {
+			return err
+		}
+		if err := goBuild("test", "-c", "-ldflags=-s -w", "-o", filepath.Join(dir, tests, "tests"), "./"+tests); err != nil {
+			return err
+		}
 	}
-	return compileTargets(ctx, a, sources, filepath.Join(dir, "targets"))
+	return compileTargets(ctx, a, filepath.Join(root, "test", "targets"), filepath.Join(dir, "targets"))
 }
 
 // compileTargets compiles the C targets as test/targets does, but stripped, on

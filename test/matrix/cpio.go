@@ -19,6 +19,7 @@ type archive struct {
 const (
 	cpioFile      = 0o100000
 	cpioDirectory = 0o040000
+	cpioLink      = 0o120000
 	cpioCharacter = 0o020000
 )
 
@@ -27,6 +28,10 @@ func (a *archive) file(name string, perm fs.FileMode, content []byte) {
 }
 
 func (a *archive) directory(name string) { a.entry(name, cpioDirectory|0o755, 0, 0, nil) }
+
+func (a *archive) link(name, target string) {
+	a.entry(name, cpioLink|0o777, 0, 0, []byte(target))
+}
 
 func (a *archive) device(name string, major, minor int) {
 	a.entry(name, cpioCharacter|0o600, major, minor, nil)

@@ -4,15 +4,27 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // files is the directory in the cache with what a guest needs of Debian's
 // packages.
 type files string
+
+// packages are those of Debian that a guest's programs need, besides the kernel:
+// busybox is the guest's own tools, the others are for test/programs.
+var packages = []string{
+	"busybox-static", "bash", "libtinfo6", "libc6", "libgcc-s1", "libstdc++6", "libatomic1",
+	"python3-minimal", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib",
+	"libexpat1", "libffi8", "libsqlite3-0", "libuuid1", "zlib1g", "libbz2-1.0", "libzstd1",
+	"redis-tools", "redis-server", "libssl3", "libjemalloc2", "liblzf1",
+	"libsystemd0", "libcap2", "libgcrypt20", "libgpg-error0", "liblz4-1", "liblzma5",
+}
 
 // wanted are those files: their name in the cache, and a pattern of where they
 // are in the packages. The modules are those that our commands or the targets
@@ -24,13 +36,21 @@ var wanted = map[string]string{
 	"inside/loop.ko":      "lib/modules/*/kernel/drivers/block/loop.ko*",
 }
 
+// root is the directory below which is all else that programs run with.
+const root = "inside/root"
+
+// unwanted is what is in the packages and no program here looks at.
+var unwanted = []string{
+	"boot", "etc", "var", "lib/modules", "lib/systemd", "usr/share", "usr/lib/systemd", "usr/lib/*-linux-gnu/gconv", "usr/lib/*-linux-gnu/perl*",
+}
+
 func (f files) image() string { return filepath.Join(string(f), "vmlinuz") }
 
 // inside is the directory of what comes into the guest.
 func (f files) inside() fs.FS { return os.DirFS(filepath.Join(string(f), "inside")) }
 
 func (f files) complete() bool {
-	for name := range wanted {
+	for _, name := range append(slices.Collect(maps.Keys(wanted)), root) {
 		if _, err := os.Stat(filepath.Join(string(f), name)); err != nil {
 			return false
 		}
@@ -71,12 +91,11 @@ func (k *kernel) fetch(ctx context.Context) (files, error) {
 	return have, os.Rename(done, string(have))
 }
 
-// download unpacks the kernel's package and that of a static busybox into the
-// directory "root". It uses a list of packages of its own, so that the host's
+// download unpacks the kernel's package and the others into the directory "root". It uses a list of packages of its own, so that the host's
 // apt neither needs nor learns of another architecture.
 func (k *kernel) download(ctx context.Context, work string) error {
-	lists, packages := filepath.Join(work, "lists"), filepath.Join(work, "packages")
-	for _, dir := range []string{filepath.Join(lists, "partial"), packages} {
+	lists, downloads := filepath.Join(work, "lists"), filepath.Join(work, "packages")
+	for _, dir := range []string{filepath.Join(lists, "partial"), downloads} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -92,7 +111,7 @@ func (k *kernel) download(ctx context.Context, work string) error {
 			"-o", "Acquire::Languages=none",
 			"-o", "Acquire::Retries=3",
 		}, args...)...)
-		c.Dir = packages
+		c.Dir = downloads
 		return output(c)
 	}
 	if _, err := apt("apt-get", "update"); err != nil {
@@ -106,10 +125,10 @@ func (k *kernel) download(ctx context.Context, work string) error {
 	if !ok {
 		return fmt.Errorf("package %s depends on no kernel: %q", k.meta, depends)
 	}
-	if _, err := apt("apt-get", "download", strings.Fields(image)[0], "busybox-static"); err != nil {
+	if _, err := apt("apt-get", append([]string{"download", strings.Fields(image)[0]}, packages...)...); err != nil {
 		return err
 	}
-	debs, _ := filepath.Glob(filepath.Join(packages, "*.deb"))
+	debs, _ := filepath.Glob(filepath.Join(downloads, "*.deb"))
 	for _, deb := range debs {
 		if err := run(exec.CommandContext(ctx, "dpkg-deb", "-x", deb, filepath.Join(work, "root"))); err != nil {
 			return err
@@ -119,12 +138,12 @@ func (k *kernel) download(ctx context.Context, work string) error {
 }
 
 // collect moves what is wanted of unpacked packages into a new directory.
-func collect(ctx context.Context, root, to string) error {
+func collect(ctx context.Context, from, to string) error {
 	if err := os.MkdirAll(filepath.Join(to, "inside"), 0o755); err != nil {
 		return err
 	}
 	for name, pattern := range wanted {
-		found, _ := filepath.Glob(filepath.Join(root, pattern))
+		found, _ := filepath.Glob(filepath.Join(from, pattern))
 		if len(found) != 1 {
 			return fmt.Errorf("there are %d files %s in Debian's packages instead of one", len(found), pattern)
 		}
@@ -139,5 +158,13 @@ func collect(ctx context.Context, root, to string) error {
 			return err
 		}
 	}
-	return nil
+	for _, pattern := range unwanted {
+		found, _ := filepath.Glob(filepath.Join(from, pattern))
+		for _, path := range found {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Rename(from, filepath.Join(to, root))
 }

@@ -2,17 +2,21 @@
 # The first process of a guest: makes a small world of v2's freezer alone, runs
 # the tests there, and powers off.
 [ -e /bin ] || { /debian/busybox mkdir /bin && /debian/busybox --install -s /bin; }
+export PATH=/usr/bin:/bin HOME=/
 
 # The kernel's first file system can't be left by pivot_root, as containers do.
 if [ "$1" != again ]; then
 	mkdir /world
 	mount -t tmpfs -o mode=755 world /world
+	cp -a /debian/root/. /world
+	rm -r /debian/root
 	cp -a /bin /debian /work /init /world
 	exec switch_root /world /init again
 fi
 
-mkdir -p /proc /sys /dev /tmp /run
+mkdir -p /proc /sys /dev /tmp /run /etc
 chmod 1777 /tmp
+[ -e /bin/busybox ] || ln -s /debian/busybox /bin/busybox
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -26,19 +30,24 @@ for module in /debian/*.ko; do
 	insmod "$module"
 done
 echo 8 >/proc/sys/vm/nr_hugepages
+dd if=/dev/zero of=/swap bs=1M count=32 2>/dev/null # a file of a tmpfs can't be swapped to
+losetup /dev/loop7 /swap && mkswap /dev/loop7 >/dev/null && swapon /dev/loop7
 
 echo "matrix: kernel $(uname -r)"
-cd /work/test
-export HOME=/ LXC_CHECKPOINT_BIN=/work/bin LXC_CHECKPOINT_TARGETS=/work/targets LXC_CHECKPOINT_SLOW=10
+export LXC_CHECKPOINT_BIN=/work/bin LXC_CHECKPOINT_TARGETS=/work/targets LXC_CHECKPOINT_SERVER=/work/targets/server LXC_CHECKPOINT_SLOW=10
 if [ -e /work/travel ]; then
 	export LXC_CHECKPOINT_TRAVEL=/tmp/travel
 	mkdir $LXC_CHECKPOINT_TRAVEL
 	[ -s /work/travel ] && tar -xz -C $LXC_CHECKPOINT_TRAVEL -f /work/travel
 fi
 set -f
-# shellcheck disable=SC2046
-./targets.test $(cat ../arguments)
-echo "matrix: exit $?"
+code=0
+for tests in targets programs; do
+	cd /work/test/$tests || code=1
+	# shellcheck disable=SC2046
+	./tests $(cat /work/arguments) || code=$?
+done
+echo "matrix: exit $code"
 if [ -e /work/travel ] && [ ! -s /work/travel ]; then
 	stty raw </dev/ttyS1
 	tar -cz -C $LXC_CHECKPOINT_TRAVEL . >/dev/ttyS1

@@ -13,9 +13,9 @@ import (
 var guest []byte
 
 // writeInitramfs writes a guest's whole file system, as its kernel unpacks it
-// into memory: init is guest.sh, Debian's files are in /debian, what was
-// built, the tests' arguments, and what comes from another kernel, in /work. It is not compressed: an emulated
-// CPU takes longer to unpack it than QEMU to load it.
+// into memory: init is guest.sh, Debian's files are in /debian, what was built,
+// the tests' arguments, and what comes from another kernel, in /work. It is not
+// compressed: an emulated CPU takes longer to unpack it than QEMU to load it.
 func writeInitramfs(name string, from files, work string, arguments []string, travel *[]byte) (err error) {
 	file, err := os.Create(name)
 	if err != nil {
@@ -59,6 +59,12 @@ func addTree(a *archive, to string, tree fs.FS) error {
 		case d.IsDir():
 			a.directory(path.Join(to, name))
 			return nil
+		case d.Type() == fs.ModeSymlink:
+			target, err := fs.ReadLink(tree, name)
+			if err == nil {
+				a.link(path.Join(to, name), target)
+			}
+			return err
 		}
 		info, err := d.Info()
 		if err != nil {

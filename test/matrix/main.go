@@ -1,13 +1,21 @@
 // Command matrix runs the native loop on other kernels: it boots Debian's under
 // QEMU's software emulation, which needs no KVM, and has the targets of
-// test/targets checkpointed and restarted there, under the v2 freezer alone.
+// test/targets and programs of test/programs checkpointed and restarted there,
+// under the v2 freezer alone.
 //
 //	go run ./test/matrix [-run REGEXP] [-limit DURATION] [-v] [KERNEL...]
 //
 // The kernels are 6.1, 6.12, arm64-6.1 and arm64-6.12; without a name all of
 // them have their turn. Then images that were made on one of them are restarted
-// on the others of the same CPU (-run TestTravel: only that). What is downloaded stays below the user's cache
-// directory, nothing else stays anywhere.
+// on the others of the same CPU (-run TestTravel: only that). What is downloaded
+// stays below the user's cache directory, nothing else stays anywhere.
+//
+// A command of ours takes an emulated CPU a second or more, so a kernel sees what
+// tells it from others, and no more: each target is checkpointed with -k and
+// restarted once, by eBPF and without it in turns, some are checkpointed before
+// that while they go on (TestOnce of test/targets); each refusal is asked for
+// once; the programs are treated as the targets are. Rounds, containers of LXC
+// and other programs are for make test.
 package main
 
 import (
@@ -19,6 +27,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,7 +38,7 @@ func main() {
 	m := &matrix{log: io.Discard, built: map[*arch]bool{}}
 	verbose := flag.Bool("v", false, "show the consoles of the guests")
 	flag.StringVar(&m.pattern, "run", "", "only the tests that match, as go test -run has it")
-	flag.DurationVar(&m.limit, "limit", 40*time.Minute, "how long a guest may live")
+	flag.DurationVar(&m.limit, "limit", 3*time.Hour, "how long a guest may live")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: go run ./test/matrix [options] [KERNEL...]\nThe kernels are %s.\n", names())
 		flag.PrintDefaults()
@@ -111,10 +120,18 @@ func (m *matrix) tries(chosen []*kernel) (tries []func(context.Context) *result)
 	return tries
 }
 
+// elsewhere are tests that a guest does not run by itself: TestTravel has a turn
+// of its own, TestOnce stands for three others, and the last ones need programs
+// that take an emulated CPU too long.
+var elsewhere = []string{
+	travelTest, "TestAlone", "TestKill", "TestLive", "TestContainer",
+	"TestNode", "TestJVM", "TestMake", "TestNginx", "TestPostgres",
+}
+
 // try runs the tests on one kernel.
 func (m *matrix) try(ctx context.Context, k *kernel) *result {
 	r := &result{kernel: k.name}
-	m.boot(ctx, r, k, &payload{pattern: m.pattern, skip: travelTest})
+	m.boot(ctx, r, k, &payload{pattern: m.pattern, skip: strings.Join(elsewhere, "|")})
 	return r
 }
 
@@ -155,7 +172,10 @@ func (m *matrix) prepare(ctx context.Context, k *kernel, p *payload) (image, ini
 		m.built[k.arch] = true
 	}
 	// The tests end before the guest does, and then say where they stood.
-	arguments := []string{"-test.v=test2json", "-test.timeout=" + (m.limit * 9 / 10).String(), "-test.run=" + p.pattern, "-test.skip=" + p.skip}
+	arguments := []string{
+		"-test.v=test2json", "-test.timeout=" + (m.limit * 9 / 10).String(), "-test.run=" + p.pattern, "-test.skip=" + p.skip,
+		"-test.parallel=3", // two CPUs, and some targets sleep
+	}
 	initramfs = filepath.Join(m.dir, k.name+".cpio")
 	if err := writeInitramfs(initramfs, files, work, arguments, p.travel); err != nil {
 		return "", "", fmt.Errorf("make its initramfs: %w", err)

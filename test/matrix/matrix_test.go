@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,20 +16,20 @@ import (
 
 // A console as a guest writes it, with a word of the kernel's between.
 const console = "\x1b[H\nmatrix: kernel 6.1.0-56-cloud-amd64\n" +
-	"\x16=== RUN   TestKill\n" +
-	"\x16=== RUN   TestKill/good\n\x16=== PAUSE TestKill/good\n" +
-	"\x16=== RUN   TestKill/bad\n\x16=== PAUSE TestKill/bad\n" +
-	"\x16=== RUN   TestKill/lacking\n\x16=== PAUSE TestKill/lacking\n" +
-	"\x16=== RUN   TestKill/endless\n\x16=== PAUSE TestKill/endless\n" +
-	"\x16=== CONT  TestKill/good\n" +
-	"\x16=== CONT  TestKill/bad\n" +
-	"\x16=== NAME  TestKill/bad\n    run_test.go:7: afterwards: fail: a count is wrong\n" +
+	"\x16=== RUN   TestOnce\n" +
+	"\x16=== RUN   TestOnce/good\n\x16=== PAUSE TestOnce/good\n" +
+	"\x16=== RUN   TestOnce/bad\n\x16=== PAUSE TestOnce/bad\n" +
+	"\x16=== RUN   TestOnce/lacking\n\x16=== PAUSE TestOnce/lacking\n" +
+	"\x16=== RUN   TestOnce/endless\n\x16=== PAUSE TestOnce/endless\n" +
+	"\x16=== CONT  TestOnce/good\n" +
+	"\x16=== CONT  TestOnce/bad\n" +
+	"\x16=== NAME  TestOnce/bad\n    run_test.go:7: afterwards: fail: a count is wrong\n" +
 	"[   12.345678] some words of the kernel\n" +
-	"\x16--- FAIL: TestKill/bad (0.25s)\n" +
-	"\x16=== NAME  TestKill/lacking\n    run_test.go:8: this kernel has no such thing\n" +
-	"\x16--- SKIP: TestKill/lacking (0.01s)\n" +
-	"\x16--- PASS: TestKill/good (1.50s)\n" +
-	"\x16=== CONT  TestKill/endless\n"
+	"\x16--- FAIL: TestOnce/bad (0.25s)\n" +
+	"\x16=== NAME  TestOnce/lacking\n    run_test.go:8: this kernel has no such thing\n" +
+	"\x16--- SKIP: TestOnce/lacking (0.01s)\n" +
+	"\x16--- PASS: TestOnce/good (1.50s)\n" +
+	"\x16=== CONT  TestOnce/endless\n"
 
 func TestRead(t *testing.T) {
 	r := &result{kernel: "6.1", console: console}
@@ -37,10 +39,10 @@ func TestRead(t *testing.T) {
 	var said strings.Builder
 	r.print(&said)
 	for _, want := range []string{
-		"FAIL 6.1 TestKill/bad\n    run_test.go:7: afterwards: fail: a count is wrong\n",
-		"FAIL 6.1 TestKill/endless: it did not end\n",
-		"SKIP 6.1 lacking (TestKill): this kernel has no such thing\n",
-		"FAIL 6.1 (Linux 6.1.0-56-cloud-amd64): 1 passed, 2 failed, 1 skipped, 0 s\n",
+		"FAIL 6.1 TestOnce/bad\n    run_test.go:7: afterwards: fail: a count is wrong\n",
+		"FAIL 6.1 TestOnce/endless: it did not end\n",
+		"SKIP 6.1 lacking (TestOnce): this kernel has no such thing\n",
+		"FAIL 6.1 (Linux 6.1.0-56-cloud-amd64): 3 ran: 1 passed (1 targets came back), 2 failed; 1 skipped; 0 s\n",
 	} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("%q is missing in:\n%s", want, &said)
@@ -50,7 +52,7 @@ func TestRead(t *testing.T) {
 
 // TestBroken: what looks well only at first.
 func TestBroken(t *testing.T) {
-	pass := "\x16=== RUN   TestKill/good\n\x16--- PASS: TestKill/good (1.50s)\n\x16PASS\n"
+	pass := "\x16=== RUN   TestOnce/good\n\x16--- PASS: TestOnce/good (1.50s)\n\x16PASS\n"
 	for what, console := range map[string]string{
 		"no test ran":                    "matrix: kernel 6.1\nmatrix: exit 0\n",
 		"the whole failed":               "matrix: kernel 6.1\n" + pass + "matrix: exit 1\n",
@@ -75,7 +77,9 @@ func TestArchive(t *testing.T) {
 	a := &archive{w: &b}
 	a.directory("work")
 	want := fstest.MapFS{"a/odd": {Data: []byte("seven b"), Mode: 0o755}, "empty": {Mode: 0o600}}
-	if err := addTree(a, "work", want); err != nil {
+	tree := fstest.MapFS{"a/link": {Data: []byte("odd"), Mode: fs.ModeSymlink | 0o777}}
+	maps.Copy(tree, want)
+	if err := addTree(a, "work", tree); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.close(); err != nil {
@@ -86,6 +90,9 @@ func TestArchive(t *testing.T) {
 	c.Dir, c.Stdin = dir, &b
 	if err := run(c); err != nil {
 		t.Fatal(err)
+	}
+	if target, err := os.Readlink(filepath.Join(dir, "work/a/link")); err != nil || target != "odd" {
+		t.Errorf("the link leads to %q, %v", target, err)
 	}
 	for name, file := range want {
 		path := filepath.Join(dir, "work", name)

@@ -110,7 +110,7 @@ func (r *result) in(state string) []*test {
 	return list
 }
 
-// print says it all, in the end in a line.
+// print says it all, in the end how many ran and how they fared.
 func (r *result) print(w io.Writer) {
 	for _, t := range r.in("fail") {
 		fmt.Fprintf(w, "FAIL %s %s\n%s", r.kernel, t.name, t.text())
@@ -128,8 +128,36 @@ func (r *result) print(w io.Writer) {
 	if r.problem != nil {
 		fmt.Fprintf(w, "FAIL %s: %v; its console ended with:\n%s", r.kernel, r.problem, lastLines(r.console, 30))
 	}
-	fmt.Fprintf(w, "%s %s (Linux %s): %d passed, %d failed, %d skipped, %.0f s\n",
-		word, r.kernel, r.release, len(r.in("pass")), len(r.in("fail"))+len(r.in("")), len(r.in("skip")), r.took.Seconds())
+	failed := len(r.in("fail")) + len(r.in(""))
+	fmt.Fprintf(w, "%s %s (Linux %s): %d ran: %d passed (%s), %d failed; %d skipped; %.0f s\n",
+		word, r.kernel, r.release, len(r.in("pass"))+failed, len(r.in("pass")), r.passed(), failed, len(r.in("skip")), r.took.Seconds())
+}
+
+// passed says what is in the tests that passed: "198 targets came back, 45 were
+// refused as they should be; TestBash, TestRedis".
+func (r *result) passed() string {
+	count := map[string]int{}
+	var others []string
+	for _, t := range r.in("pass") {
+		function, _, _ := strings.Cut(t.name, "/")
+		count[function]++
+		if !slices.Contains(others, function) {
+			others = append(others, function)
+		}
+	}
+	var words []string
+	for _, f := range []struct{ function, words string }{
+		{"TestOnce", "targets came back"}, {"TestRefused", "were refused as they should be"}, {travelTest, "came from the other kernel"},
+	} {
+		if n := count[f.function]; n > 0 {
+			words = append(words, fmt.Sprint(n, " ", f.words))
+		}
+		others = slices.DeleteFunc(others, func(name string) bool { return name == f.function })
+	}
+	if len(others) > 0 {
+		words = append(words, strings.Join(others, " "))
+	}
+	return strings.Join(words, ", ")
 }
 
 // skips says which targets were skipped, and why: "mem_guard (TestKill

@@ -30,6 +30,14 @@ type box struct {
 // all cores busy.
 func start(t *testing.T, program string, args ...string) *box {
 	t.Helper()
+	b := newBox(t)
+	b.start(source(t, "init.sh"), append([]string{program}, args...)...)
+	return b
+}
+
+// newBox is a container in which nothing runs yet.
+func newBox(t *testing.T) *box {
+	t.Helper()
 	need.Check(t, need.Root, need.Freezer, need.Program("busybox"))
 	b := &box{t: t, dir: t.TempDir(), statefiles: t.TempDir()}
 	// Some programs refuse to run as root.
@@ -43,12 +51,17 @@ func start(t *testing.T, program string, args ...string) *box {
 			t.Error(err)
 		}
 	})
-	tree, err := harness.Start(b.dir, b.cgroup(), source(t, "init.sh"), append([]string{program}, args...)...)
+	return b
+}
+
+// start starts the container's first process.
+func (b *box) start(program string, args ...string) {
+	b.t.Helper()
+	tree, err := harness.Start(b.dir, b.cgroup(), program, args...)
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	b.tree = tree
-	return b
 }
 
 // cgroup makes a cgroup for the container; where the machine has both freezers,
@@ -91,6 +104,12 @@ func (b *box) dump(args ...string) string {
 	_ = os.Remove(b.statefile()) // one at a time is enough
 	b.made++
 	args = append([]string{"--cgroup=" + b.tree.Cgroup.Dir, "-S", b.statefile()}, args...)
+	if harness.Slow() {
+		args = append(args, "--timeout=100")
+		if b.made%2 == 1 { // that while it goes on, not the one of which it is restarted
+			args = append(args, "--no-bpf")
+		}
+	}
 	for range 5 {
 		got := harness.Run(b.t, harness.Tool(b.t, "lxc-checkpoint"), args...)
 		if got.Code == 0 && got.Stdout == "" && got.Stderr == "" {

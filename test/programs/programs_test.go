@@ -53,6 +53,28 @@ func TestMake(t *testing.T) {
 	underLoad(t, source(t, "make/project.sh"))
 }
 
+// TestBash: a shell with job control on a terminal, whose jobs stop and go on all
+// the time.
+func TestBash(t *testing.T) {
+	need.Check(t, need.Program("bash"), need.Program("python3"))
+	b := newBox(t)
+	b.start(source(t, "ownproc.sh"), "python3", source(t, "bash/terminal.py"), source(t, "bash/jobs.sh"))
+	b.endure()
+	b.judge()
+}
+
+// TestBusybox: its shell, a server, and the applets that the shell starts all the
+// time. They are found before the programs of the same names.
+func TestBusybox(t *testing.T) {
+	need.Check(t, need.Program("busybox"))
+	applets := t.TempDir()
+	if err := os.Chmod(filepath.Dir(applets), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	harness.Must(t, "busybox", "--install", "-s", applets)
+	underLoad(t, "env", "PATH="+applets, "sh", source(t, "busybox/errands.sh"))
+}
+
 // source is the path of a file of this directory.
 func source(t *testing.T, name string) string {
 	t.Helper()
@@ -73,7 +95,15 @@ func underLoad(t *testing.T, program string, args ...string) {
 
 // How often a program is killed and restarted, and how many checkpoints it
 // sees in all while it goes on.
-var kills, lives = harness.Rounds(3, 20), harness.Rounds(4, 20)
+var kills, lives = rounds()
+
+// rounds are but one of each on an emulated CPU.
+func rounds() (kills, lives int) {
+	if harness.Slow() {
+		return 1, 1
+	}
+	return harness.Rounds(3, 20), harness.Rounds(4, 20)
+}
 
 // endure checkpoints and restarts the program, which has to go on each time.
 func (b *box) endure() {

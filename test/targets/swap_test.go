@@ -17,7 +17,7 @@ import (
 // of memory; a checkpoint of a container that goes on leaves them as they were
 // to it.
 func TestSwappedOut(t *testing.T) {
-	need.Check(t, need.Root, need.Freezer, need.CC, need.LibC)
+	need.Check(t, need.Root, need.Freezer)
 	swapOn(t)
 	program := programOf(t, "c/swapped/pages.c")
 	for _, live := range []bool{false, true} {

@@ -4,9 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/internal/need"
 	"lxc-checkpoint/test/harness"
@@ -55,20 +52,7 @@ func arrive(t *testing.T, name, dir, file string, number int) {
 			t.Error(err)
 		}
 	})
-	awaitUptime(t, file)
 	r.tree.Move(r.cgroup())
 	harness.Must(t, harness.Tool(t, "lxc-restart"), "--native", "--cgroup="+r.tree.Cgroup.Dir, "-n", name, "-S", file)
 	r.judge()
-}
-
-// awaitUptime waits until this kernel is as old as that of the checkpoint was:
-// its monotonic clock is the container's.
-func awaitUptime(t *testing.T, name string) {
-	t.Helper()
-	_, s := openStatefile(t, name)
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(time.Duration(s.Header.MonotonicNs - now.Nano()))
 }

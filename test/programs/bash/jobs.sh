@@ -1,35 +1,37 @@
 #!/bin/bash
-# A shell with job control on the container's console. Of its jobs one runs, one
-# was stopped, one stopped itself when it wanted to read from the terminal, and
-# one is continued and stopped again all the time. It counts its rounds in
-# /jobs.progress; when there is a file /jobs.stop it ends its jobs and writes
-# "pass" or what was wrong to /jobs.result.
+# A shell with job control on a terminal. Of its jobs one runs, one was stopped,
+# one stopped itself when it wanted to read from the terminal, and one is
+# continued and stopped again all the time. It counts its rounds in the file
+# progress; when there is a file stop it ends its jobs and writes "pass" or what
+# was wrong to the file result. What comes before the names of these files is in
+# $JOBS.
 #
 # An interactive bash leaves its loops when a job stops. So the rounds are
 # commands one by one, as if somebody typed them; whatever waits is a program of
 # its own.
 
+export JOBS=${JOBS-/jobs.}
 case ${1:-} in
 '') # from init
-	[ ! -e /jobs.result ] || exec sleep 1000000 # it starts us again
+	[ ! -e ${JOBS}result ] || exec sleep 1000000 # it starts us again
 	{
 		echo "set -m; self=$0" # startup files are run without job control
 		echo '. $self commands'
 		for i in {1..20000}; do echo round; done
 		echo end
-	} >/jobs.commands
-	exec bash --rcfile /jobs.commands -i
+	} >${JOBS}commands
+	exec bash --rcfile ${JOBS}commands -i
 	;;
 count)
 	while :; do
-		echo >>/jobs.count.$2
+		echo >>${JOBS}count.$2
 		sleep 0.005
 	done
 	;;
 reached) # waits until a job has counted on
-	before=$(stat -c %s /jobs.count.$2)
+	before=$(stat -c %s ${JOBS}count.$2)
 	for i in {1..2000}; do
-		[ "$(stat -c %s /jobs.count.$2)" = "$before" ] || exit 0
+		[ "$(stat -c %s ${JOBS}count.$2)" = "$before" ] || exit 0
 		sleep 0.005
 	done
 	exit 1
@@ -53,19 +55,19 @@ esac
 rounds=0
 
 answer() {
-	echo "$1" >/jobs.result.new
-	mv /jobs.result.new /jobs.result
+	printf %s "$1" >${JOBS}result.new
+	mv ${JOBS}result.new ${JOBS}result
 	exec sleep 1000000
 }
 
 round() {
-	[ ! -e /jobs.stop ] || return # no more
+	[ ! -e ${JOBS}stop ] || return # no more
 	kill -TSTP %4
 	$self stopped $turns || answer "round $rounds: the job does not stop"
 	seen=$(jobs -p -s | sort -n | tr '\n' ' ') want=$(printf '%s\n' $halted $reads $turns | sort -n | tr '\n' ' ')
 	[ "$seen" = "$want" ] || answer "round $rounds: the stopped jobs are $seen and not $want"
 	[ "$(jobs -p -r)" = $running ] || answer "round $rounds: the running jobs are $(jobs -p -r) and not $running"
-	[ "$(stat -c %s /jobs.count.2)" = $still ] || answer "round $rounds: the stopped job counted on"
+	[ "$(stat -c %s ${JOBS}count.2)" = $still ] || answer "round $rounds: the stopped job counted on"
 	$self reached 1 || answer "round $rounds: the running job stands still"
 	bg %4 >/dev/null
 	$self reached 4 || answer "round $rounds: the continued job stands still"
@@ -74,8 +76,8 @@ round() {
 	wait $!
 	[ $? = $((rounds % 100)) ] || answer "round $rounds: another status of a job"
 	rounds=$((rounds + 1))
-	echo $rounds >/jobs.progress.new
-	mv /jobs.progress.new /jobs.progress
+	echo $rounds >${JOBS}progress.new
+	mv ${JOBS}progress.new ${JOBS}progress
 }
 
 ended() {
@@ -106,4 +108,4 @@ $self reached 2
 kill -STOP %2
 $self stopped $halted
 $self stopped $reads
-still=$(stat -c %s /jobs.count.2)
+still=$(stat -c %s ${JOBS}count.2)
