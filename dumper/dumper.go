@@ -40,10 +40,11 @@ type Options struct {
 	Tool       string        // version of the program, for the header
 	Log        *slog.Logger  // nil: none
 	Progress   *progress.Progress
-	RefuseTCP  bool   // refuse every TCP connection
-	ShellJob   bool   // take processes along that lxc-attach has put in, with their terminals
-	WithoutBPF bool   // have tasks tell by themselves what eBPF could
-	MaxDeleted uint64 // bytes that a removed file may hold; 0: no limit
+	RefuseTCP  bool     // refuse every TCP connection
+	ShellJob   bool     // take processes along that lxc-attach has put in, with their terminals
+	WithoutBPF bool     // have tasks tell by themselves what eBPF could
+	MaxDeleted uint64   // bytes that a removed file may hold; 0: no limit
+	External   []string // pipes and UNIX sockets whose other end may be outside, by name
 	// Check looks at the skeleton before anything is written; an error of it
 	// ends the checkpoint. nil: none.
 	Check func(*format.Skeleton) error

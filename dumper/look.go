@@ -337,6 +337,7 @@ func (l *looking) lookAtDescriptors() error {
 		First: l.first().Alive(), IDs: l.ids, Namespaces: map[uint64]uint32{}, Nested: l.nested,
 		Tasks: l.numbers(), Objects: l.objects, Programs: l.programs, Ask: l.askSocket, Connections: l.connections, RefuseTCP: l.o.RefuseTCP, ShellJob: l.o.ShellJob, Log: l.o.Log,
 		Kernel: l.kernelMemory(), Facts: l.told, Enter: l.enterRing,
+		External: l.o.External,
 	}
 	for _, n := range l.skeleton.Namespaces {
 		env.Namespaces[n.Inode] = n.Id

@@ -91,6 +91,7 @@ func (r *restart) enter() (err error) {
 	}
 	r.files.CloseTCP = r.opts.CloseTCP
 	r.files.AllowChanged = r.opts.AllowChanged
+	r.files.External = r.opts.External
 	r.files.Namespace = r.space.Namespace
 	r.files.RootOf = r.space.RootOf
 	r.files.Users = r.usersOf

@@ -63,6 +63,17 @@ func (c *checker) checkFiles() {
 			}
 		}
 	}
+	for _, o := range c.s.OpenFiles {
+		// Who names it at the checkpoint will say at the restart what it is.
+		if e := o.GetExternal(); e != nil && !c.o.Alive {
+			if _, err := fds.ExternalOf(c.o.External, e); err != nil {
+				number, table := c.descriptor(o.Id)
+				r := refused(e.Name, err)
+				r.Object = number + ", " + r.Object
+				c.list = append(c.list, c.of(r, table))
+			}
+		}
+	}
 	for _, d := range c.s.Fs {
 		if r := look.directory(d.MountNamespace, d.Root, d.RootMemory != 0); r != nil {
 			c.list = append(c.list, r)

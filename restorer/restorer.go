@@ -22,6 +22,9 @@ type Options struct {
 	// Cgroup is where a native restart puts the tasks: a directory of a cgroup
 	// hierarchy, or a name below each. Empty: "lxc-checkpoint/NAME".
 	Cgroup string
+	// External says what is now at each end of something that was outside of the
+	// container: a path of this host, or "fd:N".
+	External map[string]string
 	// AllowChanged takes files that have changed since the checkpoint.
 	AllowChanged bool
 	Pause        bool // leave it frozen

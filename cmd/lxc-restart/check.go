@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/reader"
@@ -92,8 +93,14 @@ func what(o *options) string {
 
 // restorer are the options of a restart and of a check.
 func (o *options) restorer() restorer.Options {
+	external := map[string]string{}
+	for _, e := range o.external {
+		name, to, _ := strings.Cut(e, "=")
+		external[name] = to
+	}
 	return restorer.Options{
-		Name: o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,
+		External: external,
+		Name:     o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,
 		Native: o.native, Cgroup: o.cgroup, Pause: o.pause, AllowChanged: o.allowChanged, CloseTCP: o.tcpClose,
 		Timeout: o.timeout.Duration, Log: o.tool.Log,
 	}

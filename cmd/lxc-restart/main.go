@@ -48,6 +48,9 @@ func run(o *options) error {
 		"CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_CHROOT", "CAP_KILL"); err != nil {
 		return err
 	}
+	if err := o.inherited(); err != nil { // before we open anything
+		return err
+	}
 	in, err := open(ctx, o)
 	if err != nil {
 		return err

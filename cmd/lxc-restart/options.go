@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"lxc-checkpoint/internal/cli"
@@ -20,6 +24,7 @@ type options struct {
 	check        bool
 	json         bool
 	shellJob     bool
+	external     []string
 }
 
 func newOptions() *options {
@@ -49,6 +54,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.BoolVar(&o.native, "native", false, "without LXC, from the statefile alone")
 	f.StringVar(&o.cgroup, "cgroup", "", "native: put it into the cgroup `PATH` (default lxc-checkpoint/NAME)")
 	f.BoolVar(&o.allowChanged, "allow-changed", false, "go on with files that have changed since the checkpoint")
+	f.StringArrayVar(&o.external, "external", nil, "what was saved as external is now PATH, or descriptor N: `NAME=PATH|NAME=fd:N`")
 	f.BoolVar(&o.tcpClose, "tcp-close", false, "end its TCP connections: programs hear of a reset (ECONNRESET)")
 	f.BoolVar(&o.shellJob, "shell-job", false, "join your terminal to that of a session that lxc-attach had put in")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for each of its tasks (default 10)")
@@ -78,6 +84,8 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("-S and -d exclude each other: the state is read from one place")
 	case !given("statefile") && !given("statefd"):
 		return false, cli.Usagef("where from? Name a file with -S FILE, or an open descriptor with -d FD")
+	case slices.ContainsFunc(o.external, func(e string) bool { name, to, ok := strings.Cut(e, "="); return !ok || name == "" || to == "" }):
+		return false, cli.Usagef("--external takes NAME=PATH or NAME=fd:N, and not %q", o.external)
 	case o.json && !o.check:
 		return false, cli.Usagef("--json goes with --check only")
 	case o.check && o.pause:
@@ -90,4 +98,23 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("--cgroup goes with --native only: LXC gives its containers their cgroups")
 	}
 	return false, nil
+}
+
+// inherited sees that the descriptors that --external names are open.
+func (o *options) inherited() error {
+	for _, e := range o.external {
+		_, to, _ := strings.Cut(e, "=")
+		number, ok := strings.CutPrefix(to, "fd:")
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 {
+			return cli.Usagef("--external %s: %q is no number of a descriptor", e, number)
+		}
+		if err := cli.Inherited(n); err != nil {
+			return fmt.Errorf("--external %s: %w", e, err)
+		}
+	}
+	return nil
 }

@@ -43,6 +43,9 @@ type Env struct {
 	Connections *Connections
 	RefuseTCP   bool // refuse every TCP connection
 	ShellJob    bool // take terminals whose masters are outside
+	// External are names of pipes and UNIX sockets ("pipe:[INODE]") whose other
+	// end may be outside of the container: a restart will be told what they are.
+	External []string
 	// Ask makes a call of getsockopt(2) in a task of the container, which sees
 	// numbers as the container does. Nil: nobody can be asked.
 	Ask func(task, fd, level, name, size int) ([]byte, error)
@@ -159,7 +162,8 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 		return nil, nil, err
 	}
 	res.Pipes, res.Rings = pipes, w.rings
-	return res, append(refused, more...), nil
+	refused = append(refused, more...)
+	return res, append(refused, w.checkExternal()...), nil
 }
 
 // walk is a look under way.
@@ -186,6 +190,7 @@ type walk struct {
 	addresses   *addresses      // nil until needed
 	orphans     map[ends]uint32 // bytes to come, see closing
 	network     uint64          // inode of the container's network namespace, see checkNetwork
+	external    map[string]bool // of Env.External, those that were found
 }
 
 // place is a descriptor in a table.
@@ -209,7 +214,7 @@ func newWalk(env Env) (*walk, error) {
 	w := &walk{
 		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
 		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{}, unixByInode: map[uint32]*unixSocket{}, multicast: map[uint32][]group{},
-		rings: map[uint64]uint32{},
+		rings: map[uint64]uint32{}, external: map[string]bool{},
 	}
 	var err error
 	if w.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", env.First), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {

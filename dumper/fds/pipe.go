@@ -18,6 +18,9 @@ type pipe struct {
 }
 
 func lookPipe(w *walk, f *file) error {
+	if w.isExternal(f) {
+		return lookExternal(f, 0)
+	}
 	p := w.pipeOf(f)
 	f.Kind = &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: p.Id}}
 	return nil
@@ -124,7 +127,11 @@ func (p *pipe) checkInside(end *file, fd int) error {
 	case len(p.readers) == 0 && poll[0].Revents&unix.POLLERR != 0:
 		return nil
 	}
-	return end.refuse(end.link, "the other end of this pipe is open outside the container", "start the container so that nothing outside is connected to it (lxc-start -d), or end the process")
+	const others = "start the container so that nothing outside is connected to it (lxc-start -d), or end the process"
+	if p.fifo {
+		return end.refuse(end.link, "the other end of this pipe is open outside the container", others)
+	}
+	return end.refuse(end.link, "the other end of this pipe is open outside the container", asExternal(end, others))
 }
 
 // tee copies the content into a pipe of ours without consuming it (tee(2)), and

@@ -26,6 +26,9 @@ func lookSocket(w *walk, f *file) error {
 			return fmt.Errorf("ask the socket what it is: %w", err)
 		}
 	}
+	if domain == unix.AF_UNIX && listening == 0 && w.isExternal(f) {
+		return lookExternal(f, typ)
+	}
 	if err := w.checkNetwork(f, fd, socketName(domain, typ, protocol)); err != nil {
 		return err
 	}
@@ -81,7 +84,11 @@ func (w *walk) checkNetwork(f *file, fd int, kind string) error {
 		return f.refuse(kind+" socket", "it is of a network namespace that a program has made for itself, and a socket in such a one can't be made again by this version", "close it, or end the process (a service of systemd with PrivateNetwork)")
 	}
 	if st.Ino != w.network {
-		return f.refuse(kind+" socket", "it was made outside the container's network namespace", "start the container so that nothing outside is connected to it (lxc-start -d), or end the process")
+		remedy := "start the container so that nothing outside is connected to it (lxc-start -d), or end the process"
+		if kind == "UNIX" {
+			remedy = asExternal(f, remedy)
+		}
+		return f.refuse(kind+" socket", "it was made outside the container's network namespace", remedy)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (w *walk) lookUnix(f *file, fd, typ int, listening bool) error {
 	}
 	u.diag, err = w.unixDiag(f.stat.Ino)
 	if errors.Is(err, unix.ENOENT) {
-		return f.refuse("UNIX socket", "it was made outside the container's network namespace", "start the container so that nothing outside is connected to it (lxc-start -d), or end the process")
+		return f.refuse("UNIX socket", "it was made outside the container's network namespace", asExternal(f, "start the container so that nothing outside is connected to it (lxc-start -d), or end the process"))
 	}
 	if err != nil {
 		return fmt.Errorf("ask the kernel about the UNIX socket (sock_diag; needs CONFIG_UNIX_DIAG): %w", err)

@@ -66,9 +66,9 @@ func (w *walk) findPeer(u *unixSocket) error {
 		u.PeerClosed, u.PeerAddress = true, u.peer
 		return nil
 	case u.diag.Peer == 0:
-		return u.file.refuse("connected UNIX socket", "it waits to be accepted by a process outside the container", remedyOutside)
+		return u.file.refuse("connected UNIX socket", "it waits to be accepted by a process outside the container", asExternal(u.file, remedyOutside))
 	case p == nil:
-		return u.file.refuse("connected UNIX socket", "its peer"+ofAddress(u.peer)+" is outside the container", remedyOutside)
+		return u.file.refuse("connected UNIX socket", "its peer"+ofAddress(u.peer)+" is outside the container", asExternal(u.file, remedyOutside))
 	}
 	mutual := p.diag.HasPeer && p.diag.Peer == uint32(u.file.stat.Ino)
 	if !mutual && len(p.Address) == 0 {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 func (c *checker) tables() error {
@@ -127,6 +129,11 @@ func (c *checker) openFile(o *OpenFile) error {
 		return inetSocket(k.InetSocket, who)
 	case *OpenFile_UnixSocket:
 		return c.unixSocket(k.UnixSocket, who)
+	case *OpenFile_External:
+		const longest = 64
+		if e := k.External; e.GetName() == "" || len(e.Name) > longest || strings.ContainsFunc(e.Name, unicode.IsControl) {
+			return fmt.Errorf("%s is something outside that is called %.80q", who(), e.GetName())
+		}
 	}
 	return nil
 }

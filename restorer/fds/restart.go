@@ -35,6 +35,10 @@ type Restart struct {
 	// hang up.
 	Outside []*os.File
 
+	// External says what is to be at what was outside, by its name: a path of the
+	// host, or "fd:N", a descriptor of ours.
+	External map[string]string
+
 	// Memory is where the inodes without a path are. It is to be set before Make.
 	Memory Memory
 	// EnterCgroup moves the container's first process into a v2 cgroup below the
