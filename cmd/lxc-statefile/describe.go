@@ -138,7 +138,11 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 	case *format.OpenFile_TcpListener:
 		l := k.TcpListener
 		address, _ := netip.AddrFromSlice(l.Address)
-		return "tcp", fmt.Sprintf("listens at %s", netip.AddrPortFrom(address, uint16(l.Port)))
+		text := fmt.Sprintf("listens at %s", netip.AddrPortFrom(address, uint16(l.Port)))
+		if n := len(l.Waiting); n > 0 {
+			text += fmt.Sprintf(", connections that wait to be accepted: %d", n)
+		}
+		return "tcp", text
 	case *format.OpenFile_NetlinkSocket:
 		return "netlink", fmt.Sprintf("protocol %d, port %d, groups %s", k.NetlinkSocket.Protocol, k.NetlinkSocket.Port, ranges(k.NetlinkSocket.Groups))
 	case *format.OpenFile_TcpConnection:

@@ -19,6 +19,7 @@ type Connections struct {
 	silent []silenced
 	// Outside says whether any has a peer elsewhere than on the interface lo.
 	Outside bool
+	hear    func() // ends that nothing comes in from outside; nil: it does
 }
 
 // silenced is what has to be put back.
@@ -91,6 +92,10 @@ func ignoreEINVAL(err error) error {
 // Close gives up our copies. Without Release the connections are gone, silently,
 // when their processes are.
 func (c *Connections) Close() {
+	if c.hear != nil {
+		c.hear()
+		c.hear = nil
+	}
 	for _, s := range c.silent {
 		unix.Close(s.fd)
 	}

@@ -146,6 +146,7 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 		return nil, nil, err
 	}
 	refused = append(refused, more...)
+	refused = append(refused, w.lookWaiting()...)
 	outside, err := w.outsideMasters()
 	if err != nil {
 		return nil, nil, err
@@ -191,6 +192,7 @@ type walk struct {
 	orphans     map[ends]uint32 // bytes to come, see closing
 	network     uint64          // inode of the container's network namespace, see checkNetwork
 	external    map[string]bool // of Env.External, those that were found
+	listeners   []*listener     // see lookWaiting
 }
 
 // place is a descriptor in a table.

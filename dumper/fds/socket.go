@@ -256,8 +256,8 @@ func (w *walk) lookListener(f *file, fd, domain, protocol int) error {
 	// Of a listening socket the kernel tells the accept queue and its limit in
 	// these two (tcp_get_info, net/ipv4/tcp.c).
 	waiting, backlog := info.Unacked, info.Sacked
-	if waiting > 0 {
-		return f.refuse("listening TCP socket", fmt.Sprintf("%d connections wait to be accepted, and connections are not checkpointed yet", waiting), "have the program accept them, or the peers disconnect")
+	if waiting > 0 && (w.RefuseTCP || protocol == unix.IPPROTO_MPTCP) {
+		return f.refuse(listenerKind, fmt.Sprintf("%d connections wait to be accepted", waiting), "have the program accept them, or the peers disconnect")
 	}
 	l := &format.TcpListener{Family: uint32(domain), Backlog: backlog, Multipath: protocol == unix.IPPROTO_MPTCP}
 	f.Kind = &format.OpenFile_TcpListener{TcpListener: l}
@@ -276,5 +276,8 @@ func (w *walk) lookListener(f *file, fd, domain, protocol int) error {
 		return fmt.Errorf("a TCP socket with an address of kind %T", name)
 	}
 	l.Options, err = w.options(f, fd, [3]int{domain, unix.SOCK_STREAM, protocol}, socketOptions, own, tcpOptions, listenerOptions)
+	if err == nil && waiting > 0 {
+		w.listeners = append(w.listeners, &listener{f, l, waiting})
+	}
 	return err
 }

@@ -272,11 +272,9 @@ func (w *walk) connectTCP() (refused refusal.List, err error) {
 	}
 	own := true
 	if len(all) > 0 {
-		var ours, theirs unix.Stat_t
-		if err := errors.Join(unix.Stat("/proc/self/ns/net", &ours), unix.Stat(fmt.Sprintf("/proc/%d/ns/net", w.First), &theirs)); err != nil {
+		if own, err = w.ownNetwork(); err != nil {
 			return nil, err
 		}
-		own = ours.Ino != theirs.Ino
 	}
 	for _, f := range all {
 		c := f.OpenFile.GetTcpConnection()
@@ -289,6 +287,13 @@ func (w *walk) connectTCP() (refused refusal.List, err error) {
 		}
 	}
 	return refused, nil
+}
+
+// ownNetwork tells whether the container has a network of its own.
+func (w *walk) ownNetwork() (bool, error) {
+	var ours, theirs unix.Stat_t
+	err := errors.Join(unix.Stat("/proc/self/ns/net", &ours), unix.Stat(fmt.Sprintf("/proc/%d/ns/net", w.First), &theirs))
+	return ours.Ino != theirs.Ino, err
 }
 
 // unmap is an address, of v4 if it is that in the form of v6.

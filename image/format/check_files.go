@@ -116,11 +116,7 @@ func (c *checker) openFile(o *OpenFile) error {
 	case *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_Inotify, *OpenFile_Pidfd:
 		return c.eventSource(o, who)
 	case *OpenFile_TcpListener:
-		l := k.TcpListener
-		if n := len(l.GetAddress()); n != 4 && n != 16 || l.GetPort() > 65535 {
-			return fmt.Errorf("%s has an address of %d bytes and port %d", who(), n, l.GetPort())
-		}
-		return options(l.GetOptions(), who)
+		return tcpListener(k.TcpListener, who)
 	case *OpenFile_NetlinkSocket:
 		return netlinkSocket(k.NetlinkSocket, who)
 	case *OpenFile_TcpConnection:

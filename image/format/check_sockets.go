@@ -167,6 +167,42 @@ func netlinkSocket(s *NetlinkSocket, who func() string) error {
 	return options(s.Options, who)
 }
 
+func tcpListener(l *TcpListener, who func() string) error {
+	if n := len(l.GetAddress()); n != 4 && n != 16 || l.GetPort() > 65535 {
+		return fmt.Errorf("%s has an address of %d bytes and port %d", who(), n, l.GetPort())
+	}
+	const most = 1 << 16
+	if len(l.Waiting) > most || l.Multipath && len(l.Waiting) > 0 {
+		return fmt.Errorf("%s has %d connections that wait to be accepted", who(), len(l.Waiting))
+	}
+	for _, w := range l.Waiting {
+		if err := tcpWaiting(w, who); err != nil {
+			return err
+		}
+	}
+	return options(l.GetOptions(), who)
+}
+
+func tcpWaiting(w *TcpWaiting, who func() string) error {
+	const established, closed, closeWait, mostScale = 1, 7, 8, 14
+	if w == nil || w.Address == nil || w.Peer == nil {
+		return fmt.Errorf("%s has a connection that waits to be accepted and has no address", who())
+	}
+	size := len(w.Address.Address)
+	if size != 4 && size != 16 {
+		return fmt.Errorf("%s has a connection that waits to be accepted at an address of %d bytes", who(), size)
+	}
+	for _, a := range []*InetAddress{w.Address, w.Peer} {
+		if err := inetAddress(a, size, who); err != nil {
+			return err
+		}
+	}
+	if w.State != established && w.State != closed && w.State != closeWait || w.SendScale > mostScale || w.ReceiveScale > mostScale || w.MaximumSegment > 65535 {
+		return fmt.Errorf("%s has a connection that waits to be accepted in state %d, with windows scaled by %d and %d, segments of %d bytes", who(), w.State, w.SendScale, w.ReceiveScale, w.MaximumSegment)
+	}
+	return nil
+}
+
 func tcpConnection(c *TcpConnection, who func() string) error {
 	const inet, inet6, synSent, closed, lastState, mostScale = 2, 10, 2, 7, 11, 14
 	size := map[uint32]int{inet: 4, inet6: 16}[c.GetFamily()]

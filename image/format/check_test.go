@@ -146,6 +146,9 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.OpenFiles[6].GetEpoll().Targets[0].Files = 41 }, "descriptor table 41"},
 		{func(s *format.Skeleton) { s.OpenFiles[7].GetTcpListener().Port = 70000 }, "70000"},
 		{func(s *format.Skeleton) { s.OpenFiles[7].GetTcpListener().Address = nil }, "0 bytes"},
+		{func(s *format.Skeleton) { s.OpenFiles[7].GetTcpListener().Waiting[0].Peer = nil }, "no address"},
+		{func(s *format.Skeleton) { s.OpenFiles[7].GetTcpListener().Waiting[0].State = 5 }, "in state 5"},
+		{func(s *format.Skeleton) { s.OpenFiles[7].GetTcpListener().Waiting[0].Peer.Address = nil }, "0 bytes"},
 
 		{func(s *format.Skeleton) { s.Processes[0].Tasks = nil }, "no task"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[1].Tid = 1 }, "twice"},

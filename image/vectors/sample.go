@@ -191,6 +191,11 @@ func Everything() *format.Skeleton {
 		}}}},
 		{Id: 37, Flags: 2, Kind: &format.OpenFile_TcpListener{TcpListener: &format.TcpListener{
 			Family: 2, Address: []byte{127, 0, 0, 1}, Port: 6379, Backlog: 128,
+			Waiting: []*format.TcpWaiting{{
+				State: 1, Address: &format.InetAddress{Address: []byte{127, 0, 0, 1}, Port: 6379}, Peer: &format.InetAddress{Address: []byte{127, 0, 0, 1}, Port: 40000},
+				SendSequence: 100, ReceiveSequence: 200, ReceiveQueue: []byte("hello"), Window: 65536, MaximumSegment: 1400, WindowScaling: true, SendScale: 7, ReceiveScale: 7,
+				SelectiveAcknowledgement: true,
+			}},
 		}}},
 	}
 	s.OpenFiles = append(s.OpenFiles, &format.OpenFile{Id: 38, Flags: 2, Kind: &format.OpenFile_Memory{Memory: &format.MemoryFile{SharedMemory: 22}}})

@@ -243,3 +243,11 @@ func BPFMapLookupBatch(fd int, from, to, keys, values []byte, count uint32) (n u
 	_, err = bpf(unix.BPF_MAP_LOOKUP_BATCH, unsafe.Pointer(&a), unsafe.Sizeof(a))
 	return a.count, err
 }
+
+// BPFLink attaches a program to a network interface of the caller's network
+// namespace, for as long as the descriptor is open (BPF_LINK_CREATE, Linux 5.9 for
+// XDP).
+func BPFLink(program, index int, attachType, flags uint32) (fd int, err error) {
+	a := struct{ program, index, kind, flags uint32 }{uint32(program), uint32(index), attachType, flags}
+	return bpf(unix.BPF_LINK_CREATE, unsafe.Pointer(&a), unsafe.Sizeof(a))
+}

@@ -52,6 +52,14 @@ func (r *Restart) Join(ctx context.Context, people People) (err error) {
 		}
 	}
 	for _, f := range r.files {
+		if f.GetTcpListener() == nil {
+			continue
+		}
+		if err := j.waitAtListener(ctx, f); err != nil {
+			return fmt.Errorf("%s: %w", r.name(f), err)
+		}
+	}
+	for _, f := range r.files {
 		if f.GetInetSocket() == nil {
 			continue
 		}

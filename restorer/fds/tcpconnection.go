@@ -292,7 +292,11 @@ func makeRoom(fd int, m *format.TcpConnection) error {
 func openWindow(m *format.TcpConnection) *format.TcpWindow {
 	next := m.ReceiveSequence + uint32(len(m.ReceiveQueue))
 	const some = 65535
-	return &format.TcpWindow{SendUpdate: m.Window.GetSendUpdate(), Send: m.Window.GetSend(), Maximum: m.Window.GetMaximum(), Receive: some, ReceiveUpdate: next}
+	w := m.Window
+	if w == nil {
+		w = &format.TcpWindow{SendUpdate: next, Send: some, Maximum: some}
+	}
+	return &format.TcpWindow{SendUpdate: w.SendUpdate, Send: w.Send, Maximum: w.Maximum, Receive: some, ReceiveUpdate: next}
 }
 
 func setWindow(fd int, w *format.TcpWindow) error {

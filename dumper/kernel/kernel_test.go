@@ -1,0 +1,140 @@
+package kernel
+
+import (
+	"bytes"
+	"crypto/rand"
+	"net"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/dumper/bpf"
+	"lxc-checkpoint/internal/need"
+)
+
+// TestAccepting: what is told of connections that wait to be accepted is what
+// their peers have sent, and what is found out when they are accepted after all.
+func TestAccepting(t *testing.T) {
+	need.Check(t, need.Root, need.BTF)
+	teller, err := bpf.Open()
+	if err != nil {
+		t.Skip("this kernel can't be read: ", err)
+	}
+	defer teller.Close()
+	// Told is only of who is traced.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	child := exec.Command("true")
+	child.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
+	facts, err := teller.Tasks([]int{child.Process.Pid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := bpf.OpenMemory()
+	if err != nil {
+		t.Skip("this kernel can't be read: ", err)
+	}
+	defer k.Close()
+	m := New(k, facts[child.Process.Pid].Address)
+	task, err := m.ourselves()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for network, address := range map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0"} {
+		var c net.ListenConfig
+		c.SetMultipathTCP(false) // whose sockets are of another kind
+		l, err := c.Listen(t.Context(), network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		file, err := l.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		var sent [3][]byte
+		var clients [3]net.Conn
+		for i, n := range []int{0, 5000, 300_000} {
+			if clients[i], err = net.Dial(network, l.Addr().String()); err != nil {
+				t.Fatal(err)
+			}
+			defer clients[i].Close()
+			sent[i] = make([]byte, n)
+			_, _ = rand.Read(sent[i])
+			_ = clients[i].SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+			_, _ = clients[i].Write(sent[i]) // it may not all fit
+		}
+		sk, err := m.Socket(task, uint32(file.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := m.Accepting(sk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) != len(sent) {
+			t.Fatalf("%s: %d wait, not %d", network, len(all), len(sent))
+		}
+		for i, w := range all {
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if w.Remote.String() != c.RemoteAddr().String() || w.Local.String() != c.LocalAddr().String() {
+				t.Errorf("%s: %v to %v waits, and %v to %v is accepted", network, w.Remote, w.Local, c.RemoteAddr(), c.LocalAddr())
+			}
+			if !bytes.Equal(w.Unread, sent[i][:len(w.Unread)]) || len(w.Unread) < min(len(sent[i]), 60_000) {
+				t.Errorf("%s: of %d bytes %d are told, or others", network, len(sent[i]), len(w.Unread))
+			}
+			compareRepaired(t, c.(*net.TCPConn), w)
+		}
+	}
+}
+
+// compareRepaired compares with what the kernel tells in repair mode.
+func compareRepaired(t *testing.T, c *net.TCPConn, w *Waiting) {
+	t.Helper()
+	file, err := c.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	fd := int(file.Fd())
+	for _, step := range [][2]int{{unix.TCP_REPAIR, unix.TCP_REPAIR_ON}, {unix.TCP_REPAIR_QUEUE, 2}} {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, step[0], step[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUEUE_SEQ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	segment, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sack, scaling = 2, 4
+	if uint32(next) != w.Send || segment != int(w.MaximumSegment) || info.State != w.State ||
+		(info.Options&sack != 0) != w.SelectiveAcknowledgement || (info.Options&scaling != 0) != w.WindowScaling || info.Snd_wnd != w.Window {
+		t.Errorf("told was %+v, and it is in state %d, sends byte %d next, in segments of %d, with options %#x and window %d",
+			Waiting{State: w.State, Send: w.Send, MaximumSegment: w.MaximumSegment, Window: w.Window, SelectiveAcknowledgement: w.SelectiveAcknowledgement, WindowScaling: w.WindowScaling},
+			info.State, uint32(next), segment, info.Options, info.Snd_wnd)
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF_NO_WP); err != nil {
+		t.Fatal(err)
+	}
+}
