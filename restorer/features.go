@@ -10,6 +10,7 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/refusal"
+	"lxc-checkpoint/restorer/stub"
 )
 
 // feature is something of the kernel that not every kernel of ours has.
@@ -62,6 +63,9 @@ var features = []feature{
 	{"namespaces of cgroups (CONFIG_CGROUPS)", own(unix.CLONE_NEWCGROUP), absent("/proc/self/ns/cgroup"), "restart on a kernel with it"},
 	{"seccomp filters (CONFIG_SECCOMP_FILTER)", func(s *format.Skeleton) bool { return len(s.SeccompFilters) > 0 }, absent("/proc/sys/kernel/seccomp"), "restart on a kernel with it"},
 	{"keyrings (CONFIG_KEYS)", func(s *format.Skeleton) bool { return len(s.SessionKeyrings) > 0 }, absent("/proc/keys"), "restart on a kernel with it"},
+	{"core dumps into files (sysctl kernel.core_pattern)", func(s *format.Skeleton) bool {
+		return slices.ContainsFunc(s.Processes, func(p *format.Process) bool { return unix.WaitStatus(p.WaitStatus).CoreDump() })
+	}, func() bool { _, ok := stub.CorePattern(); return !ok }, "set kernel.core_pattern=core until the container runs, or have the zombie's parent wait for it"},
 	{"guard regions (Linux 6.13)", func(s *format.Skeleton) bool {
 		return slices.ContainsFunc(s.Mms, func(m *format.Mm) bool { return len(m.Guards) > 0 })
 	}, func() bool { return !mapped(0, func(p []byte) error { return unix.Madvise(p, madvGuardInstall) }) }, "restart on Linux 6.13 or later"},

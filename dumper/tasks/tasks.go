@@ -257,10 +257,6 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 func (k *looking) zombie() {
 	k.found.State = format.ProcessState_ZOMBIE
 	k.found.WaitStatus = uint32(k.stat.ExitCode)
-	const dumped = 0x80 // WCOREDUMP
-	if k.found.WaitStatus&dumped != 0 {
-		k.refuse("", "zombie", "it has ended with a core dump, which a restart would have to write again to make it such a zombie", "have its parent wait for it, or end that")
-	}
 	k.found.Tasks = []*format.Task{{Tid: k.found.Pid, Name: k.stat.Comm}}
 }
 

@@ -49,7 +49,7 @@ func KillAll(tasks []*Task, timeout time.Duration) error {
 // Become ends a process as the zombie it is to be.
 func (p *Task) Become(s unix.WaitStatus) error {
 	if s.Signaled() {
-		return p.dieBy(s.Signal())
+		return p.dieBy(s)
 	}
 	calls := []tracee.Call{{Nr: unix.SYS_EXIT_GROUP, Args: [6]uint64{uint64(s.ExitStatus())}}}
 	b := make([]byte, tracee.CallSize)
@@ -68,9 +68,14 @@ func (p *Task) Become(s unix.WaitStatus) error {
 }
 
 // dieBy lets the process die by a signal, without a core dump of our own
-// memory.
-func (p *Task) dieBy(sig unix.Signal) error {
-	if err := p.setLimit(unix.RLIMIT_CORE, unix.Rlimit{}); err != nil {
+// memory, unless that is what is to be seen of it.
+func (p *Task) dieBy(s unix.WaitStatus) error {
+	sig := s.Signal()
+	prepare := func() error { return p.setLimit(unix.RLIMIT_CORE, unix.Rlimit{}) }
+	if s.CoreDump() {
+		prepare = p.prepareCore
+	}
+	if err := prepare(); err != nil {
 		return err
 	}
 	ctx, cancel := p.limit()
@@ -91,9 +96,19 @@ func (p *Task) dieBy(sig unix.Signal) error {
 			return err
 		}
 		if stop.Gone() {
-			return nil
+			return p.hasStatus(s)
 		}
 	}
+}
+
+// hasStatus sees to it that a process has ended as it should. One of ours that the
+// kernel has removed at once tells nothing.
+func (p *Task) hasStatus(want unix.WaitStatus) error {
+	stat, err := procfs.ReadStat(p.PID())
+	if err == nil && stat.State == 'Z' && stat.ExitCode != int(want) {
+		return fmt.Errorf("its status is %#x, not %#x", stat.ExitCode, int(want))
+	}
+	return nil
 }
 
 // signalOf passes the signal on once it is about to be delivered.
