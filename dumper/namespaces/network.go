@@ -7,6 +7,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/netlink"
+	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
 	"lxc-checkpoint/refusal"
 )
@@ -43,6 +44,9 @@ func network(res *Result, n *object) error {
 				return err
 			}
 		}
+		if err := res.lookAtFilters(n); err != nil {
+			return err
+		}
 		return rtnl.Sysctls(func(name, value string) {
 			n.Network.Sysctls = append(n.Network.Sysctls, &format.Sysctl{Name: name, Value: value})
 		})
@@ -76,6 +80,24 @@ func (r *Result) lookAtLinks(c *netlink.Conn, n *object) error {
 		case l.Kind != "" && !rtnl.CanMake(l.Kind):
 			r.refuseLink(n, link, "an interface of kind "+l.Kind+" can't be made again by this version", "remove it (ip link del "+l.Name+")")
 		}
+	}
+	return nil
+}
+
+// lookAtFilters lists the rule set of nf_tables, which iptables-nft writes, too.
+func (r *Result) lookAtFilters(n *object) error {
+	rules, owned, err := nft.List()
+	if err != nil {
+		return err
+	}
+	for _, t := range owned {
+		r.refused = append(r.refused, &refusal.Refusal{
+			Object: "packet filter", Kind: "table " + t.Table + " of nf_tables",
+			Reason: "it belongs to a program's socket (flag owner), and a restart can't make such a one", Remedy: "end the program, or have it make the table without that flag (firewalld: NftablesTableOwner=no)",
+		})
+	}
+	for _, m := range rules {
+		n.Network.Nftables = append(n.Network.Nftables, &format.Nftables{Type: uint32(m.Type), Body: m.Body, Handle: m.Handle})
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package format
 import (
 	"errors"
 	"fmt"
+	"math"
 
+	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
 )
 
@@ -40,7 +42,20 @@ func (c *checker) network(n *Namespace) error {
 			return fmt.Errorf("namespace %d has a sysctl %.80q", n.Id, s.Name)
 		}
 	}
+	for _, m := range n.Network.GetNftables() {
+		if m.Type > math.MaxUint16 {
+			return fmt.Errorf("namespace %d has a message %d of nf_tables", n.Id, m.Type)
+		}
+		if err := m.Message().Check(); err != nil {
+			return fmt.Errorf("namespace %d has %w", n.Id, err)
+		}
+	}
 	return nil
+}
+
+// Message is it as internal/nft knows it.
+func (m *Nftables) Message() *nft.Message {
+	return &nft.Message{Type: uint16(m.Type), Body: m.Body, Handle: m.Handle}
 }
 
 func (c *checker) link(n *Namespace, l *Link) error {

@@ -89,6 +89,7 @@ var network = &format.Network{
 	Rules:      [][]byte{{2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0, 8, 0, 6, 0, 0xfe, 0x7f, 0, 0}},
 	Neighbours: [][]byte{{2, 0, 0, 0, 2, 0, 0, 0, 128, 0, 0, 1, 8, 0, 1, 0, 10, 1, 0, 1}},
 	Sysctls:    []*format.Sysctl{{Name: "ipv4/ip_forward", Value: "1"}},
+	Nftables:   []*format.Nftables{{Type: 0, Body: []byte{1, 0, 0, 0, 6, 0, 1, 0, 't', 0, 0, 0}, Handle: 3}},
 }
 
 // Everything returns a skeleton that has an object of most kinds.

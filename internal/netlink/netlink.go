@@ -76,22 +76,20 @@ var errChanged = errors.New("it changed whenever the kernel listed it")
 
 func (c *Conn) ask(typ, flags uint16, body []byte) ([]Message, error) {
 	c.sequence++
-	return c.exchange(appendMessage(nil, typ, flags|unix.NLM_F_REQUEST, c.sequence, body), c.sequence)
+	return c.exchange(appendMessage(nil, typ, flags|unix.NLM_F_REQUEST, c.sequence, body), c.sequence, c.sequence)
 }
 
 // Batch sends messages as one, framed by begin and end, whose effect comes as
-// a whole or not at all (nfnetlink). A message's error says which it is of.
+// a whole or not at all (nfnetlink). The last one has NLM_F_ACK. A message's error
+// says which it is of.
 func (c *Conn) Batch(begin, end Message, messages []Message) error {
 	var b []byte
 	first := c.sequence + 1
-	for i, m := range append(append([]Message{begin}, messages...), end) {
+	for _, m := range append(append([]Message{begin}, messages...), end) {
 		c.sequence++
-		if i == len(messages)+1 {
-			m.Flags |= unix.NLM_F_ACK
-		}
 		b = appendMessage(b, m.Type, m.Flags|unix.NLM_F_REQUEST, c.sequence, m.Body)
 	}
-	_, err := c.exchange(b, c.sequence)
+	_, err := c.exchange(b, first, c.sequence-1)
 	var e *Error
 	if errors.As(err, &e) && e.sequence > first && int(e.sequence-first-1) < len(messages) {
 		e.Index = int(e.sequence - first - 1)
@@ -109,8 +107,9 @@ func appendMessage(b []byte, typ, flags uint16, sequence uint32, body []byte) []
 	return pad(append(b, body...))
 }
 
-// exchange sends bytes, and reads until the message of a number is answered.
-func (c *Conn) exchange(request []byte, last uint32) ([]Message, error) {
+// exchange sends bytes, and reads until the last of their messages is answered. What
+// comes for others is left from a request that failed.
+func (c *Conn) exchange(request []byte, first, last uint32) ([]Message, error) {
 	if err := unix.Sendto(c.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, os.NewSyscallError("sendto", err)
 	}
@@ -131,6 +130,9 @@ func (c *Conn) exchange(request []byte, last uint32) ([]Message, error) {
 			m := Message{Type: ne.Uint16(rest[4:]), Flags: ne.Uint16(rest[6:]), Body: rest[unix.SizeofNlMsghdr:size]}
 			sequence := ne.Uint32(rest[8:])
 			rest = rest[min(len(rest), (size+3)&^3):]
+			if sequence < first || sequence > last {
+				continue
+			}
 			changed = changed || m.Flags&unix.NLM_F_DUMP_INTR != 0
 			done, err := m.end(sequence)
 			switch {

@@ -12,6 +12,7 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/netlink"
+	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
 )
 
@@ -68,6 +69,7 @@ func (r *Root) makeNetworks(log *slog.Logger) error {
 		{"set up its interfaces", m.describe},
 		{"join its interfaces", (*netspace).join},
 		{"set its sysctls", m.sysctls},
+		{"load its packet filters", (*netspace).filters},
 		{"bring its interfaces up", (*netspace).raise},
 		{"set its addresses", (*netspace).addresses},
 		{"wait for its interfaces", (*netspace).await},
@@ -88,6 +90,19 @@ func (r *Root) makeNetworks(log *slog.Logger) error {
 		}
 	}
 	return nil
+}
+
+// filters loads the rule set of nf_tables.
+func (s *netspace) filters() error {
+	var all []*nft.Message
+	for _, m := range s.Network.Nftables {
+		all = append(all, m.Message())
+	}
+	err := s.inside(func() error { return nft.Load(all) })
+	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("this kernel lacks what they need of nf_tables (modprobe nf_tables): %w", err)
+	}
+	return err
 }
 
 func (m *networks) space(id uint32) *netspace {
