@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -123,32 +125,53 @@ func (w *walk) lookAtRing(r *ringFile) error {
 		return refuse("requests completed while it was looked at", "try again")
 	}
 	r.Kind = &format.OpenFile_IoUring{IoUring: u}
+	for _, b := range u.BufferRings {
+		if b.Start == 0 {
+			if _, err := w.noteMapping(r.file, sys.UringOffBuffers|int64(b.Group)<<sys.UringBufferBits, len(b.Ring)); err != nil {
+				return err
+			}
+		}
+	}
 	return r.readRing(u)
 }
 
 // noteRing notes the pages that mappings of the ring begin with, so that they
 // are known for such, and returns the first of them.
 func (w *walk) noteRing(f *file) (frame uint64, err error) {
+	if frame, err = w.noteMapping(f, sys.UringOffSQ, os.Getpagesize()); err != nil {
+		return 0, err
+	}
+	// Of this part the kernel maps all or nothing.
+	mask, _ := f.info.Get("SqMask")
+	last, err := strconv.ParseUint(strings.TrimPrefix(mask, "0x"), 16, 16)
+	if err != nil {
+		return frame, nil // its own size is told elsewhere, if at all
+	}
+	for size := sys.UringSQESize; size <= 2*sys.UringSQESize; size *= 2 {
+		if _, err := w.noteMapping(f, sys.UringOffSQEs, (int(last)+1)*size); err != nil {
+			return 0, err
+		}
+	}
+	return frame, nil
+}
+
+// noteMapping notes the first page of a part of the ring; 0 if it has no such part.
+func (w *walk) noteMapping(f *file, offset int64, size int) (frame uint64, err error) {
 	fd, err := f.copy()
 	if err != nil {
 		return 0, err
 	}
-	for _, offset := range []int64{sys.UringOffSQ, sys.UringOffSQEs} {
-		m, err := unix.Mmap(fd, offset, os.Getpagesize(), unix.PROT_READ, unix.MAP_SHARED)
-		if err != nil { // in the program's own memory: refused below
-			continue
-		}
-		frames, err := sys.PageFrames(os.Getpid(), uint64(uintptr(unsafe.Pointer(&m[0]))), 1)
-		_ = unix.Munmap(m)
-		if err != nil {
-			return 0, err
-		}
-		w.rings[frames[0]] = f.Id
-		if offset == sys.UringOffSQ {
-			frame = frames[0]
-		}
+	m, err := unix.Mmap(fd, offset, size, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil { // in the program's own memory, or of another size
+		return 0, nil
 	}
-	return frame, nil
+	defer func() { _ = unix.Munmap(m) }()
+	frames, err := sys.PageFrames(os.Getpid(), uint64(uintptr(unsafe.Pointer(&m[0]))), 1)
+	if err != nil {
+		return 0, err
+	}
+	w.rings[frames[0]] = f.Id
+	return frames[0], nil
 }
 
 // readRing copies what the program sees of the ring.

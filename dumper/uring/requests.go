@@ -22,6 +22,7 @@ type request struct {
 	*object
 	where where
 	links []*request // what begins when it has completed
+	note  bool       // it is part of another one
 }
 
 // requests finds all requests under way, and what it would take to issue them
@@ -54,6 +55,12 @@ func (r *ring) find() map[uint64]*request {
 				return // of another ring that the thread uses
 			}
 			found[at] = q
+			// What tells that the network no longer needs the memory (io_uring/notif.c).
+			if op := q.u8("opcode"); op == sys.UringOpSendZC || op == sys.UringOpSendmsgZC {
+				if at := q.inner("io_sr_msg", "cmd").u64("notif"); at != 0 {
+					found[at] = &request{object: r.k.object("io_kiocb", at), note: true}
+				}
+			}
 		}
 		for next := q.u64("link"); next != 0 && found[next] == nil && r.k.err == nil; {
 			l := &request{object: r.k.object("io_kiocb", next)}
@@ -173,7 +180,7 @@ func (r *ring) heads(found map[uint64]*request) []*request {
 	}
 	var heads []*request
 	for at, q := range found {
-		if linked[at] {
+		if linked[at] || q.note {
 			continue
 		}
 		for next := q.u64("link"); next != 0 && found[next] != nil; next = found[next].u64("link") {

@@ -18,6 +18,17 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
+// ring changes the sample's io_uring.
+func ring(change func(u *format.IoUring)) func(s *format.Skeleton) {
+	return func(s *format.Skeleton) {
+		for _, o := range s.OpenFiles {
+			if u := o.GetIoUring(); u != nil {
+				change(u)
+			}
+		}
+	}
+}
+
 // TestCheckRefuses spoils one thing of a good skeleton at a time.
 func TestCheckRefuses(t *testing.T) {
 	for _, c := range []struct {
@@ -186,6 +197,34 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.BpfAttachments[0].Cgroup = "x" }, "cgroup \"x\""},
 		{func(s *format.Skeleton) { s.BpfAttachments[0].Programs[0] = 152 }, "refers to BPF program 152"},
 		{func(s *format.Skeleton) { s.OpenFiles[9].Kind.(*format.OpenFile_BpfMap).BpfMap.Object = 153 }, "BPF map 153"},
+		{ring(func(u *format.IoUring) { u.SqEntries = 3 }), "queues of 3 and 8"},
+		{ring(func(u *format.IoUring) { u.CqEntries = 1 << 17 }), "131072 entries"},
+		{ring(func(u *format.IoUring) { u.Flags = 1 << 1 }), "flags 0x2"},
+		{ring(func(u *format.IoUring) { u.CqesOffset = 1 << 31 }), "completions at"},
+		{ring(func(u *format.IoUring) { u.ArrayOffset = 1 << 31 }), "array at"},
+		{ring(func(u *format.IoUring) { u.Ring = u.Ring[1:] }), "4095 and 4096 bytes"},
+		{ring(func(u *format.IoUring) { u.Sqes = nil }), "4096 and 0 bytes"},
+		{ring(func(u *format.IoUring) { u.CqTail = 1<<30 + 1 }), "counted to 10 and 1073741825"},
+		{ring(func(u *format.IoUring) { u.SqHead = 1 }), "counted to 1 and 9"},
+		{ring(func(u *format.IoUring) { u.Task = 99 }), "thread 99"},
+		{ring(func(u *format.IoUring) { u.Requests[0].Task = 99 }), "thread 99"},
+		{ring(func(u *format.IoUring) { u.Requests[0].OpenFile = 40 }), "open file 40"},
+		{ring(func(u *format.IoUring) { u.Requests[0].Sqe[0] = 16 }), "can't be issued again"},
+		{ring(func(u *format.IoUring) { u.Requests[0].Sqe = nil }), "can't be issued again"},
+		{ring(func(u *format.IoUring) { u.Requests[1].TimeNs = -1 }), "can't be issued again"},
+		{ring(func(u *format.IoUring) { u.Files[1].OpenFile = 40 }), "open file 40"},
+		{ring(func(u *format.IoUring) { u.Event.OpenFile = 40 }), "open file 40"},
+		{ring(func(u *format.IoUring) { u.Users[0].Index = 16 }), "number 16"},
+		{ring(func(u *format.IoUring) { u.BufferRings[0].Entries = 3 }), "3 provided buffers"},
+		{ring(func(u *format.IoUring) { u.BufferRings[0].Start = 4096 }), "2 provided buffers"},
+		{ring(func(u *format.IoUring) { u.BufferRings[0].Ring = nil }), "2 provided buffers"},
+		{func(s *format.Skeleton) {
+			for _, v := range s.Mms[0].Vmas {
+				if v.Kind == format.VmaKind_VMA_IO_URING {
+					v.OpenFile = 30
+				}
+			}
+		}, "open file 30, which is no io_uring"},
 		{func(s *format.Skeleton) { s.SeccompFilters[0].Instructions = make([]byte, 12) }, "12 bytes"},
 		{func(s *format.Skeleton) { s.SeccompFilters[0].Previous = 42 }, "comes before the one that it follows"},
 		{func(s *format.Skeleton) {

@@ -58,9 +58,21 @@ func IoUringSizes(u *IoUring) (ring, sqes int) {
 func IoUringBufferSteps(u *IoUring) uint32 {
 	n := uint32(0)
 	for _, b := range u.BufferRings {
-		n += b.Head
+		at := IoUringBuffersAtOnce(b)
+		n += (b.Head + at - 1) / at
 	}
 	return n
+}
+
+// IoUringBuffersAtOnce is how many buffers one request takes: the kernel looks at
+// so many at most (PEEK_MAX_IMPORT, io_uring/kbuf.c). One that can be taken in parts is used up
+// then, and no other is in its place.
+func IoUringBuffersAtOnce(b *IoUringBufferRing) uint32 {
+	const most, incremental = 256, 2 // IOU_PBUF_RING_INC
+	if b.Flags&incremental != 0 {
+		return min(b.Entries, most)
+	}
+	return most
 }
 
 // IoUringTimed says whether a request's SQE leads to a time.

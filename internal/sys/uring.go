@@ -98,6 +98,8 @@ const (
 	UringOpWrite         = 23
 	UringOpSend          = 26
 	UringOpRecv          = 27
+	UringOpSendZC        = 47
+	UringOpSendmsgZC     = 48
 	UringOpReadMultishot = 49
 	UringOpFutexWait     = 51
 )

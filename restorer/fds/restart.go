@@ -203,6 +203,7 @@ func (r *Restart) CloseFiles() {
 func (r *Restart) Close() error {
 	for _, f := range r.files {
 		closeFD(&f.fd)
+		f.ring.forget()
 		_ = f.spot.remove()
 		f.spot = nil
 	}

@@ -66,9 +66,9 @@ func (r *Restart) thread(tid uint32) (place.Process, error) {
 	return t, nil
 }
 
-// Rings fills the rings of io_uring: its counters, what is registered with it,
-// what was in it, and the requests that were under way, which are issued again.
-// All memory and all files must be what they were.
+// Rings fills the rings of io_uring: its counters, what is registered with it, and
+// what was in it. All memory and all files must be what they were. The requests
+// that were under way are issued again by Arm.
 func (r *Restart) Rings(ctx context.Context) error {
 	for _, f := range r.files {
 		if f.GetIoUring() == nil {
@@ -78,18 +78,7 @@ func (r *Restart) Rings(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", r.name(f), err)
 		}
 	}
-	if err := r.mapRings(); err != nil {
-		return err
-	}
-	for _, f := range r.files {
-		if f.ring == nil {
-			continue
-		}
-		if _, err := f.ring.owner.Call(unix.SYS_CLOSE, uint64(f.ring.number)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.mapRings()
 }
 
 // uring is a ring that is being filled.
@@ -104,11 +93,13 @@ type uring struct {
 	ring, sqes []byte
 	// Where the owner has the ring mapped for a while.
 	mapped uint64
+	// What is still to be issued.
+	launches []*launch
 }
 
 func (r *Restart) fillRing(ctx context.Context, f *file) (err error) {
 	u := &uring{IoUring: f.GetIoUring(), r: r, file: f, params: f.ring.IoUringParams, owner: f.ring.owner, fd: f.ring.number}
-	defer func() { err = errors.Join(err, u.close()) }()
+	f.ring.filled = u
 	if err := u.open(f.fd); err != nil {
 		return err
 	}
@@ -118,8 +109,8 @@ func (r *Restart) fillRing(ctx context.Context, f *file) (err error) {
 		u.takeBuffers,
 		u.register,
 		u.putCompletions,
-		u.issueOthers,
-		u.putSubmissions,
+		u.prepare,
+		u.unmap,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -143,17 +134,32 @@ func (u *uring) open(fd int) (err error) {
 	return nil
 }
 
-func (u *uring) close() error {
-	for _, m := range [][]byte{u.ring, u.sqes} {
-		if m != nil {
-			_ = unix.Munmap(m)
+// unmap undoes the owner's mapping, before others are made where they were.
+func (u *uring) unmap() error {
+	at := u.mapped
+	u.mapped = 0
+	_, err := u.owner.Call(unix.SYS_MUNMAP, at, uint64(len(u.Ring)))
+	return err
+}
+
+// close gives up the ring's descriptor where it was made, and our mappings.
+func (m *madeRing) close() error {
+	m.forget()
+	_, err := m.owner.Call(unix.SYS_CLOSE, uint64(m.number))
+	return err
+}
+
+// forget gives up what the restart itself has of the ring.
+func (m *madeRing) forget() {
+	if m == nil || m.filled == nil {
+		return
+	}
+	for _, b := range [][]byte{m.filled.ring, m.filled.sqes} {
+		if b != nil {
+			_ = unix.Munmap(b)
 		}
 	}
-	var calls []tracee.Call
-	if u.mapped != 0 {
-		calls = append(calls, call(unix.SYS_MUNMAP, u.mapped, uint64(len(u.Ring))))
-	}
-	return runAll(u.owner, calls)
+	m.filled = nil
 }
 
 // Words of the ring, by their offsets.
@@ -198,11 +204,10 @@ func (u *uring) putCompletions() error {
 }
 
 // putSubmissions writes the submission queue: it is the program's own.
-func (u *uring) putSubmissions() error {
+func (u *uring) putSubmissions() {
 	copy(u.sqes, u.Sqes)
 	if u.ArrayOffset != 0 {
 		copy(u.ring[u.ArrayOffset:], u.Ring[u.ArrayOffset:u.ArrayOffset+4*u.SqEntries])
 	}
 	u.setWord(u.params.SQ.Tail, binary.NativeEndian.Uint32(u.Ring[u.params.SQ.Tail:]))
-	return nil
 }

@@ -1,16 +1,40 @@
 package fds
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
+	"strings"
 	"testing"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	dumper "lxc-checkpoint/dumper/fds"
+	dumperview "lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/need"
 	"lxc-checkpoint/internal/sys"
 )
+
+// TestUringWithoutBPF: where nobody reads the kernel's memory, a ring is refused,
+// and the message says what would help.
+func TestUringWithoutBPF(t *testing.T) {
+	h := newHelper(t)
+	addr, _ := h.Scratch()
+	must(t, h.Write(addr, make([]byte, sys.IoUringParamsSize)))
+	fd, err := h.Call(unix.SYS_IO_URING_SETUP, 4, addr)
+	if err != nil {
+		t.Skipf("this kernel has no io_uring: %v", err)
+	}
+	env := dumper.Env{First: h.pid, IDs: &dumperview.IDs{}, Tasks: map[int]uint32{h.pid: 1}}
+	_, refused, err := dumper.Look(context.Background(), env, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
+	must(t, err)
+	want := fmt.Sprintf("descriptor %d: io_uring: only eBPF can tell what is in it, and there is none here; checkpoint without --no-bpf", fd)
+	if !strings.Contains(refused.Error(), want) {
+		t.Errorf("the refusal should have %q: %v", want, refused)
+	}
+}
 
 // uringSample is a ring that has taken five requests and completed eight, with a
 // poll under way, and files registered; none where that can't be looked at.

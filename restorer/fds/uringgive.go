@@ -18,6 +18,7 @@ type madeRing struct {
 	*sys.IoUringParams
 	owner  place.Process
 	number int // in the owner's table, above all numbers of the image
+	filled *uring
 }
 
 // move brings the ring above the numbers of the image.

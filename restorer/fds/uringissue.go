@@ -62,7 +62,11 @@ func (r *Restart) lend(p place.Process, ids []uint32) (numbers map[uint32]int, d
 func (u *uring) issueTold() error {
 	for rest := u.requests(true); len(rest) > 0; {
 		n := u.group(rest)
-		if err := u.issue(rest[:n]); err != nil {
+		l, err := u.prepareGroup(rest[:n])
+		if err != nil {
+			return err
+		}
+		if err := u.launch(l); err != nil {
 			return err
 		}
 		// What is complete shows when their thread has done the kernel's work for it.
@@ -82,8 +86,6 @@ func (u *uring) issueTold() error {
 	return nil
 }
 
-func (u *uring) issueOthers() error { return u.issue(u.requests(false)) }
-
 func (u *uring) requests(told bool) []*format.IoUringRequest {
 	var all []*format.IoUringRequest
 	for _, q := range u.Requests {
@@ -94,15 +96,62 @@ func (u *uring) requests(told bool) []*format.IoUringRequest {
 	return all
 }
 
-// issue issues requests that were under way again, each by its thread. Where the
-// kernel needs memory for them, it takes a copy at once.
-func (u *uring) issue(rest []*format.IoUringRequest) error {
-	for len(rest) > 0 {
+// launch are requests of one thread, with what it was lent for them.
+type launch struct {
+	requests []*format.IoUringRequest
+	task     place.Process
+	numbers  map[uint32]int
+	done     func()
+}
+
+// prepare lends every thread what its requests need. They are issued when
+// nothing else is left to do (Arm): a TCP connection that is still being built
+// gives them errors.
+func (u *uring) prepare() error {
+	for rest := u.requests(false); len(rest) > 0; {
 		n := u.group(rest)
-		if err := u.issueGroup(rest[:n]); err != nil {
-			return fmt.Errorf("issue requests of thread %d again: %w", rest[0].Task, err)
+		l, err := u.prepareGroup(rest[:n])
+		if err != nil {
+			return err
 		}
+		u.launches = append(u.launches, l)
 		rest = rest[n:]
+	}
+	return nil
+}
+
+func (u *uring) prepareGroup(requests []*format.IoUringRequest) (*launch, error) {
+	t, err := u.r.thread(requests[0].Task)
+	if err != nil {
+		return nil, err
+	}
+	ids := []uint32{u.file.Id}
+	for _, q := range requests {
+		if q.OpenFile != 0 {
+			ids = append(ids, q.OpenFile)
+		}
+	}
+	numbers, done, err := u.r.lend(t, ids)
+	return &launch{requests, t, numbers, done}, err
+}
+
+// launchRings issues the requests that were under way again, each by its thread.
+// Where the kernel needs memory for them, it takes a copy at once.
+func (r *Restart) launchRings() error {
+	for _, f := range r.files {
+		if f.ring == nil || f.ring.filled == nil {
+			continue
+		}
+		u := f.ring.filled
+		for _, l := range u.launches {
+			if err := u.launch(l); err != nil {
+				return fmt.Errorf("%s: issue requests of thread %d again: %w", r.name(f), l.requests[0].Task, err)
+			}
+		}
+		u.putSubmissions()
+		if err := f.ring.close(); err != nil {
+			return fmt.Errorf("%s: %w", r.name(f), err)
+		}
 	}
 	return nil
 }
@@ -125,33 +174,18 @@ func (u *uring) group(rest []*format.IoUringRequest) int {
 	return n
 }
 
-func (u *uring) issueGroup(requests []*format.IoUringRequest) error {
-	t, err := u.r.thread(requests[0].Task)
-	if err != nil {
-		return err
-	}
-	ids := []uint32{u.file.Id}
-	for _, q := range requests {
-		if q.OpenFile != 0 {
-			ids = append(ids, q.OpenFile)
-		}
-	}
-	numbers, done, err := u.r.lend(t, ids)
-	if err != nil {
-		return err
-	}
-	defer done()
-	const timespec = 16
-	scratch, _ := t.Scratch()
+func (u *uring) launch(l *launch) error {
+	defer l.done()
+	scratch, _ := l.task.Scratch()
 	var times []byte
 	head := u.word(u.params.SQ.Head)
-	for i, q := range requests {
+	for i, q := range l.requests {
 		slot := (head + uint32(i)) & (u.SqEntries - 1)
 		e := u.sqes[slot*u.sqeSize():][:u.sqeSize()]
 		clear(e)
 		copy(e, q.Sqe)
 		if q.OpenFile != 0 {
-			binary.NativeEndian.PutUint32(e[4:], uint32(numbers[q.OpenFile]))
+			binary.NativeEndian.PutUint32(e[4:], uint32(l.numbers[q.OpenFile]))
 		}
 		if format.IoUringTimed(q) {
 			binary.NativeEndian.PutUint64(e[16:], scratch+uint64(len(times)))
@@ -162,14 +196,14 @@ func (u *uring) issueGroup(requests []*format.IoUringRequest) error {
 		}
 	}
 	if len(times) > 0 {
-		if err := t.Write(scratch, times); err != nil {
+		if err := l.task.Write(scratch, times); err != nil {
 			return err
 		}
 	}
-	u.setWord(u.params.SQ.Tail, head+uint32(len(requests)))
-	got, err := t.Call(unix.SYS_IO_URING_ENTER, uint64(numbers[u.file.Id]), uint64(len(requests)))
-	if err == nil && int(got) != len(requests) {
-		err = fmt.Errorf("the kernel took %d of %d", got, len(requests))
+	u.setWord(u.params.SQ.Tail, head+uint32(len(l.requests)))
+	got, err := l.task.Call(unix.SYS_IO_URING_ENTER, uint64(l.numbers[u.file.Id]), uint64(len(l.requests)))
+	if err == nil && int(got) != len(l.requests) {
+		err = fmt.Errorf("the kernel took %d of %d", got, len(l.requests))
 	}
 	return err
 }

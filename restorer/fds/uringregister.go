@@ -244,15 +244,16 @@ func (u *uring) bufferRing(b *format.IoUringBufferRing) (err error) {
 	return write(before)
 }
 
-// take reads a byte of /dev/zero into a buffer, again and again. In between the
-// ring is full of buffers in the restart's own memory.
-func (u *uring) take(b *format.IoUringBufferRing, size int, write func([]byte) error) error {
-	zero, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// take receives bytes into buffers of one byte, as many as were taken, from a pair
+// of sockets. In between the ring is full of buffers in the restart's own memory.
+func (u *uring) take(b *format.IoUringBufferRing, size int, write func([]byte) error) (err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	there, err := u.owner.Send([]int{zero})
-	unix.Close(zero)
+	defer unix.Close(pair[1])
+	there, err := u.owner.Send([]int{pair[0]})
+	unix.Close(pair[0])
 	if err != nil {
 		return err
 	}
@@ -262,26 +263,53 @@ func (u *uring) take(b *format.IoUringBufferRing, size int, write func([]byte) e
 		full = words(full, addr, uint32(1), uint32(0))
 	}
 	const tail = 14 // of struct io_uring_buf_ring
-	u.fill(func(e []byte) {
-		e[0], e[1] = sys.UringOpRead, sys.SQEBufferSelect|sys.SQESkipSuccess
+	length := uint32(0)
+	request := func(e []byte) {
+		const bundle = 1 << 4 // IORING_RECVSEND_BUNDLE, Linux 6.10
+		e[0], e[1] = sys.UringOpRecv, sys.SQEBufferSelect|sys.SQESkipSuccess
+		binary.NativeEndian.PutUint16(e[2:], bundle)
 		binary.NativeEndian.PutUint32(e[4:], uint32(there[0]))
-		binary.NativeEndian.PutUint32(e[24:], 1)
+		binary.NativeEndian.PutUint32(e[24:], length)
 		binary.NativeEndian.PutUint16(e[40:], uint16(b.Group))
-	})
+	}
 	for done := uint32(0); done < b.Head; {
-		n := min(b.Head-done, b.Entries, u.SqEntries)
+		n := min(b.Head-done, format.IoUringBuffersAtOnce(b))
 		done += n
 		binary.NativeEndian.PutUint16(full[tail:], uint16(done&math.MaxUint16))
 		if err := write(full); err != nil {
 			return err
 		}
-		u.setWord(u.params.SQ.Tail, u.word(u.params.SQ.Head)+n)
-		if err := u.enter(n); err != nil {
+		if _, err := unix.Write(pair[1], make([]byte, n)); err != nil {
+			return err
+		}
+		length = n
+		u.fill(request)
+		u.setWord(u.params.SQ.Tail, u.word(u.params.SQ.Head)+1)
+		if err := u.enter(1); err != nil {
 			return err
 		}
 	}
-	_, err = u.owner.Call(unix.SYS_CLOSE, uint64(there[0]))
-	return err
+	if _, err := u.owner.Call(unix.SYS_CLOSE, uint64(there[0])); err != nil {
+		return err
+	}
+	return u.checkHead(b)
+}
+
+// checkHead asks how many buffers the kernel has taken.
+func (u *uring) checkHead(b *format.IoUringBufferRing) error {
+	const status, size, head = 26, 40, 4 // IORING_REGISTER_PBUF_STATUS, Linux 6.8; of struct io_uring_buf_status
+	if err := u.do(status, append(words(nil, b.Group), make([]byte, size-4)...), 1); err != nil {
+		return err
+	}
+	addr, _ := u.owner.Scratch()
+	got := make([]byte, 4)
+	if err := u.owner.Read(addr+head, got); err != nil {
+		return err
+	}
+	if n := binary.NativeEndian.Uint32(got); n != b.Head {
+		return fmt.Errorf("%d were taken", n)
+	}
+	return nil
 }
 
 // enter has the owner submit n requests.

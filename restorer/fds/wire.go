@@ -175,6 +175,9 @@ func (r *Restart) Arm() error {
 		}
 		closeFD(&f.fd)
 	}
+	if err := r.launchRings(); err != nil {
+		return err
+	}
 	for _, a := range r.async {
 		// The number is part of the signal's siginfo (fcntl(2), F_SETSIG), so
 		// the call is made with it.

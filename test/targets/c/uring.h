@@ -12,6 +12,13 @@ struct ring {
 	size_t size;
 };
 
+// completion is a struct io_uring_cqe without its end, which may be missing.
+struct completion {
+	uint64_t user_data;
+	int32_t res;
+	uint32_t flags;
+};
+
 static __attribute__((unused)) struct ring ring_with(unsigned entries, struct io_uring_params p)
 {
 	struct ring r = {.p = p};
@@ -77,14 +84,14 @@ static __attribute__((unused)) unsigned completions(struct ring *r)
 }
 
 // reap waits for the next completion and takes it out.
-static __attribute__((unused)) struct io_uring_cqe reap(struct ring *r)
+static __attribute__((unused)) struct completion reap(struct ring *r)
 {
 	while (completions(r) == 0) {
 		int n = enter(r, 0, 1);
 		must(n >= 0); // EINTR would mean that somebody noticed
 	}
-	struct io_uring_cqe c = {0};
-	memcpy(&c, (char *)r->cqes + (*r->cq_head & (r->p.cq_entries - 1)) * (r->p.flags & IORING_SETUP_CQE32 ? 32 : 16), 16);
+	struct completion c;
+	memcpy(&c, (char *)r->cqes + (*r->cq_head & (r->p.cq_entries - 1)) * (r->p.flags & IORING_SETUP_CQE32 ? 32 : 16), sizeof c);
 	atomic_store((_Atomic unsigned *)r->cq_head, *r->cq_head + 1);
 	return c;
 }
@@ -92,7 +99,7 @@ static __attribute__((unused)) struct io_uring_cqe reap(struct ring *r)
 // expect reaps a completion that is known.
 static __attribute__((unused)) void expect(struct ring *r, uint64_t user_data, int res)
 {
-	struct io_uring_cqe c = reap(r);
+	struct completion c = reap(r);
 	check(c.user_data == user_data && c.res == res, "a completion of %llu with %d (%s), not of %lu with %d", (unsigned long long)c.user_data, c.res, c.res < 0 ? strerror(-c.res) : "", user_data, res);
 }
 

@@ -26,7 +26,7 @@ static void target(void)
 	for (int i = 0; i < 3; i++) {
 		int c = socket(AF_UNIX, SOCK_STREAM, 0);
 		must(connect(c, (void *)&name, sizeof name) == 0);
-		struct io_uring_cqe q = reap(&r);
+		struct completion q = reap(&r);
 		check(q.user_data == 1 && q.res >= 0 && q.flags & IORING_CQE_F_MORE, "%llu with %d, flags %x", (unsigned long long)q.user_data, q.res, q.flags);
 		must(write(c, "x", 1) == 1);
 		char x;
@@ -34,7 +34,7 @@ static void target(void)
 	}
 	int c = socket(AF_INET, SOCK_STREAM, 0);
 	must(connect(c, (void *)&any, sizeof any) == 0);
-	struct io_uring_cqe q = reap(&r);
+	struct completion q = reap(&r);
 	check(q.user_data == 2 && q.res >= 0, "%llu with %d", (unsigned long long)q.user_data, q.res);
 	check(fcntl(q.res, F_GETFD) == FD_CLOEXEC, "without SOCK_CLOEXEC");
 	check(from.sin_family == AF_INET && ntohl(from.sin_addr.s_addr) == INADDR_LOOPBACK, "its peer is not told");

@@ -8,7 +8,8 @@ static void target(void)
 	nops(&small, 1003);
 	nops(&large, 2);
 	unsigned head = *small.sq_head, tail = *small.sq_tail, cq = *small.cq_tail;
-	struct io_uring_cqe last = small.cqes[1002 & (small.p.cq_entries - 1)];
+	struct completion last;
+	memcpy(&last, &small.cqes[1002 & (small.p.cq_entries - 1)], sizeof last);
 	ready();
 	check(*small.sq_head == head && *small.sq_tail == tail, "the submission queue is at %u and %u, not at %u and %u", *small.sq_head, *small.sq_tail, head, tail);
 	check(*small.cq_tail == cq && *small.cq_head == cq, "the completion queue is at %u and %u, not at %u", *small.cq_head, *small.cq_tail, cq);

@@ -24,7 +24,7 @@ static void target(void)
 	submit(&r);
 	must(close(copy[0]) == 0 && other >= 0); // another number leads to it still
 	must(write(many[1], "x", 1) == 1);
-	struct io_uring_cqe c = reap(&r);
+	struct completion c = reap(&r);
 	check(c.user_data == 2 && c.flags & IORING_CQE_F_MORE, "at first %llu, flags %x", (unsigned long long)c.user_data, c.flags);
 	ready();
 	check(completions(&r) == 0, "%u completions came by themselves", completions(&r));

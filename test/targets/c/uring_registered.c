@@ -34,7 +34,7 @@ static void target(void)
 	e = sqe(&r, IORING_OP_WRITE_FIXED, 4, 2);
 	e->flags = IOSQE_FIXED_FILE, e->addr = (unsigned long)a, e->len = 16;
 	submit(&r);
-	struct io_uring_cqe first = reap(&r), second = reap(&r);
+	struct completion first = reap(&r), second = reap(&r);
 	check(first.user_data + second.user_data == 3 && first.res == 16 && second.res == 16, "completions of %llu and %llu with %d and %d", (unsigned long long)first.user_data, (unsigned long long)second.user_data, first.res, second.res);
 	check(memcmp(b + 10, a, 16) == 0, "read %.16s", b + 10);
 	check(read(event, &count, 8) == 8 && count == 2, "the eventfd has %lu", count);

@@ -21,7 +21,7 @@ static void *run(void *unused)
 	while (step != 2)
 		sleep_ms(2);
 	must(write(p[1], "ab", 2) == 2);
-	struct io_uring_cqe c = reap(&r), d = reap(&r);
+	struct completion c = reap(&r), d = reap(&r);
 	check(c.user_data + d.user_data == 3, "completions of %llu and %llu", (unsigned long long)c.user_data, (unsigned long long)d.user_data);
 	c = c.user_data == 1 ? c : d;
 	check(c.res == 2 && memcmp(x, "ab", 2) == 0, "read %d", c.res);

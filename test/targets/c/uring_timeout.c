@@ -32,7 +32,7 @@ static void target(void)
 	ready();
 	unsigned seen = 0;
 	for (int i = 0; i < 5; i++) {
-		struct io_uring_cqe c = reap(&r);
+		struct completion c = reap(&r);
 		int want[] = {[1] = -ETIME, [2] = 0, [3] = -ECANCELED, [4] = -ETIME, [5] = -ETIME};
 		check(c.user_data >= 1 && c.user_data <= 5, "completion of %llu", (unsigned long long)c.user_data);
 		check(c.res == want[c.user_data] || (c.user_data == 3 && c.res == -EINTR), "%llu ended with %d", (unsigned long long)c.user_data, c.res);
