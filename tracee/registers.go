@@ -121,12 +121,18 @@ func (t *Thread) RseqConfiguration() (ptr uint64, size, sig, flags uint32, err e
 // it is in none. It must come before any system call that is made in the
 // thread: the kernel clears the field then.
 func (t *Thread) CriticalSection(ptr uint64) (uint64, error) {
+	var b [8]byte
+	there := []unix.RemoteIovec{{Base: uintptr(ptr + rseqCSOffset), Len: len(b)}}
+	here := []unix.Iovec{{Base: &b[0], Len: uint64(len(b))}}
+	if n, err := unix.ProcessVMReadv(t.tid, here, there, 0); err == nil && n == len(b) {
+		return binary.LittleEndian.Uint64(b[:]), nil
+	}
+	// It may lie where the program itself can't read.
 	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", t.tid))
 	if err != nil {
 		return 0, err
 	}
 	defer mem.Close()
-	var b [8]byte
 	if _, err := mem.ReadAt(b[:], int64(ptr+rseqCSOffset)); err != nil {
 		return 0, fmt.Errorf("read the rseq area at %#x of task %d: %w", ptr, t.tid, err)
 	}

@@ -5,12 +5,13 @@
 package bpf
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -33,6 +34,8 @@ type Teller struct {
 	timers  *timerOffsets
 	// usual are the flags that tasks have that do nothing special (unusual).
 	usual uint64
+	// domain is where a task's Landlock domain lies (restricted), -1: nowhere.
+	domain int
 	// Where there is none, the record has a 0, which is root's.
 	hasLoginUID bool
 }
@@ -77,7 +80,7 @@ func Open() (t *Teller, err error) {
 	if t.iter, err = link.AttachIter(link.IterOptions{Program: t.program}); err != nil {
 		return t, fmt.Errorf("make the iterator: %w", err)
 	}
-	return t, nil
+	return t, t.calibrate()
 }
 
 // inFirstPidNamespace: the kernel's task numbers are those of its first pid
@@ -114,43 +117,84 @@ func (t *Teller) Close() {
 // Tasks tells the facts of every task of the processes, by the task's number.
 // They must stand still.
 func (t *Teller) Tasks(processes []int) (map[int]*view.TaskFacts, error) {
-	us := os.Getpid()
-	for _, pid := range append(slices.Clip(processes), us) {
-		if err := t.filter.Put(uint32(pid), uint8(1)); err != nil {
-			return nil, fmt.Errorf("fill the map of processes: %w", err)
-		}
-	}
-	restricted := startRestricted()
-	defer restricted.stop()
-	r, err := t.iter.Open()
-	if err != nil {
-		return nil, fmt.Errorf("open the iterator: %w", err)
-	}
-	defer r.Close()
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("read the iterator: %w", err)
-	}
-	if len(text)%recordSize != 0 {
-		return nil, fmt.Errorf("the iterator wrote %d bytes, which is no whole number of records", len(text))
-	}
-	var theirs, ours [][]byte
-	for record := range slices.Chunk(text, recordSize) {
-		if binary.NativeEndian.Uint32(record[atTGID:]) == uint32(us) {
-			t.usual |= binary.NativeEndian.Uint64(record[atThreadFlags:])
-			ours = append(ours, record)
-		} else {
-			theirs = append(theirs, record)
-		}
-	}
-	facts := make(map[int]*view.TaskFacts, len(theirs))
-	domain := restricted.domainAt(ours)
-	for _, record := range theirs {
+	facts := map[int]*view.TaskFacts{}
+	once := once{actions: map[uint64][]byte{}, limits: map[uint64][]view.Limit{}}
+	err := t.each(processes, func(record []byte) {
 		f := t.parse(record)
-		f.Landlock = domain >= 0 && binary.NativeEndian.Uint64(record[atBlob+domain:]) != 0
+		once.fill(f, record)
 		facts[int(binary.NativeEndian.Uint32(record[atPID:]))] = f
+	})
+	if err != nil {
+		return nil, err
 	}
 	return facts, nil
+}
+
+// each has the kernel write the records of the processes' tasks. There may be
+// very many: they are taken one by one.
+func (t *Teller) each(processes []int, do func(record []byte)) error {
+	for _, pid := range processes {
+		if err := t.filter.Put(uint32(pid), uint8(1)); err != nil {
+			return fmt.Errorf("fill the map of processes: %w", err)
+		}
+	}
+	r, err := t.iter.Open()
+	if err != nil {
+		return fmt.Errorf("open the iterator: %w", err)
+	}
+	defer r.Close()
+	many := bufio.NewReaderSize(r, 32*recordSize)
+	record := make([]byte, recordSize)
+	for {
+		switch _, err := io.ReadFull(many, record); {
+		case err == io.EOF:
+			return nil
+		case err == io.ErrUnexpectedEOF:
+			return errors.New("the iterator wrote something that is no whole number of records")
+		case err != nil:
+			return fmt.Errorf("read the iterator: %w", err)
+		}
+		do(record)
+	}
+}
+
+// once keeps what many tasks have in common.
+type once struct {
+	actions map[uint64][]byte // by the address of the signal actions
+	limits  map[uint64][]view.Limit
+}
+
+func (o *once) fill(f *view.TaskFacts, record []byte) {
+	word := func(at int) uint64 { return binary.NativeEndian.Uint64(record[at:]) }
+	if o.actions[word(atSighand)] == nil {
+		o.actions[word(atSighand)] = bytes.Clone(record[atActions:recordSize])
+	}
+	f.Actions = o.actions[word(atSighand)]
+	if f.Seen == nil {
+		return
+	}
+	if o.limits[word(atSignal)] == nil {
+		o.limits[word(atSignal)] = parseLimits(record)
+	}
+	f.Seen.Limits = o.limits[word(atSignal)]
+}
+
+// calibrate finds out by our own threads what tasks look like that have nothing
+// special, and what one looks like that has restricted itself.
+func (t *Teller) calibrate() error {
+	restricted := startRestricted()
+	defer restricted.stop()
+	us := os.Getpid()
+	var ours [][]byte
+	err := t.each([]int{us}, func(record []byte) {
+		t.usual |= binary.NativeEndian.Uint64(record[atThreadFlags:])
+		ours = append(ours, bytes.Clone(record))
+	})
+	if err != nil {
+		return err
+	}
+	t.domain = restricted.domainAt(ours)
+	return t.filter.Delete(uint32(us))
 }
 
 func (t *Teller) parse(b []byte) *view.TaskFacts {
@@ -180,7 +224,7 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		Undo:           t.undo.parse(b[atUndo:][:undoSize]),
 		Seen:           t.seen.parse(b),
 		AbsoluteTimers: t.timers.parse(b),
-		Actions:        b[atActions:recordSize],
+		Landlock:       t.domain >= 0 && word(atBlob+t.domain) != 0,
 		LastPID:        max(half(atNextPID), 1) - 1,
 		Flags:          half(atFlags),
 		MemoryPolicy:   word(atMemoryPolicy) != 0,

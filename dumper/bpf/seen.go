@@ -109,9 +109,15 @@ func (o *seenOffsets) parse(record []byte) *view.Seen {
 		OOMScoreAdj:   int32(int16(binary.NativeEndian.Uint16(b[seenOOM:]))),
 		AutogroupNice: int32(half(seenGroupNice)),
 	}
-	for i := range limits {
-		at := seenLimits + i*limitSize
-		s.Limits = append(s.Limits, view.Limit{Current: word(at), Maximum: word(at + 8)})
-	}
 	return s
+}
+
+// parseLimits reads the limits of a whole record.
+func parseLimits(record []byte) (all []view.Limit) {
+	word := func(at int) uint64 { return binary.NativeEndian.Uint64(record[at:]) }
+	for i := range limits {
+		at := atSeen + seenLimits + i*limitSize
+		all = append(all, view.Limit{Current: word(at), Maximum: word(at + 8)})
+	}
+	return all
 }
