@@ -49,6 +49,31 @@ func resolve(name, lxcpath string) (string, error) {
 	return trimSlashes(lxcpath), nil
 }
 
+// RunningNames lists the containers below lxcpath (empty: the host's default) that
+// run, frozen or not, by their names.
+func RunningNames(ctx context.Context, lxcpath string) (names []string, err error) {
+	if lxcpath == "" {
+		lxcpath = DefaultLXCPath()
+	}
+	entries, err := os.ReadDir(lxcpath)
+	if err != nil {
+		return nil, fmt.Errorf("list the containers: %w", err)
+	}
+	for _, e := range entries {
+		if exists(e.Name(), lxcpath) != nil {
+			continue
+		}
+		state, _, err := Query(ctx, e.Name(), lxcpath)
+		if err != nil {
+			return nil, err
+		}
+		if state != Stopped {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
 // exists returns a *NotFoundError if there is no container of that name.
 func exists(name, lxcpath string) error {
 	_, err := os.Stat(filepath.Join(lxcpath, name, "config"))

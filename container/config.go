@@ -22,20 +22,46 @@ type item struct{ key, value string }
 // there.
 const deepest = 10
 
+// Overrides are what lxc-start takes besides the container's config.
+type Overrides struct {
+	File   string   // in place of the config (--rcfile); empty: none
+	Define []string // after that, KEY=VALUE
+}
+
+// Arguments are the options of lxc-start for that.
+func (o Overrides) Arguments() (args []string) {
+	if o.File != "" {
+		args = append(args, "-f", o.File)
+	}
+	for _, d := range o.Define {
+		args = append(args, "-s", d)
+	}
+	return args
+}
+
 // ReadConfig reads the config of the container NAME below lxcpath (empty: the
 // host's default), whether it runs or not. It returns a *NotFoundError if there
 // is none of that name.
-func ReadConfig(name, lxcpath string) (*Config, error) {
+func ReadConfig(name, lxcpath string, o Overrides) (*Config, error) {
 	lxcpath, err := resolve(name, lxcpath)
 	if err != nil {
 		return nil, err
 	}
-	if err := exists(name, lxcpath); err != nil {
-		return nil, err
+	file := o.File
+	if file == "" {
+		if err := exists(name, lxcpath); err != nil {
+			return nil, err
+		}
+		file = filepath.Join(lxcpath, name, "config")
 	}
 	c := &Config{Name: name, LXCPath: lxcpath}
-	if err := c.include(filepath.Join(lxcpath, name, "config"), deepest); err != nil {
+	if err := c.include(file, deepest); err != nil {
 		return nil, fmt.Errorf("config of container %s: %w", name, err)
+	}
+	for _, d := range o.Define {
+		if err := c.line(d, deepest); err != nil {
+			return nil, fmt.Errorf("config of container %s, %s: %w", name, d, err)
+		}
 	}
 	return c, nil
 }
@@ -60,25 +86,9 @@ func (c *Config) include(path string, depth int) error {
 		return err
 	}
 	for line := range strings.Lines(string(text)) {
-		key, value, ok := strings.Cut(line, "=")
-		if key = strings.TrimSpace(key); !ok || strings.HasPrefix(key, "#") {
-			continue
+		if err := c.line(line, depth); err != nil {
+			return err
 		}
-		value = strings.TrimSpace(value)
-		if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
-			value = value[1 : n-1]
-		}
-		if key == "lxc.include" {
-			if err := c.include(value, depth-1); err != nil {
-				return err
-			}
-			continue
-		}
-		if value == "" { // takes back what was said before
-			c.items = slices.DeleteFunc(c.items, func(i item) bool { return i.key == key || strings.HasPrefix(i.key, key+".") })
-			continue
-		}
-		c.items = append(c.items, item{key, value})
 	}
 	return nil
 }
@@ -92,6 +102,27 @@ func RunningItem(ctx context.Context, name, lxcpath, key string) string {
 	}
 	value, _ := (&Container{Name: name, LXCPath: lxcpath}).configItem(ctx, key)
 	return value
+}
+
+// line takes one line of a file.
+func (c *Config) line(line string, depth int) error {
+	key, value, ok := strings.Cut(line, "=")
+	if key = strings.TrimSpace(key); !ok || strings.HasPrefix(key, "#") {
+		return nil
+	}
+	value = strings.TrimSpace(value)
+	if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+		value = value[1 : n-1]
+	}
+	if key == "lxc.include" {
+		return c.include(value, depth-1)
+	}
+	if value == "" { // takes back what was said before
+		c.items = slices.DeleteFunc(c.items, func(i item) bool { return i.key == key || strings.HasPrefix(i.key, key+".") })
+		return nil
+	}
+	c.items = append(c.items, item{key, value})
+	return nil
 }
 
 // All are the values of a key.

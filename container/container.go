@@ -99,6 +99,12 @@ type NotFoundError struct {
 	Remedy string
 }
 
+// IsNotFound tells whether an error is a *NotFoundError.
+func IsNotFound(err error) bool {
+	missing := (*NotFoundError)(nil)
+	return errors.As(err, &missing)
+}
+
 func (e *NotFoundError) Error() string {
 	s := "there is no " + e.Object
 	if e.Where != "" {

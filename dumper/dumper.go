@@ -17,6 +17,7 @@ import (
 	"lxc-checkpoint/dumper/ptrace"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/writer"
+	"lxc-checkpoint/internal/action"
 	"lxc-checkpoint/internal/links"
 	"lxc-checkpoint/progress"
 	"lxc-checkpoint/refusal"
@@ -45,6 +46,9 @@ type Options struct {
 	WithoutBPF bool     // have tasks tell by themselves what eBPF could
 	MaxDeleted uint64   // bytes that a removed file may hold; 0: no limit
 	External   []string // pipes and UNIX sockets whose other end may be outside, by name
+	// At is called at steps (internal/action); an error of it ends the checkpoint.
+	// nil: none.
+	At func(ctx context.Context, step string) error
 	// Check looks at the skeleton before anything is written; an error of it
 	// ends the checkpoint. nil: none.
 	Check func(*format.Skeleton) error
@@ -92,6 +96,9 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	connections := &fds.Connections{}
 	defer release(connections, &err) // before that
 	stats.Hold = clock.lap()
+	if err := o.At(ctx, action.NetworkLock); err != nil {
+		return nil, err
+	}
 
 	s, contents, err := look(ctx, c, held, connections, teller, o) // everything but the bytes; all refusals at once
 	if err != nil {
@@ -122,6 +129,9 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 		return nil, err
 	}
 	stats.Commit = clock.lap()
+	if err := o.At(ctx, action.PostDump); err != nil {
+		return nil, fmt.Errorf("the statefile is complete, but %w", err)
+	}
 
 	if err := finish(ctx, held, connections, o.After); err != nil {
 		return nil, err
@@ -230,6 +240,9 @@ func setDefaults(o *Options) {
 	}
 	if o.Workers <= 0 {
 		o.Workers = runtime.NumCPU()
+	}
+	if o.At == nil {
+		o.At = func(context.Context, string) error { return nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

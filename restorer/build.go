@@ -10,6 +10,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/internal/action"
 	"lxc-checkpoint/internal/links"
 	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/restorer/fds"
@@ -56,7 +57,7 @@ func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*res
 	if o.Native {
 		r.stage = stage.NewNative(o.Name, o.Cgroup, need)
 	} else {
-		r.stage = stage.NewLXC(o.Name, o.LXCPath, need)
+		r.stage = stage.NewLXC(o.Name, o.LXCPath, o.Config, need)
 	}
 	root, err := r.stage.Begin(ctx)
 	if err != nil {
@@ -73,10 +74,18 @@ func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*res
 
 // enter finishes the first process's surroundings, and opens the rooms.
 func (r *restart) enter() (err error) {
-	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.helper, r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", r.log); err != nil {
+	if err := r.at(action.SetupNamespaces); err != nil {
+		return err
+	}
+	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.helper, namespaces.Surroundings{
+		HostMounts: r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", AsCopy: r.opts.AsCopy,
+	}, r.log); err != nil {
 		return err
 	}
 	if err := trip.At("enter the namespaces"); err != nil {
+		return err
+	}
+	if err := r.at(action.PostSetupNamespaces); err != nil {
 		return err
 	}
 	if r.filters, err = r.root.Thread.SeccompFilters(); err != nil {
@@ -89,7 +98,8 @@ func (r *restart) enter() (err error) {
 	if err := trip.At("open the files"); err != nil {
 		return err
 	}
-	r.files.CloseTCP = r.opts.CloseTCP
+	r.files.CloseTCP = r.opts.CloseTCP || r.opts.AsCopy // the peers are the other one's
+	r.files.AsCopy = r.opts.AsCopy
 	r.files.AllowChanged = r.opts.AllowChanged
 	r.files.External = r.opts.External
 	r.files.Namespace = r.space.Namespace

@@ -47,7 +47,7 @@ func CheckStage(ctx context.Context, s *format.Skeleton, o Checked) refusal.List
 	if o.Native {
 		return stage.CheckNative(o.Cgroup, need)
 	}
-	return stage.CheckLXC(ctx, o.Name, o.LXCPath, need, o.Alive)
+	return stage.CheckLXC(ctx, o.Name, o.LXCPath, o.Config, need, o.Alive, o.AsCopy)
 }
 
 // checker is a check under way.

@@ -107,7 +107,7 @@ func (c *checker) newLooker() (*looker, error) {
 	}
 	switch {
 	case !c.o.Native && c.s.Container.Rootfs != "":
-		config, err := container.ReadConfig(c.o.Name, c.o.LXCPath)
+		config, err := container.ReadConfig(c.o.Name, c.o.LXCPath, c.o.Config)
 		if err != nil {
 			return l, nil // the stage says so
 		}

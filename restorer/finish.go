@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/action"
 	"lxc-checkpoint/internal/clocks"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/trip"
@@ -333,7 +334,15 @@ func (r *restart) letGo() error {
 	if err := trip.At("load the registers"); err != nil {
 		return err
 	}
+	for _, step := range []string{action.PostRestore, action.NetworkUnlock} {
+		if err := r.at(step); err != nil {
+			return err
+		}
+	}
 	if err := r.listen(); err != nil {
+		return err
+	}
+	if err := r.at(action.PreResume); err != nil {
 		return err
 	}
 	if err := trip.At("let packets in"); err != nil {

@@ -10,7 +10,9 @@ import (
 	"runtime"
 	"time"
 
+	"lxc-checkpoint/container"
 	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/internal/action"
 	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/progress"
 )
@@ -19,6 +21,12 @@ import (
 type Options struct {
 	Name, LXCPath string // the container to recreate; LXC's own config says how
 	Native        bool   // without LXC, from the image alone
+	Config        container.Overrides
+	// AsCopy: beside the container of the image, which may run: with the host name
+	// and the network that its own config gives.
+	AsCopy bool
+	// Actions are run at each step; nil: none.
+	Actions *action.Script
 	// Cgroup is where a native restart puts the tasks: a directory of a cgroup
 	// hierarchy, or a name below each. Empty: "lxc-checkpoint/NAME".
 	Cgroup string
@@ -77,6 +85,9 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 	}
 	stats.Plan = clock.lap()
 
+	if err := o.Actions.Run(ctx, action.PreRestore, 0); err != nil {
+		return nil, err
+	}
 	r, err := begin(ctx, img, plan, o) // the first process, in its namespaces
 	if err != nil {
 		return nil, err
@@ -137,6 +148,9 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 	if err := r.letGo(); err != nil {
 		return nil, err
 	}
+	if err := r.at(action.PostResume); err != nil {
+		return nil, err
+	}
 	r.join()
 	stats.Finish = clock.lap()
 	stats.Processes, stats.Tasks = len(s.Processes), len(r.tasks)
@@ -161,6 +175,11 @@ func undone(err, undo error) error {
 		return err
 	}
 	return errors.Join(err, fmt.Errorf("and not all of the half-built container could be removed: %w", undo))
+}
+
+// at runs the operator's script at a step.
+func (r *restart) at(step string) error {
+	return r.opts.Actions.Run(r.ctx, step, r.root.PID())
 }
 
 type clock struct{ last time.Time }

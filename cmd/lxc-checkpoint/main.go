@@ -16,6 +16,7 @@ import (
 	"lxc-checkpoint/dumper"
 	"lxc-checkpoint/freezer"
 	"lxc-checkpoint/image/writer"
+	"lxc-checkpoint/internal/action"
 	"lxc-checkpoint/internal/cli"
 	"lxc-checkpoint/internal/outfile"
 	"lxc-checkpoint/progress"
@@ -32,7 +33,9 @@ func main() {
 	o := newOptions()
 	done, err := o.parse(os.Args[1:])
 	if err == nil && !done {
-		if !isWorker() {
+		if o.all != "" {
+			err = checkpointAll(o)
+		} else if !isWorker() {
 			var code int
 			if code, err = guard(); err == nil {
 				os.Exit(code)
@@ -135,9 +138,22 @@ func checkpoint(ctx context.Context, o *options, c *container.Container, out out
 	if o.kill { // what this host could not restart is never killed
 		what.Check = o.restartable(ctx)
 	}
+	script := &action.Script{Path: o.actionScript, Container: c.Name, LXCPath: c.LXCPath, Log: log}
+	if c.Name == "" {
+		script.Container = c.String()
+	}
+	what.At = func(ctx context.Context, step string) error { return script.Run(ctx, step, c.InitPID) }
+	if err := what.At(ctx, action.PreDump); err != nil {
+		return nil, err
+	}
 	stats, err := dumper.Dump(ctx, c, w, what)
 	if err != nil {
 		return nil, err
+	}
+	if what.After == dumper.Continue {
+		if err := what.At(ctx, action.NetworkUnlock); err != nil {
+			return nil, err
+		}
 	}
 	log.Info("checkpoint is complete", "written", outfile.Size(uint64(w.BytesOut())))
 	return stats, nil

@@ -63,8 +63,8 @@ func TestWrongUsage(t *testing.T) {
 		"-n c1 --check -k":             "--check lets the container go on",
 		"-n c1 --json -S f":            "--json goes with --check only",
 		"-n c1 -S f --kill --pause":    "-k and -p exclude each other",
-		"-n c1 --pid 5 -S f":           "-n, --cgroup and --pid exclude each other",
-		"--cgroup x --pid 5 -S f":      "-n, --cgroup and --pid exclude each other",
+		"-n c1 --pid 5 -S f":           "-n, --all, --cgroup and --pid exclude each other",
+		"--cgroup x --pid 5 -S f":      "-n, --all, --cgroup and --pid exclude each other",
 		"--cgroup x -S f -P /x":        "-P goes with -n only",
 		"-n c1 --state f":              "option --state is ambiguous: --statefile or --statefd",
 		"-n c1 --statefile":            "option --statefile needs a value",
@@ -83,6 +83,9 @@ func TestWrongUsage(t *testing.T) {
 		"c1 extra -S f":                `what is "extra" for?`,
 		"-n c1 -S f -- --kill":         `what is "--kill" for?`,
 		"--cgroup=x -S f c1":           `what is "c1" for?`,
+		"--all d -S f":                 "--all writes to files in its directory",
+		"--all d -n c1":                "-n, --all, --cgroup and --pid exclude each other",
+		"-n c1 --check -A true":        "--check runs no action script",
 		"-n c1 -S f --print-stats=yes": "option --print-stats takes no value",
 	} {
 		dir := t.TempDir()
@@ -116,7 +119,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	code, stdout, stderr := command(t, nil, "--usage")
-	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: ") || strings.Count(stdout, "\n") != 3 {
+	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: ") || strings.Count(stdout, "\n") != 4 {
 		t.Errorf("--usage: exit %d, %q, %q", code, stdout, stderr)
 	}
 	code, stdout, _ = command(t, nil, "--version")

@@ -28,6 +28,9 @@ type options struct {
 	maxDeleted cli.Size
 	external   []string
 	restarted  bool // the look has come so far that a restart was thought through
+
+	actionScript string
+	all          string
 }
 
 func newOptions() *options {
@@ -35,6 +38,7 @@ func newOptions() *options {
 		tool: cli.New("lxc-checkpoint", "Writes the state of a running container into a statefile, from which lxc-restart makes it again.",
 			"-n NAME {-S FILE | -d FD} [-k | -p] [OPTION...]",
 			"{--cgroup=PATH | --pid=PID} {-S FILE | -d FD} [-k | -p] [OPTION...]",
+			"--all=DIRECTORY [-k | -p] [OPTION...]",
 			"{-n NAME | --cgroup=PATH | --pid=PID} --check [--json] [OPTION...]"),
 		statefd:    cli.Number{N: -1, Word: "FD"},
 		pid:        cli.Number{N: 0, Min: 1, Word: "PID"},
@@ -54,6 +58,8 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.BoolVarP(&o.pause, "pause", "p", false, "leave the container frozen (lxc-unfreeze lets it go on)")
 	f.BoolVar(&o.check, "check", false, "only tell whether a checkpoint would work, and what is in its way")
 	f.BoolVar(&o.json, "json", false, "with --check: tell it as JSON")
+	f.StringVar(&o.all, "all", "", "checkpoint every running container of LXC to a file in `DIRECTORY`")
+	f.StringVarP(&o.actionScript, "action-script", "A", "", "run `CMD` at each step (see the man page); if it fails, so does the checkpoint")
 	f.StringVar(&o.cgroup, "cgroup", "", "without LXC: the processes in the cgroup `PATH`")
 	f.Var(&o.pid, "pid", "without LXC: process `PID` and its descendants, in their cgroup")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for the container's tasks to stop (default 10)")
@@ -79,7 +85,7 @@ func (o *options) parse(args []string) (done bool, err error) {
 	}
 	given := o.tool.Given
 	targets := 0
-	for _, option := range []string{"name", "cgroup", "pid"} {
+	for _, option := range []string{"name", "cgroup", "pid", "all"} {
 		if given(option) {
 			targets++
 		}
@@ -93,10 +99,12 @@ func (o *options) parse(args []string) (done bool, err error) {
 	case targets == 0:
 		return false, cli.Usagef("which container? Name it with -n NAME")
 	case targets > 1:
-		return false, cli.Usagef("-n, --cgroup and --pid exclude each other: one target is checkpointed at a time")
+		return false, cli.Usagef("-n, --all, --cgroup and --pid exclude each other: one target is checkpointed at a time")
 	case len(operands) > 0:
 		return false, cli.Usagef("what is %q for? There is nothing but options to give", operands[0])
-	case !given("cgroup") && !given("pid") && o.tool.Common.Name == "":
+	case given("all") && (given("statefile") || given("statefd") || o.check):
+		return false, cli.Usagef("--all writes to files in its directory: leave out -S, -d and --check")
+	case !given("all") && !given("cgroup") && !given("pid") && o.tool.Common.Name == "":
 		return false, cli.Usagef("which container? The name after -n is empty")
 	case given("lxcpath") && (given("cgroup") || given("pid")):
 		return false, cli.Usagef("-P goes with -n only: --cgroup and --pid do not ask LXC")
@@ -108,11 +116,13 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("--check writes no state: leave out -S and -d")
 	case o.check && (o.kill || o.pause):
 		return false, cli.Usagef("--check lets the container go on: leave out -k and -p")
+	case o.check && given("action-script"):
+		return false, cli.Usagef("--check runs no action script: leave out -A")
 	case o.check:
 		return false, nil
 	case given("statefile") && given("statefd"):
 		return false, cli.Usagef("-S and -d exclude each other: the state is written to one place")
-	case !given("statefile") && !given("statefd"):
+	case !given("all") && !given("statefile") && !given("statefd"):
 		return false, cli.Usagef("where to? Name a file with -S FILE, or an open descriptor with -d FD")
 	case o.kill && o.pause:
 		return false, cli.Usagef("-k and -p exclude each other: what is killed cannot be left frozen")

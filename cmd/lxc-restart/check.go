@@ -8,8 +8,10 @@ import (
 	"runtime"
 	"strings"
 
+	"lxc-checkpoint/container"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/reader"
+	"lxc-checkpoint/internal/action"
 	"lxc-checkpoint/internal/infile"
 	"lxc-checkpoint/refusal"
 	"lxc-checkpoint/restorer"
@@ -102,6 +104,19 @@ func (o *options) restorer() restorer.Options {
 		External: external,
 		Name:     o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,
 		Native: o.native, Cgroup: o.cgroup, Pause: o.pause, AllowChanged: o.allowChanged, CloseTCP: o.tcpClose,
+		Config: container.Overrides{File: o.rcfile, Define: o.define}, AsCopy: o.asCopy,
+		Actions: &action.Script{Path: o.actionScript, Container: o.tool.Common.Name, LXCPath: o.lxcpath(), Log: o.tool.Log},
 		Timeout: o.timeout.Duration, Log: o.tool.Log,
 	}
+}
+
+// lxcpath is the directory of LXC's containers; empty without LXC.
+func (o *options) lxcpath() string {
+	switch path := o.tool.Common.LXCPath; {
+	case o.native:
+		return ""
+	case path != "":
+		return path
+	}
+	return container.DefaultLXCPath()
 }

@@ -106,6 +106,9 @@ func makeRoom(ctx context.Context, o *options, in *infile.Input) error {
 	c := o.tool.Common
 	state, _, err := container.Query(ctx, c.Name, c.LXCPath)
 	if missing := (*container.NotFoundError)(nil); errors.As(err, &missing) {
+		if o.rcfile != "" {
+			return nil
+		}
 		missing.Remedy = "a restart needs the container's config and root file system on this host (or --native, which needs no LXC)"
 	}
 	if err != nil || state == container.Stopped {

@@ -21,6 +21,10 @@ type options struct {
 	printStats   bool
 	allowChanged bool
 	tcpClose     bool
+	asCopy       bool
+	rcfile       string
+	define       []string
+	actionScript string
 	check        bool
 	json         bool
 	shellJob     bool
@@ -57,6 +61,10 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.StringArrayVar(&o.external, "external", nil, "what was saved as external is now PATH, or descriptor N: `NAME=PATH|NAME=fd:N`")
 	f.BoolVar(&o.tcpClose, "tcp-close", false, "end its TCP connections: programs hear of a reset (ECONNRESET)")
 	f.BoolVar(&o.shellJob, "shell-job", false, "join your terminal to that of a session that lxc-attach had put in")
+	f.BoolVar(&o.asCopy, "as-copy", false, "beside the container of the statefile: with host name and network of its own")
+	f.StringVarP(&o.rcfile, "rcfile", "f", "", "start it with the config `FILE` in place of its own")
+	f.StringArrayVarP(&o.define, "define", "s", nil, "start it with the config item `KEY=VALUE`, too")
+	f.StringVarP(&o.actionScript, "action-script", "A", "", "run `CMD` at each step (see the man page); if it fails, so does the restart")
 	f.Var(&o.timeout, "timeout", "wait at most `SECONDS` for each of its tasks (default 10)")
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the restart to stderr, as JSON")
 	o.tool.AddCommon(true)
@@ -94,6 +102,14 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("--shell-job joins the terminal on standard input, which is none")
 	case o.native && given("lxcpath"):
 		return false, cli.Usagef("-P does not go with --native, which does not ask LXC")
+	case o.native && (given("rcfile") || given("define")):
+		return false, cli.Usagef("-f and -s do not go with --native: they are for LXC")
+	case o.native && o.asCopy:
+		return false, cli.Usagef("--as-copy does not go with --native: LXC gives the copy its root file system")
+	case slices.ContainsFunc(o.define, func(d string) bool { return !strings.Contains(d, "=") }):
+		return false, cli.Usagef("-s takes KEY=VALUE, as the lines of a container's config are")
+	case o.check && given("action-script"):
+		return false, cli.Usagef("--check runs no action script: leave out -A")
 	case !o.native && given("cgroup"):
 		return false, cli.Usagef("--cgroup goes with --native only: LXC gives its containers their cgroups")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"time"
@@ -29,7 +30,7 @@ func makeInet(ctx context.Context, r *Restart, f *file) (int, error) {
 		return f.fd, err
 	}
 	if m.Address != nil {
-		if err := bindInet(ctx, f.fd, m.Address); err != nil {
+		if err := r.bindInet(ctx, f.fd, m.Address); err != nil {
 			return f.fd, fmt.Errorf("bind it to %s: %w", inetName(m.Address), err)
 		}
 	}
@@ -80,10 +81,13 @@ func interfaceIndex(fd int, name string) (int, error) {
 const duplicateDetection = 4 * time.Second
 
 // bindInet binds a socket to an address of IP.
-func bindInet(ctx context.Context, fd int, a *format.InetAddress) error {
+func (r *Restart) bindInet(ctx context.Context, fd int, a *format.InetAddress) error {
 	to := sockaddr(a)
 	err := unix.Bind(fd, to)
-	for until := time.Now().Add(duplicateDetection); len(a.Address) == 16 && errors.Is(err, unix.EADDRNOTAVAIL) && time.Now().Before(until); {
+	if r.AsCopy && errors.Is(err, unix.EADDRNOTAVAIL) {
+		return bindFree(fd, to)
+	}
+	for until := time.Now().Add(duplicateDetection); r.mayComeLate(a) && errors.Is(err, unix.EADDRNOTAVAIL) && time.Now().Before(until); {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -100,6 +104,23 @@ func bindInet(ctx context.Context, fd int, a *format.InetAddress) error {
 		return fmt.Errorf("needs CAP_NET_BIND_SERVICE in the container's network namespace: %w", err)
 	}
 	return err
+}
+
+// mayComeLate tells whether an address may be "tentative" yet: one of IPv6 that is
+// none of IPv4 (::ffff:10.0.0.1).
+func (r *Restart) mayComeLate(a *format.InetAddress) bool {
+	return len(a.Address) == 16 && net.IP(a.Address).To4() == nil && !r.AsCopy
+}
+
+// bindFree binds a socket to an address that the container does not have, and may
+// never have: nothing comes there.
+func bindFree(fd int, to unix.Sockaddr) error {
+	was, err := unix.GetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND) // of IPv6, too
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1), unix.Bind(fd, to),
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, was))
 }
 
 func sockaddr(a *format.InetAddress) unix.Sockaddr {

@@ -28,6 +28,8 @@ import (
 // It holds a descriptor of every open file until Close: as long as it does, no
 // pipe reports the end of its writers. So Close comes before the container runs.
 type Restart struct {
+	// AsCopy: sockets may be bound to addresses that the container does not have.
+	AsCopy bool
 	// CloseTCP has TCP connections end, as by a reset from their peers.
 	CloseTCP bool
 	// Outside are, after Make, the masters of terminals that nobody in the

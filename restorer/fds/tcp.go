@@ -30,7 +30,7 @@ func makeTCPListener(ctx context.Context, r *Restart, f *file) (int, error) {
 	if err := setOptions(f.fd, m.Options); err != nil {
 		return f.fd, err
 	}
-	if err := bindInet(ctx, f.fd, tcpAddress(m)); err != nil {
+	if err := r.bindInet(ctx, f.fd, tcpAddress(m)); err != nil {
 		return f.fd, fmt.Errorf("bind it to %s: %w", tcpName(m), err)
 	}
 	if err := unix.Listen(f.fd, int(m.Backlog)); err != nil {

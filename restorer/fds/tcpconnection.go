@@ -23,14 +23,14 @@ func tcpConnectionSocket(_ *Restart, f *file) (family, typ, protocol int, err er
 
 // makeTCPConnection does what does not need other sockets: a connection is built
 // by connectTCP, when all listeners have their addresses.
-func makeTCPConnection(ctx context.Context, _ *Restart, f *file) (int, error) {
+func makeTCPConnection(ctx context.Context, r *Restart, f *file) (int, error) {
 	m := f.GetTcpConnection()
 	if err := setOptions(f.fd, m.Options); err != nil {
 		return f.fd, err
 	}
 	if m.State == sys.TCPClose && !m.Ended || m.State == sys.TCPSynSent {
 		if m.Address != nil {
-			if err := bindInet(ctx, f.fd, m.Address); err != nil {
+			if err := r.bindInet(ctx, f.fd, m.Address); err != nil {
 				return f.fd, fmt.Errorf("bind it to %s: %w", inetName(m.Address), err)
 			}
 		}
@@ -175,10 +175,15 @@ func settleSegment(fd int, m *format.TcpConnection) error {
 // address any more, at the loopback.
 func (j *join) bindConnection(ctx context.Context, f *file) error {
 	ends := j.ends(f.GetTcpConnection())
-	err := bindInet(ctx, f.fd, f.local)
+	var err error
+	if ends && j.AsCopy {
+		err = unix.Bind(f.fd, sockaddr(f.local))
+	} else {
+		err = j.bindInet(ctx, f.fd, f.local)
+	}
 	if ends && errors.Is(err, unix.EADDRNOTAVAIL) {
 		f.local = &format.InetAddress{Address: loopback(len(f.local.Address)), Port: f.local.Port}
-		err = bindInet(ctx, f.fd, f.local)
+		err = j.bindInet(ctx, f.fd, f.local)
 	}
 	if err != nil {
 		return fmt.Errorf("bind it to %s: %w", inetName(f.local), err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/elsewhere"
@@ -39,13 +40,17 @@ type netspace struct {
 	now    map[string]*rtnl.Link // interfaces that there are, by their names
 }
 
-// makeNetworks does it all. The namespaces exist.
-func (r *Root) makeNetworks(log *slog.Logger) error {
+// makeNetworks does it all. The namespaces exist. asCopy: what LXC has given the
+// container is to stay what it is.
+func (r *Root) makeNetworks(asCopy bool, log *slog.Logger) error {
 	first := firstSet(r.skeleton)
 	m := &networks{log: log}
 	for _, n := range r.skeleton.Namespaces {
 		if n.Kind != format.NamespaceKind_NET || !n.Own || n.Network == nil {
 			continue
+		}
+		if asCopy {
+			n = withoutOutside(n)
 		}
 		s := &netspace{Namespace: n, first: slices.Contains(first, n.Id), fd: r.namespaces[n.Id]}
 		err := s.inside(func() (err error) {
@@ -103,6 +108,26 @@ func (s *netspace) filters() error {
 		return fmt.Errorf("this kernel lacks what they need of nf_tables (modprobe nf_tables): %w", err)
 	}
 	return err
+}
+
+// withoutOutside is a network namespace without the interfaces that come from
+// outside, and what is set on them.
+func withoutOutside(n *format.Namespace) *format.Namespace {
+	outside := map[uint32]bool{}
+	var inside []*format.Link
+	for _, l := range n.Links {
+		if outside[l.Index] = l.Outside; !l.Outside {
+			inside = append(inside, l)
+		}
+	}
+	kept := func(t *rtnl.Thing) [][]byte {
+		return slices.DeleteFunc(slices.Clone(n.Network.Things(t)), func(body []byte) bool { return outside[t.Index(body)] })
+	}
+	n = proto.CloneOf(n)
+	n.Links = inside
+	n.Network.Addresses, n.Network.Nexthops, n.Network.Routes = kept(rtnl.Addresses), kept(rtnl.Nexthops), kept(rtnl.Routes)
+	n.Network.Rules, n.Network.Neighbours = kept(rtnl.Rules), kept(rtnl.Neighbours)
+	return n
 }
 
 func (m *networks) space(id uint32) *netspace {

@@ -29,15 +29,20 @@ type Root struct {
 	keepers     map[uint32]*keeper // by their user namespace
 }
 
-// Enter sets what the namespaces themselves know, and opens the root. hostMounts
-// says that its mount namespace is a copy of ours.
-func Enter(s *format.Skeleton, root place.Process, fork Forker, hostMounts bool, log *slog.Logger) (_ *Root, err error) {
+// Surroundings are what the stage has made.
+type Surroundings struct {
+	HostMounts bool // its mount namespace is a copy of ours
+	AsCopy     bool // its host name and interfaces are to stay what they are
+}
+
+// Enter sets what the namespaces themselves know, and opens the root.
+func Enter(s *format.Skeleton, root place.Process, fork Forker, have Surroundings, log *slog.Logger) (_ *Root, err error) {
 	first := firstSet(s)
 	for _, n := range s.Namespaces {
 		if !slices.Contains(first, n.Id) {
 			continue
 		}
-		if n.Kind == format.NamespaceKind_UTS && n.Own && n.Uts != nil {
+		if n.Kind == format.NamespaceKind_UTS && n.Own && n.Uts != nil && !have.AsCopy {
 			if err := setNames(root, n.Uts); err != nil {
 				return nil, err
 			}
@@ -66,10 +71,10 @@ func Enter(s *format.Skeleton, root place.Process, fork Forker, hostMounts bool,
 	if err := r.openNested(s, root); err != nil {
 		return nil, err
 	}
-	if err := r.makeNetworks(log); err != nil {
+	if err := r.makeNetworks(have.AsCopy, log); err != nil {
 		return nil, err
 	}
-	if r.mounts, err = makeMounts(s, root, r, hostMounts, log); err != nil {
+	if r.mounts, err = makeMounts(s, root, r, have.HostMounts, log); err != nil {
 		r.mounts = &mounter{}
 		return nil, err
 	}

@@ -50,12 +50,12 @@ func otherNamespaces(s *format.Skeleton) uint64 {
 
 // CheckLXC tells what would keep LXC from making the first process. alive: the
 // container runs, and will have been stopped.
-func CheckLXC(ctx context.Context, name, lxcpath string, n Need, alive bool) refusal.List {
-	c := &lxcCheck{name: name, skeleton: n.Skeleton, alive: alive}
+func CheckLXC(ctx context.Context, name, lxcpath string, o container.Overrides, n Need, alive, asCopy bool) refusal.List {
+	c := &lxcCheck{name: name, skeleton: n.Skeleton, alive: alive, asCopy: asCopy}
 	if _, err := exec.LookPath("lxc-start"); errors.Is(err, exec.ErrNotFound) {
 		c.refuse("LXC", "lxc-start is not installed", "install LXC, or restart without it (--native)")
 	}
-	config, err := container.ReadConfig(name, lxcpath)
+	config, err := container.ReadConfig(name, lxcpath, o)
 	if missing := (*container.NotFoundError)(nil); errors.As(err, &missing) {
 		c.refuse("container "+name, "there is none of that name "+missing.Where+" when it does not run: a restart needs its config and root file system on this host",
 			"put them there, or name another directory with -P, or restart without LXC (--native)")
@@ -66,7 +66,7 @@ func CheckLXC(ctx context.Context, name, lxcpath string, n Need, alive bool) ref
 	}
 	c.config = config
 	if !alive {
-		if state, _, err := container.Query(ctx, name, lxcpath); err != nil {
+		if state, _, err := container.Query(ctx, name, lxcpath); err != nil && !(o.File != "" && container.IsNotFound(err)) {
 			c.refuse("container "+name, err.Error(), "")
 		} else if state != container.Stopped {
 			c.refuse("container "+name, "it is "+strings.ToLower(state.String()), "stop it first (lxc-stop -n "+name+")")
@@ -87,6 +87,7 @@ type lxcCheck struct {
 	skeleton *format.Skeleton
 	config   *container.Config
 	alive    bool
+	asCopy   bool
 	list     refusal.List
 }
 
@@ -150,7 +151,7 @@ func (c *lxcCheck) checkNetworks() {
 			c.refuse("network interface "+name, fmt.Sprintf("the name %s, which it is to have on the host (%s.veth.pair), is taken", n.Pair, n.Item), fmt.Sprintf("remove that one (ip link delete %s), or choose another name in the config", n.Pair))
 		}
 	}
-	if c.config.HasHooks() {
+	if c.config.HasHooks() || c.asCopy {
 		return // they may make others
 	}
 	for _, l := range outerLinks(c.skeleton) {

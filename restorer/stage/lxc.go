@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ import (
 type lxc struct {
 	Need
 	name, path string
+	overrides  container.Overrides
 	dir        string   // of the stub's file on the host
 	target     string   // of the mount in the container
 	started    bool     // lxc-start has been
@@ -36,16 +38,16 @@ type lxc struct {
 
 // NewLXC restarts the container of that name below lxcpath (empty: LXC's
 // default).
-func NewLXC(name, lxcpath string, n Need) Stage {
+func NewLXC(name, lxcpath string, o container.Overrides, n Need) Stage {
 	if lxcpath == "" {
 		lxcpath = container.DefaultLXCPath()
 	}
-	return &lxc{Need: n, name: name, path: lxcpath}
+	return &lxc{Need: n, name: name, path: lxcpath, overrides: o}
 }
 
 func (l *lxc) Begin(ctx context.Context) (*stub.Task, error) {
 	state, _, err := container.Query(ctx, l.name, l.path)
-	if err != nil {
+	if err != nil && !(l.overrides.File != "" && container.IsNotFound(err)) {
 		return nil, err
 	}
 	if state != container.Stopped {
@@ -101,7 +103,7 @@ func (l *lxc) program() string { return filepath.Join(l.dir, "init") }
 // start runs lxc-start, which returns when the container runs.
 func (l *lxc) start(ctx context.Context) error {
 	entry := fmt.Sprintf("lxc.mount.entry=%s %s none bind,ro,create=file 0 0", escape(l.program()), escape(l.target[1:]))
-	args := []string{"-n", l.name, "-P", l.path, "-d", "-s", entry}
+	args := slices.Concat([]string{"-n", l.name, "-P", l.path, "-d"}, l.overrides.Arguments(), []string{"-s", entry})
 	if l.Skeleton.Container.WasExecuted {
 		// lxc-execute's init keeps the capabilities that it drops for its
 		// program; the image says what each process has.
@@ -307,7 +309,7 @@ func (l *lxc) Undo() error {
 	deadline := time.Now().Add(l.Timeout)
 	for {
 		state, pid, err := container.Query(context.Background(), l.name, l.path)
-		if err == nil && state == container.Stopped {
+		if (err == nil || container.IsNotFound(err)) && state == container.Stopped {
 			l.removeFile()
 			// Its monitor, which has said so, may not have ended yet.
 			for end := time.Now().Add(time.Second); l.removeCgroups() && time.Now().Before(end); {
@@ -334,9 +336,9 @@ func (l *lxc) Undo() error {
 // removeFile removes the mount point that LXC made in the root file system, if
 // the container ended before that was done from inside.
 func (l *lxc) removeFile() {
-	rootfs := l.Skeleton.Container.Rootfs
-	if i := strings.Index(rootfs, ":"); i >= 0 && !strings.HasPrefix(rootfs, "/") {
-		rootfs = rootfs[i+1:]
+	rootfs := ""
+	if config, err := container.ReadConfig(l.name, l.path, l.overrides); err == nil {
+		rootfs = config.RootDirectory()
 	}
 	if l.target == "" || rootfs == "" {
 		return

@@ -55,7 +55,7 @@ func TestNothingIsLeft(t *testing.T) {
 			for _, step := range steps {
 				c.fails("LXC_RESTART_TRIP_STEP="+step, before)
 			}
-			for range harness.Rounds(5, 300) {
+			for range harness.Rounds(3, 300) {
 				c.fails(fmt.Sprintf("LXC_RESTART_TRIP_CALL=%d", 1+rand.IntN(calls)), before)
 			}
 			h.must(h.tool("lxc-restart"), c.restore...)

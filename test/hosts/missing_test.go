@@ -45,8 +45,7 @@ func TestWhatIsMissing(t *testing.T) {
 		{what: "a program", lose: "mv " + program + " /tmp/busybox", back: "mv /tmp/busybox " + program, want: `/bin/busybox.*(no such file|does not exist|is not there)`},
 		{what: "the same program", lose: "cp -p " + program + " /tmp/busybox; printf x >>" + program, back: "cp -p /tmp/busybox " + program, want: `/bin/busybox.*changed`},
 		{what: "the bridge", lose: "ip link set lxcbr0 name other", back: "ip link set other name lxcbr0", want: "lxc-start could not make container c .*lxcbr0"},
-		{what: "the interface", lose: "cp " + config + " /tmp/config; sed -i /lxc.net/d " + config + "; echo lxc.net.0.type = empty >>" + config, back: "cp /tmp/config " + config, want: "the container had the network interface eth0 and has none of that name now"},
-		{what: "the address", lose: "cp " + config + " /tmp/config; sed -i /ipv4.address/d " + config, back: "cp /tmp/config " + config, want: `10.213.78.2\]?:5002.*address`},
+		{what: "the interface", lose: "cp " + config + " /tmp/config; sed -i /lxc.net/d " + config + "; echo lxc.net.0.type = empty >>" + config, back: "cp /tmp/config " + config, want: "the container had the network interface eth0, and has none of that name now"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			h := &host{h.Host, t, h.bin}

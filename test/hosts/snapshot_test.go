@@ -47,6 +47,9 @@ ip -o addr; ip -o link; ip route show table all; ip rule; ip netns; bridge -o li
 func (h *host) settled() (s snapshot) {
 	h.t.Helper()
 	harness.Until(h.t, "the host to settle", 20*time.Second, func() bool {
+		if strings.Contains(h.must("ip", "addr"), "tentative") {
+			return false
+		}
 		s = h.look()
 		time.Sleep(300 * time.Millisecond)
 		return len(changed(s, h.look())) == 0
