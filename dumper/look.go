@@ -339,6 +339,7 @@ func (l *looking) lookAtDescriptors() error {
 		Kernel: l.kernelMemory(), Facts: l.told, Enter: l.enterRing,
 		External: l.o.External,
 	}
+	env.Networks = l.world.Networks()
 	for _, n := range l.skeleton.Namespaces {
 		env.Namespaces[n.Inode] = n.Id
 	}

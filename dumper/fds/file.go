@@ -20,6 +20,7 @@ type file struct {
 	link    string // /proc/PID/fd/N
 	stat    unix.Stat_t
 	info    *procfs.FDInfo
+	network *network     // of a socket
 	object  *view.Object // its file has no path; nil: it may have
 	holders []holder
 	copied  int    // our copy plus one; 0: none

@@ -133,7 +133,7 @@ func (w *walk) portlessPeer(f *file, domain, typ int) (*format.InetAddress, erro
 
 // peerByInode finds a socket's peer in a file of /proc/net.
 func (w *walk) peerByInode(f *file, name string) (*format.InetAddress, error) {
-	all, err := procfs.ReadNetSockets(w.First, name)
+	all, err := procfs.ReadNetSockets(w.net.pid, name)
 	if err != nil {
 		return nil, err
 	}
@@ -254,11 +254,11 @@ func (w *walk) memberships(f *file, fd int, kind string, s *format.InetSocket) e
 
 // groupsOf lists the multicast groups of the container's network namespace.
 func (w *walk) groupsOf(family uint32) ([]group, error) {
-	if g, ok := w.multicast[family]; ok {
+	if g, ok := w.net.multicast[family]; ok {
 		return g, nil
 	}
 	name := map[uint32]string{unix.AF_INET: "igmp", unix.AF_INET6: "igmp6"}[family]
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", w.First, name))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", w.net.pid, name))
 	if errors.Is(err, os.ErrNotExist) { // a kernel without multicast, or IPv6
 		b, err = nil, nil
 	}
@@ -290,6 +290,6 @@ func (w *walk) groupsOf(family uint32) ([]group, error) {
 			groups = append(groups, group{binary.NativeEndian.AppendUint32(nil, uint32(n)), index, device})
 		}
 	}
-	w.multicast[family] = groups
+	w.net.multicast[family] = groups
 	return groups, nil
 }

@@ -28,6 +28,9 @@ type Env struct {
 	IDs   *view.IDs
 	// Namespaces are those that tasks of the container are in, by their inode.
 	Namespaces map[uint64]uint32
+	// Networks are the network namespaces among them, each with a task (host's) that
+	// is in it.
+	Networks map[uint64]int
 	// Nested are the roots of mount namespaces that programs have made.
 	Nested []view.NestedRoot
 	// Tasks are the container's tasks, zombies included: the number in its pid
@@ -179,18 +182,15 @@ type walk struct {
 	byNumber  map[place]*file
 	pipes     map[inode]*pipe
 	order     []*pipe
-	diag      int // netlink socket in the container's network namespace, -1 until needed
-	fresh     map[[3]int]int
+	networks  map[uint64]*network // by inode
+	own       *network            // the container's
+	net       *network            // of the socket that is looked at
 
 	unixes      []*unixSocket
 	unixByInode map[uint32]*unixSocket
-	limit       uint32             // see queueLimit
-	multicast   map[uint32][]group // by address family, see groupsOf
-	rings       map[uint64]uint32  // see Result
+	rings       map[uint64]uint32 // see Result
 	ringFiles   []*ringFile
 	addresses   *addresses      // nil until needed
-	orphans     map[ends]uint32 // bytes to come, see closing
-	network     uint64          // inode of the container's network namespace, see checkNetwork
 	external    map[string]bool // of Env.External, those that were found
 	listeners   []*listener     // see lookWaiting
 }
@@ -215,13 +215,18 @@ func newWalk(env Env) (*walk, error) {
 	}
 	w := &walk{
 		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
-		pipes: map[inode]*pipe{}, diag: -1, fresh: map[[3]int]int{}, unixByInode: map[uint32]*unixSocket{}, multicast: map[uint32][]group{},
+		pipes: map[inode]*pipe{}, networks: map[uint64]*network{}, unixByInode: map[uint32]*unixSocket{},
 		rings: map[uint64]uint32{}, external: map[string]bool{},
 	}
 	var err error
 	if w.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", env.First), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("open the container's root directory: %w", err)
 	}
+	if w.own, err = w.network(env.First, 0); err != nil {
+		w.close()
+		return nil, err
+	}
+	w.net = w.own
 	mounts, err := procfs.ReadMounts(env.First)
 	if err != nil {
 		w.close()
@@ -236,11 +241,8 @@ func newWalk(env Env) (*walk, error) {
 
 func (w *walk) close() {
 	unix.Close(w.root)
-	if w.diag >= 0 {
-		unix.Close(w.diag)
-	}
-	for _, fd := range w.fresh {
-		unix.Close(fd)
+	for _, n := range w.networks {
+		n.close()
 	}
 	for _, f := range w.files {
 		f.closeCopy()

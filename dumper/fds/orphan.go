@@ -28,10 +28,10 @@ func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Add
 // closing tells whether an orphan has bytes or a FIN for a connection of the
 // container: how many.
 func (w *walk) closing(of ends) (uint32, error) {
-	if w.orphans == nil {
-		w.orphans = map[ends]uint32{}
+	if w.net.orphans == nil {
+		w.net.orphans = map[ends]uint32{}
 		for _, name := range []string{"tcp", "tcp6"} {
-			all, err := procfs.ReadNetSockets(w.First, name)
+			all, err := procfs.ReadNetSockets(w.net.pid, name)
 			if errors.Is(err, unix.ENOENT) { // a kernel without IPv6
 				continue
 			}
@@ -42,13 +42,13 @@ func (w *walk) closing(of ends) (uint32, error) {
 				switch s.State {
 				case sys.TCPFinWait1, sys.TCPLastAck, sys.TCPClosing:
 					if s.Inode == 0 && s.Send > 0 {
-						w.orphans[ends{unmapped(s.Remote), unmapped(s.Local)}] = s.Send
+						w.net.orphans[ends{unmapped(s.Remote), unmapped(s.Local)}] = s.Send
 					}
 				}
 			}
 		}
 	}
-	return w.orphans[of], nil
+	return w.net.orphans[of], nil
 }
 
 // drain waits until all that an orphan holds for a connection has got there. Its
@@ -141,7 +141,7 @@ func (w *walk) tellWindow(fd int, local, remote netip.AddrPort) error {
 	const long = 1 << 20
 	p := packet.TCP(packet.Segment{From: remote, To: local, Sequence: next - long, Flags: packet.ACK, Data: []byte{0}})
 	family, name := packet.Name(local.Addr())
-	return elsewhere.InNetwork(w.First, func() error {
+	return elsewhere.InNetwork(w.net.pid, func() error {
 		raw, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 		if err != nil {
 			return err

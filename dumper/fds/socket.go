@@ -29,7 +29,7 @@ func lookSocket(w *walk, f *file) error {
 	if domain == unix.AF_UNIX && listening == 0 && w.isExternal(f) {
 		return lookExternal(f, typ)
 	}
-	if err := w.checkNetwork(f, fd, socketName(domain, typ, protocol)); err != nil {
+	if err := w.enterNetwork(f, fd, socketName(domain, typ, protocol)); err != nil {
 		return err
 	}
 	stream := (domain == unix.AF_INET || domain == unix.AF_INET6) && typ == unix.SOCK_STREAM
@@ -60,37 +60,6 @@ func isDatagram(domain, typ, protocol int) bool {
 		return typ == unix.SOCK_DGRAM || typ == unix.SOCK_RAW
 	}
 	return typ == unix.SOCK_RAW
-}
-
-// checkNetwork refuses a socket of another network namespace than the
-// container's.
-func (w *walk) checkNetwork(f *file, fd int, kind string) error {
-	var st unix.Stat_t
-	if w.network == 0 {
-		if err := unix.Stat(fmt.Sprintf("/proc/%d/ns/net", w.First), &st); err != nil {
-			return err
-		}
-		w.network = st.Ino
-	}
-	ns, err := unix.IoctlRetInt(fd, unix.SIOCGSKNS)
-	if err != nil {
-		return fmt.Errorf("ask for its network namespace: %w", err)
-	}
-	defer unix.Close(ns)
-	if err := unix.Fstat(ns, &st); err != nil {
-		return err
-	}
-	if _, known := w.Namespaces[st.Ino]; known && st.Ino != w.network {
-		return f.refuse(kind+" socket", "it is of a network namespace that a program has made for itself, and a socket in such a one can't be made again by this version", "close it, or end the process (a service of systemd with PrivateNetwork)")
-	}
-	if st.Ino != w.network {
-		remedy := "start the container so that nothing outside is connected to it (lxc-start -d), or end the process"
-		if kind == "UNIX" {
-			remedy = asExternal(f, remedy)
-		}
-		return f.refuse(kind+" socket", "it was made outside the container's network namespace", remedy)
-	}
-	return nil
 }
 
 func socketName(domain, typ, protocol int) string {
@@ -232,18 +201,18 @@ func (w *walk) buffers(fd int, out []*format.SocketOption) ([]*format.SocketOpti
 
 // freshSocket is a new socket to compare with.
 func (w *walk) freshSocket(s [3]int) (int, error) {
-	if fd, ok := w.fresh[s]; ok {
+	if fd, ok := w.net.fresh[s]; ok {
 		return fd, nil
 	}
 	fd := -1
-	err := elsewhere.InNetwork(w.First, func() (err error) {
+	err := elsewhere.InNetwork(w.net.pid, func() (err error) {
 		fd, err = unix.Socket(s[0], s[1]|unix.SOCK_CLOEXEC, s[2])
 		return err
 	})
 	if err != nil {
 		return -1, fmt.Errorf("make a socket to compare with: %w", err)
 	}
-	w.fresh[s] = fd
+	w.net.fresh[s] = fd
 	return fd, nil
 }
 
@@ -256,7 +225,7 @@ func (w *walk) lookListener(f *file, fd, domain, protocol int) error {
 	// Of a listening socket the kernel tells the accept queue and its limit in
 	// these two (tcp_get_info, net/ipv4/tcp.c).
 	waiting, backlog := info.Unacked, info.Sacked
-	if waiting > 0 && (w.RefuseTCP || protocol == unix.IPPROTO_MPTCP) {
+	if waiting > 0 && (w.RefuseTCP || protocol == unix.IPPROTO_MPTCP || w.net != w.own) {
 		return f.refuse(listenerKind, fmt.Sprintf("%d connections wait to be accepted", waiting), "have the program accept them, or the peers disconnect")
 	}
 	l := &format.TcpListener{Family: uint32(domain), Backlog: backlog, Multipath: protocol == unix.IPPROTO_MPTCP}

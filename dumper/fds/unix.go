@@ -101,32 +101,32 @@ func (w *walk) findSocketFile(f *file, s *format.UnixSocket, d *sys.UnixDiag) {
 // unixDiag asks sock_diag(7) about a socket, in the container's network
 // namespace.
 func (w *walk) unixDiag(ino uint64) (*sys.UnixDiag, error) {
-	if w.diag < 0 {
-		fd, err := netlinkIn(w.First)
+	if w.net.diag < 0 {
+		fd, err := netlinkIn(w.net.pid)
 		if err != nil {
 			return nil, err
 		}
-		w.diag = fd
+		w.net.diag = fd
 	}
-	return sys.UnixDiagGet(w.diag, uint32(ino))
+	return sys.UnixDiagGet(w.net.diag, uint32(ino))
 }
 
 // queueLimit is how many datagrams a new UNIX socket of the container holds.
 func (w *walk) queueLimit() (uint32, error) {
-	if w.limit > 0 {
-		return w.limit, nil
+	if w.net.limit > 0 {
+		return w.net.limit, nil
 	}
-	err := elsewhere.InNetwork(w.First, func() error {
+	err := elsewhere.InNetwork(w.net.pid, func() error {
 		// /proc/sys/net is that of the thread that looks.
 		b, err := os.ReadFile("/proc/sys/net/unix/max_dgram_qlen")
 		if err != nil {
 			return err
 		}
 		n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32)
-		w.limit = uint32(n)
+		w.net.limit = uint32(n)
 		return err
 	})
-	return w.limit, err
+	return w.net.limit, err
 }
 
 // netlinkIn opens a sock_diag socket in the network namespace of a process.

@@ -140,7 +140,7 @@ func (w *walk) isFound(u *unixSocket) bool {
 		at := fmt.Sprintf("/proc/self/fd/%d%s", w.root, u.Path)
 		return errors.Is(sys.Connect(fd, sys.RawUnixAddress([]byte(at))), unix.EPROTOTYPE)
 	}
-	err := elsewhere.InNetwork(w.First, func() error {
+	err := elsewhere.InNetwork(u.file.network.pid, func() error {
 		fd, err := unix.Socket(unix.AF_UNIX, int(u.Type)|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err

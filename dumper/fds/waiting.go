@@ -60,6 +60,7 @@ func (w *walk) kernelMemory(l *listener) (m *kernel.Memory, task uint64, number 
 }
 
 func (w *walk) lookAccepting(l *listener) error {
+	w.net = w.own // those in other ones have been refused
 	memory, task, number, err := w.kernelMemory(l)
 	if err != nil {
 		return err

@@ -53,6 +53,17 @@ func network(res *Result, n *object) error {
 	})
 }
 
+// Networks are the network namespaces by their inode, each with a task that is in it.
+func (r *Result) Networks() map[uint64]int {
+	all := map[uint64]int{}
+	for _, o := range r.order {
+		if o.Kind == format.NamespaceKind_NET && o.pid != 0 {
+			all[o.Inode] = o.pid
+		}
+	}
+	return all
+}
+
 func (r *Result) lookAtLinks(c *netlink.Conn, n *object) error {
 	links, err := rtnl.Links(c)
 	if err != nil {

@@ -62,6 +62,9 @@ func (c *checker) openFiles() error {
 		if o.Position < 0 {
 			return fmt.Errorf("open file %d is at position %d", o.Id, o.Position)
 		}
+		if n := c.Namespace(o.Network); o.Network != 0 && (n == nil || n.Kind != NamespaceKind_NET || !n.Own) {
+			return fmt.Errorf("open file %d is of network namespace %d, which is not there", o.Id, o.Network)
+		}
 		for _, l := range o.Locks {
 			if err := l.check(false); err != nil {
 				return fmt.Errorf("open file %d has a lock of kind %d that cannot be: %w", o.Id, l.Kind, err)

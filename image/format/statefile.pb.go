@@ -4398,7 +4398,10 @@ type OpenFile struct {
 	//	*OpenFile_BpfProgram
 	//	*OpenFile_IoUring
 	//	*OpenFile_External
-	Kind          isOpenFile_Kind `protobuf_oneof:"kind"`
+	Kind isOpenFile_Kind `protobuf_oneof:"kind"`
+	// The network namespace that a socket belongs to; 0: that of the container's
+	// first process.
+	Network       uint32 `protobuf:"varint,260,opt,name=network,proto3" json:"network,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4717,6 +4720,13 @@ func (x *OpenFile) GetExternal() *External {
 		}
 	}
 	return nil
+}
+
+func (x *OpenFile) GetNetwork() uint32 {
+	if x != nil {
+		return x.Network
+	}
+	return 0
 }
 
 type isOpenFile_Kind interface {
@@ -10956,7 +10966,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\x97\x0e\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xb2\x0e\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -10996,7 +11006,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\vbpf_program\x18\x97\x01 \x01(\v2\x1d.lxccheckpoint.format.BpfFileH\x00R\n" +
 	"bpfProgram\x12;\n" +
 	"\bio_uring\x18\xc8\x01 \x01(\v2\x1d.lxccheckpoint.format.IoUringH\x00R\aioUring\x12=\n" +
-	"\bexternal\x18\xe6\x01 \x01(\v2\x1e.lxccheckpoint.format.ExternalH\x00R\bexternalB\x06\n" +
+	"\bexternal\x18\xe6\x01 \x01(\v2\x1e.lxccheckpoint.format.ExternalH\x00R\bexternal\x12\x19\n" +
+	"\anetwork\x18\x84\x02 \x01(\rR\anetworkB\x06\n" +
 	"\x04kind\"\x9e\x05\n" +
 	"\aIoUring\x12\x14\n" +
 	"\x05flags\x18\x01 \x01(\rR\x05flags\x12\x1d\n" +

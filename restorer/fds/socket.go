@@ -23,7 +23,11 @@ import (
 // An IP socket belongs for ever to the v2 cgroup that its maker was in: it is the
 // one whose BPF programs see its packets. So the first process goes there.
 func (r *Restart) makeSockets(ctx context.Context) error {
-	of, cgroups := r.socketCgroups(), map[string][]*file{}
+	type place struct {
+		cgroup  string
+		network uint32
+	}
+	of, places := r.socketCgroups(), map[place][]*file{}
 	for _, f := range r.files {
 		if f.kind.socket == nil {
 			continue
@@ -33,15 +37,17 @@ func (r *Restart) makeSockets(ctx context.Context) error {
 		if f.GetUnixSocket() == nil && f.GetNetlinkSocket() == nil && r.EnterCgroup != nil {
 			where = cmp.Or(of[f.Id], where)
 		}
-		cgroups[where] = append(cgroups[where], f)
+		at := place{where, f.Network}
+		places[at] = append(places[at], f)
 	}
-	for where, files := range cgroups {
+	for at, files := range places {
+		where := at.cgroup
 		if where != "/" {
 			if err := r.EnterCgroup(where); err != nil {
 				return fmt.Errorf("the first process into cgroup %s, to create sockets there: %w", where, err)
 			}
 		}
-		err := r.makeSocketsOf(ctx, files)
+		err := r.inNetwork(at.network, func() error { return r.makeSocketsOf(ctx, files) })
 		if where != "/" {
 			err = errors.Join(err, r.EnterCgroup("/"))
 		}
@@ -50,6 +56,37 @@ func (r *Restart) makeSockets(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// inNetwork has the first process go into a network namespace of the container for a
+// while; 0 is its own.
+func (r *Restart) inNetwork(id uint32, f func() error) error {
+	if id == 0 {
+		return f()
+	}
+	own, err := unix.Open(fmt.Sprintf("/proc/%d/ns/net", r.root.PID()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(own)
+	other, err := r.Namespace(id)
+	if err != nil {
+		return err
+	}
+	sent, err := r.root.Send([]int{other, own})
+	if err != nil {
+		return err
+	}
+	enter := func(fd int) error {
+		_, err := r.root.Call(unix.SYS_SETNS, uint64(fd), unix.CLONE_NEWNET)
+		_, e := r.root.Call(unix.SYS_CLOSE, uint64(fd))
+		return errors.Join(err, e)
+	}
+	if err := enter(sent[0]); err != nil {
+		return fmt.Errorf("the first process into a network namespace, to create sockets there: %w", err)
+	}
+	err = f()
+	return errors.Join(err, enter(sent[1]))
 }
 
 // socketCgroups are the v2 cgroups of the first processes that have the open
