@@ -63,9 +63,11 @@ func init() { // the functions refer to the table
 // file says which open file a request is of.
 func (r *ring) file(q *request, m *format.IoUringRequest) error {
 	file := q.u64("file")
-	if file == 0 {
-		// Linked: it is looked up when its turn comes.
-		return obstacle("let it complete before the checkpoint", "%s waits for another request and has no file yet", sys.UringOp(q.u8("opcode")))
+	if file == 0 { // linked: it is looked up, by its number, when its turn comes
+		e := sqe(m.Sqe)
+		e.set32(sqeFD, q.u32("cqe.fd"))
+		e.set8(sqeFlags, e[sqeFlags]|uint8(q.u64("flags"))&sys.SQEFixedFile)
+		return nil
 	}
 	id, known := r.File(file)
 	if !known {
@@ -101,7 +103,7 @@ func buildRead(r *ring, q *request, m *format.IoUringRequest, task Task) error {
 	e.set64(sqeAddr, rw.u64("addr"))
 	e.set32(sqeLen, rw.u32("len"))
 	e.set32(sqeOpFlags, rw.u32("flags"))
-	e.set16(sqeIoprio, rw.u16("kiocb.ki_ioprio"))
+	// Of its priority only a disk would hear, and there is none that is waited for.
 	if async := q.u64("async_data"); async != 0 {
 		a := r.k.object("io_async_rw", async)
 		if a.u64("bytes_done") != 0 {
@@ -120,8 +122,9 @@ func buildRead(r *ring, q *request, m *format.IoUringRequest, task Task) error {
 	if op == sys.UringOpReadFixed || op == sys.UringOpWriteFixed {
 		e.set16(sqeBufGroup, q.u16("buf_index"))
 	}
-	if op == sys.UringOpReadMultishot {
+	if op == sys.UringOpReadMultishot { // the kernel has put in what it chose
 		e.set64(sqeAddr, 0)
+		e.set32(sqeLen, 0)
 	}
 	return r.file(q, m)
 }

@@ -203,7 +203,7 @@ func (u *uring) launch(l *launch) error {
 	u.setWord(u.params.SQ.Tail, head+uint32(len(l.requests)))
 	got, err := l.task.Call(unix.SYS_IO_URING_ENTER, uint64(l.numbers[u.file.Id]), uint64(len(l.requests)))
 	if err == nil && int(got) != len(l.requests) {
-		err = fmt.Errorf("the kernel took %d of %d", got, len(l.requests))
+		err = fmt.Errorf("the kernel refuses %s, the %dth of %d", sys.UringOp(l.requests[max(got, 1)-1].Sqe[0]), got, len(l.requests))
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 // io_uring without liburing: a ring, and the few calls that targets need.
 #include "target.h"
 #include <linux/io_uring.h>
+#include <sys/utsname.h>
 
 struct ring {
 	int fd;
@@ -19,9 +20,20 @@ struct completion {
 	uint32_t flags;
 };
 
+// Older kernels keep io_uring in other forms, which are refused.
+static void need_new(void)
+{
+	struct utsname u;
+	int major, minor;
+	must(uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2);
+	if (major < 6 || (major == 6 && minor < 16))
+		skip("Linux %s keeps io_uring in a form that is refused", u.release);
+}
+
 static __attribute__((unused)) struct ring ring_with(unsigned entries, struct io_uring_params p)
 {
 	struct ring r = {.p = p};
+	need_new();
 	r.fd = syscall(SYS_io_uring_setup, entries, &r.p);
 	if (r.fd < 0 && (errno == ENOSYS || errno == EPERM))
 		skip("this kernel has no io_uring: %s", strerror(errno));
