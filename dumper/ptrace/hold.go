@@ -90,6 +90,9 @@ func Hold(ctx context.Context, c *container.Container, timeout time.Duration) (h
 	if err := h.frozenBelow(); err != nil {
 		return h, err
 	}
+	if err := h.sleepingWorkers(); err != nil {
+		return h, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	begin, pause := time.Now(), vforkPause
