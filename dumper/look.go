@@ -237,6 +237,7 @@ func (l *looking) lookAtNamespaces() error {
 		ended := len(p.Tasks) - len(processes[i].Tasks) // 1: the leader has
 		for j, t := range processes[i].Tasks {
 			p.Tasks[ended+j].Namespaces = result.ThreadIDs(&processes[i], t)
+			p.Tasks[ended+j].ChildNamespaces, p.Tasks[ended+j].UnbornNamespace = result.Children(t)
 		}
 	}
 	if err := l.lookAtCgroups(processes, alive); err != nil {
@@ -250,6 +251,7 @@ func (l *looking) lookAtNamespaces() error {
 	if result.Flags()&unix.CLONE_NEWPID != 0 {
 		l.skeleton.Container.LastPid = l.lastPID()
 	}
+	l.nestedLastPIDs()
 	l.skeleton.Header, err = header(l.o.Tool, l.at.Shifted(result.Offsets))
 	return err
 }
@@ -296,6 +298,26 @@ func (l *looking) lastPID() uint32 {
 		return highest
 	}
 	return l.told[l.first().Alive()].LastPID
+}
+
+// nestedLastPIDs notes the same of pid namespaces that programs have made. The
+// children of the first process in each are in it, unless it has said otherwise.
+func (l *looking) nestedLastPIDs() {
+	for _, n := range l.world.NestedPID() {
+		for i, f := range l.found {
+			if !slices.Contains(f.Namespaces, n.Id) {
+				continue
+			}
+			inner := f.Tasks[0].InnerTids
+			for _, t := range f.Tasks {
+				n.LastPid = max(n.LastPid, t.InnerTids[len(inner)-1])
+			}
+			told := l.told[l.held.Processes()[i].Alive()]
+			if told != nil && inner[len(inner)-1] == 1 && len(f.Tasks[0].ChildNamespaces) == 0 {
+				n.LastPid = max(n.LastPid, told.LastPID)
+			}
+		}
+	}
 }
 
 // openRoots opens the roots of the mount namespaces: what paths count from.

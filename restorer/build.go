@@ -34,6 +34,9 @@ type restart struct {
 	stage   stage.Stage
 	root    *stub.Task
 	born    map[uint32][]uint32   // the namespaces that each process is in
+	bears   map[uint32][]uint32   // those that its children are born into
+	settled map[uint32]bool       // processes that have what their children are to be in
+	level   int                   // of the container's pid namespace, from ours
 	leaders map[uint32]*stub.Task // processes by their number, helpers too
 	tasks   map[uint32]*stub.Task // threads by theirs
 	zombies map[uint32]bool
@@ -51,7 +54,7 @@ type restart struct {
 func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*restart, error) {
 	r := &restart{
 		ctx: ctx, opts: o, log: o.Log, plan: plan, img: img,
-		born: map[uint32][]uint32{}, leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
+		born: map[uint32][]uint32{}, bears: map[uint32][]uint32{}, settled: map[uint32]bool{}, leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
 	}
 	need := stage.Need{Skeleton: plan.Skeleton, Area: plan.Area, Highest: plan.Highest, Timeout: o.Timeout, Log: o.Log}
 	if o.Native {
@@ -65,7 +68,15 @@ func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*res
 	}
 	r.root = root
 	r.leaders[plan.Root.Pid], r.tasks[plan.Root.Pid], r.born[plan.Root.Pid] = root, root, plan.Root.Namespaces
-	if err := r.enter(); err != nil {
+	r.bears[plan.Root.Pid] = plan.Root.Namespaces
+	if r.level, err = levelOf(root); err != nil {
+		r.undo(&err)
+		return nil, err
+	}
+	if err = r.enter(); err == nil {
+		err = r.bearing(plan.Root, root)
+	}
+	if err != nil {
 		r.undo(&err)
 		return nil, err
 	}
@@ -112,6 +123,7 @@ func (r *restart) enter() (err error) {
 		return nil
 	}
 	r.files.Space = r.spaceOwner
+	r.files.Number = func(pid int, number uint32) (uint32, error) { return r.plan.Pids.as(number, r.numberOf(pid)) }
 	r.files.EnterCgroup = func(path string) error { return r.space.EnterCgroup2(r.root, path) }
 	// Before any copy of the first process: each copy inherits them.
 	if r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root); err != nil {
@@ -195,7 +207,11 @@ func (r *restart) makeTree() error {
 		}
 	}
 	for _, j := range r.plan.Groups {
-		if _, err := r.leaders[j.PID].Call(unix.SYS_SETPGID, 0, uint64(j.Group)); err != nil {
+		group, err := r.plan.Pids.as(j.Group, j.PID)
+		if err == nil {
+			_, err = r.leaders[j.PID].Call(unix.SYS_SETPGID, 0, uint64(group))
+		}
+		if err != nil {
 			return fmt.Errorf("put process %d into process group %d: %w", j.PID, j.Group, err)
 		}
 	}
@@ -207,7 +223,7 @@ func (r *restart) makeTree() error {
 			return err
 		}
 	}
-	return nil
+	return r.space.FinishMounts()
 }
 
 func (r *restart) step(s Step) error {
@@ -216,6 +232,9 @@ func (r *restart) step(s Step) error {
 		return r.fork(s)
 	case Setsid:
 		return r.setsid(s.PID)
+	case Lead:
+		_, err := r.leaders[s.PID].Call(unix.SYS_SETPGID, 0, 0)
+		return err
 	default:
 		return r.orphan(s)
 	}
@@ -230,28 +249,57 @@ func (r *restart) fork(s Step) error {
 		// The kernel gives a sibling its maker's exit signal.
 		flags, exit = flags|unix.CLONE_PARENT, 0
 	}
-	t, err := r.forkBy(r.leaders[s.By], r.born[s.By], flags, exit, int(s.PID))
+	t, err := r.birth(s, flags, exit)
+	if t != nil {
+		r.leaders[s.PID] = t
+	}
 	if err != nil {
 		return err
 	}
-	r.leaders[s.PID] = t
 	p := r.plan.Skeleton.Process(s.PID)
+	r.born[s.PID], r.bears[s.PID] = r.bears[s.By], r.bears[s.By]
 	if p == nil {
-		r.born[s.PID] = r.born[s.By]
 		return nil
 	}
 	r.tasks[s.PID] = t
-	if r.born[s.PID] = r.born[s.By]; p.State == format.ProcessState_ZOMBIE {
+	if p.State == format.ProcessState_ZOMBIE {
 		return nil
 	}
-	if err := r.space.Join(t, r.born[s.By], p.Namespaces); err != nil {
-		return fmt.Errorf("process %d (%s): %w", s.PID, name(p), err)
+	if s.Between != 0 && r.plan.Pids.isFirst(s.PID) {
+		if err := r.noteBorn(s.PID, t); err != nil {
+			return fmt.Errorf("pid namespace of process %d (%s): %w", s.PID, name(p), err)
+		}
+		r.born[s.PID] = r.withKind(r.bornFirst(s), p.Namespaces, format.NamespaceKind_PID)
+	} else {
+		if err := r.space.Join(t, r.bears[s.By], p.Namespaces); err != nil {
+			return fmt.Errorf("process %d (%s): %w", s.PID, name(p), err)
+		}
+		r.born[s.PID] = r.withUsers(p.Namespaces, r.bears[s.By])
 	}
-	r.born[s.PID] = r.withUsers(p.Namespaces, r.born[s.By])
-	if !r.sharesFs(s) {
+	r.bears[s.PID] = r.born[s.PID]
+	if err := r.bearing(p, t); err != nil {
+		return err
+	}
+	if r.isOutside(p) && !r.sharesFs(s) {
 		return nil // it enters its user namespace later
 	}
 	return r.enterUsers(p)
+}
+
+// bearing gives a process the time namespace that its children are born into.
+func (r *restart) bearing(p *format.Process, t *stub.Task) error {
+	k := p.Tasks[0]
+	if p.State == format.ProcessState_ZOMBIE || len(k.ChildNamespaces) == 0 || r.space == nil {
+		return nil
+	}
+	made, err := r.space.ChildTime(t, k)
+	if err != nil {
+		return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+	}
+	if made {
+		r.bears[p.Pid] = r.withKind(r.born[p.Pid], k.ChildNamespaces, format.NamespaceKind_TIME)
+	}
+	return nil
 }
 
 // setsid makes a session, and gives it its terminal at once: those born into
@@ -263,7 +311,7 @@ func (r *restart) setsid(pid uint32) error {
 	if err != nil {
 		return err
 	}
-	if uint32(sid) == pid {
+	if own := r.plan.Pids.numbers[pid]; uint32(sid) == own[len(own)-1] {
 		err = namespaces.LeaveTerminal(t)
 	} else {
 		_, err = t.Call(unix.SYS_SETSID)
@@ -297,7 +345,7 @@ func (r *restart) orphan(s Step) error {
 func (r *restart) endHelper(pid, parent uint32) error {
 	h := r.leaders[pid]
 	delete(r.leaders, pid)
-	return h.End(r.leaders[parent], int(pid))
+	return r.end(h, r.leaders[parent], r.plan.Pids.depth(r.plan.Pids.in[parent]))
 }
 
 func (r *restart) makeThreads() error {
@@ -322,7 +370,7 @@ func (r *restart) makeThreadsOf(p *format.Process) error {
 		if k.Fs == first.Fs {
 			flags |= unix.CLONE_FS
 		}
-		t, err := r.forkBy(leader, p.Namespaces, flags, 0, int(k.Tid))
+		t, err := r.forkBy(leader, r.born[p.Pid], flags, 0, r.plan.Pids.in[p.Pid], r.plan.Pids.numbers[k.Tid])
 		if err != nil {
 			return fmt.Errorf("thread of process %d (%s): %w", p.Pid, name(p), err)
 		}
@@ -430,7 +478,7 @@ func (r people) With(pid uint32, fn func(place.Process) error) error {
 	if r.tasks[pid] != nil {
 		return fmt.Errorf("it is the number of a thread now: %w", unix.EEXIST)
 	}
-	t, err := r.root.Fork(0, int(unix.SIGCHLD), int(pid))
+	t, err := r.root.Fork(0, int(unix.SIGCHLD), pid)
 	if err != nil {
 		return err
 	}

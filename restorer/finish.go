@@ -12,7 +12,6 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/action"
 	"lxc-checkpoint/internal/clocks"
-	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/namespaces"
@@ -25,6 +24,9 @@ import (
 func (r *restart) finish() error {
 	// As long as the first process has the rights and the room for it.
 	if err := namespaces.LastPID(r.root, r.plan.Skeleton.Container.LastPid); err != nil {
+		return err
+	}
+	if err := r.nestedLastPIDs(); err != nil {
 		return err
 	}
 	if err := r.backing.Settle(r.plan.Skeleton); err != nil {
@@ -139,6 +141,11 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 		return err
 	}
 	for _, k := range p.Tasks {
+		if !r.settled[p.Pid] {
+			if err := r.childNamespaces(r.tasks[k.Tid], k); err != nil {
+				return err
+			}
+		}
 		if err := tasks.Thread(r.tasks[k.Tid], k, r.origin, s.UsersOf(p.Namespaces)); err != nil {
 			return err
 		}
@@ -192,7 +199,8 @@ func (r *restart) foregrounds() error {
 		if p.Terminal == nil || p.State == format.ProcessState_ZOMBIE {
 			continue
 		}
-		if err := r.files.Foreground(r.leaders[p.Pid], p.Terminal); err != nil {
+		group, _ := r.plan.Pids.as(p.Terminal.ForegroundGroup, p.Pid) // one that has ended has no number
+		if err := r.files.Foreground(r.leaders[p.Pid], p.Terminal, group); err != nil {
 			return fmt.Errorf("foreground group %d of terminal %s: %w", p.Terminal.ForegroundGroup, p.Terminal.Path, err)
 		}
 	}
@@ -242,11 +250,11 @@ func (r *restart) finishProcessSignals(p *format.Process) error {
 	if err := timers.Overruns(); err != nil {
 		return err
 	}
-	if err := tasks.SharedPending(t, p.Pid, p.Pending, timers); err != nil {
+	if err := tasks.SharedPending(t, r.plan.Pids.ownNumber(p.Pid), p.Pending, timers); err != nil {
 		return err
 	}
 	for _, k := range p.Tasks {
-		if err := tasks.Pending(r.tasks[k.Tid], p.Pid, k.Tid, k.Pending, timers); err != nil {
+		if err := tasks.Pending(r.tasks[k.Tid], r.plan.Pids.ownNumber(p.Pid), r.plan.Pids.ownNumber(k.Tid), k.Pending, timers); err != nil {
 			return fmt.Errorf("task %d (%s): %w", k.Tid, k.Name, err)
 		}
 	}
@@ -255,21 +263,21 @@ func (r *restart) finishProcessSignals(p *format.Process) error {
 
 func (r *restart) posixTimers(p *format.Process) *tasks.PosixTimers {
 	return &tasks.PosixTimers{
-		Process: p,
+		Process: p, Number: r.plan.Pids.ownNumber,
 		Task:    func(tid uint32) place.Process { return r.tasks[tid] },
 		Pending: func(tid uint32, shared bool) ([][]byte, error) { return r.tasks[tid].Thread.PendingSignals(shared) },
-		Now:     r.clocks,
+		Now:     func() (clocks.Times, error) { return r.clocks(p) },
 		Then:    r.plan.Skeleton.Header.TimeNs,
 	}
 }
 
-// clocks are the kernel's clocks as the container sees them.
-func (r *restart) clocks() (clocks.Times, error) {
+// clocks are the kernel's clocks as a process sees them.
+func (r *restart) clocks(p *format.Process) (clocks.Times, error) {
 	now, err := clocks.Now()
 	if err != nil {
 		return now, err
 	}
-	offsets, err := procfs.ReadTimeOffsets(r.root.PID())
+	offsets, err := r.space.TimeOffsets(p)
 	if errors.Is(err, os.ErrNotExist) {
 		return now, nil
 	}
@@ -412,7 +420,7 @@ func (r *restart) faults(p *format.Process, k *format.Task) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, remote.Close()) }()
-	return tasks.Faults(t, remote, p.Pid, k)
+	return tasks.Faults(t, remote, r.plan.Pids.ownNumber(p.Pid), r.plan.Pids.ownNumber(k.Tid), k)
 }
 
 // rest has a task go on with a call whose time is limited, from where it was; ok
@@ -484,7 +492,11 @@ func (r *restart) stop() error {
 		if parent == nil || p.StopUnreported {
 			continue
 		}
-		if _, err := parent.Call(unix.SYS_WAIT4, uint64(p.Pid), 0, unix.WUNTRACED|unix.WNOHANG|unix.WALL, 0); err != nil {
+		number, err := r.plan.Pids.as(p.Pid, p.Parent)
+		if err != nil {
+			return err
+		}
+		if _, err := parent.Call(unix.SYS_WAIT4, uint64(number), 0, unix.WUNTRACED|unix.WNOHANG|unix.WALL, 0); err != nil {
 			return fmt.Errorf("have process %d hear of the stop of process %d: %w", p.Parent, p.Pid, err)
 		}
 	}

@@ -33,6 +33,8 @@ type Plan struct {
 	// OutsideSession and OutsideGroup are ids of the root's session and group
 	// whose leader is no process of the image: taken as the stage gives them.
 	OutsideSession, OutsideGroup uint32
+	// Pids are the numbers of all in the pid namespaces that they are in.
+	Pids *pids
 }
 
 // Step is one of: a fork, or a setsid.
@@ -47,6 +49,10 @@ type Step struct {
 	Adopter uint32
 	// Share are the CLONE_VM, CLONE_FILES, CLONE_FS, CLONE_SIGHAND of the fork.
 	Share uint64
+	// Between is a helper that stands in for By, who must not do what is needed
+	// to make it: enter the process group Group (0: none), or another user
+	// namespace. It ends at once. 0: there is none.
+	Between, Group uint32
 }
 
 // StepKind tells the steps apart.
@@ -55,6 +61,9 @@ type StepKind int
 const (
 	Fork StepKind = iota
 	Setsid
+	// Lead makes a process group of the process's number, while it is still known
+	// to who is to be in it.
+	Lead
 	// EndHelper ends a helper at this point, so that its child is adopted. By is
 	// its parent.
 	EndHelper
@@ -85,6 +94,7 @@ func NewPlan(s *format.Skeleton) (*Plan, error) {
 		}
 	}
 	p.findOutside()
+	p.Pids = newPids(s, p.Root)
 	tree := newTreePlanner(p).run()
 	area, noArea := findArea(s.Mms, highestArea(s))
 	errs := []error{tree, p.checkDeathSignals(), noArea}

@@ -28,6 +28,7 @@ type treePlanner struct {
 	*Plan
 	children map[uint32][]*format.Process
 	session  map[uint32]int64 // of processes made so far, helpers too
+	led      map[uint32]bool  // process groups that have been made on the way
 	siblings map[uint32][]uint32
 	used     map[uint32]bool // numbers of tasks, groups, sessions: not for helpers
 	next     uint32
@@ -39,6 +40,7 @@ func newTreePlanner(p *Plan) *treePlanner {
 		Plan:     p,
 		children: map[uint32][]*format.Process{},
 		session:  map[uint32]int64{},
+		led:      map[uint32]bool{},
 		siblings: map[uint32][]uint32{},
 		used:     map[uint32]bool{},
 		next:     2,
@@ -79,7 +81,9 @@ func (t *treePlanner) run() error {
 func (t *treePlanner) grow(p *format.Process, born int64) error {
 	rest := t.children[p.Pid]
 	make := func(c *format.Process, by uint32, sibling bool) error {
-		t.fork(c, by, sibling)
+		if err := t.fork(c, by, sibling); err != nil {
+			return err
+		}
 		t.siblings[p.Pid] = append(t.siblings[p.Pid], c.Pid)
 		return t.grow(c, t.session[by])
 	}
@@ -111,7 +115,7 @@ func (t *treePlanner) grow(p *format.Process, born int64) error {
 		others = append(others, c)
 	}
 	for _, c := range others {
-		by, ok := t.memberOf(t.birth(c), p)
+		by, ok := t.memberOf(t.birth(c), p, c)
 		if !ok {
 			t.late = append(t.late, c)
 			continue
@@ -145,10 +149,11 @@ func (t *treePlanner) birth(p *format.Process) int64 {
 	return anySession
 }
 
-// memberOf finds, or makes, a child of p that is in the session.
-func (t *treePlanner) memberOf(session int64, p *format.Process) (uint32, bool) {
+// memberOf finds, or makes, a child of p that is in the session and can make
+// another child.
+func (t *treePlanner) memberOf(session int64, p, child *format.Process) (uint32, bool) {
 	for _, s := range t.siblings[p.Pid] {
-		if t.session[s] == session {
+		if t.session[s] == session && !t.Pids.isFirst(s) && t.Pids.canMake(s, child.Pid) {
 			return s, true
 		}
 	}
@@ -159,7 +164,12 @@ func (t *treePlanner) memberOf(session int64, p *format.Process) (uint32, bool) 
 		return 0, false
 	}
 	h := uint32(session)
+	if t.Pids.isFirst(h) || !t.Pids.canMake(p.Pid, child.Pid) || t.Pids.depth(t.Pids.in[p.Pid]) > len(child.InnerSession) {
+		return 0, false
+	}
 	t.helper(h, p.Pid)
+	// It has the numbers that the leader had.
+	copy(t.Pids.numbers[h][1:], child.InnerSession)
 	t.setsid(h)
 	t.siblings[p.Pid] = append(t.siblings[p.Pid], h)
 	t.Helpers = append(t.Helpers, Helper{h, p.Pid})
@@ -174,14 +184,16 @@ func (t *treePlanner) adoptLate() error {
 		list := t.late
 		t.late = nil
 		for _, c := range list {
-			member, ok := t.memberBelow(t.birth(c), c.Parent)
+			member, ok := t.memberBelow(t.birth(c), c.Parent, t.Pids.in[c.Parent])
 			if !ok {
 				t.late = append(t.late, c)
 				continue
 			}
 			h := t.free()
 			t.helper(h, member)
-			t.fork(c, h, false)
+			if err := t.fork(c, h, false); err != nil {
+				return err
+			}
 			t.Steps = append(t.Steps, Step{Kind: EndHelper, PID: h, By: member, Adopter: c.Parent})
 			if err := t.grow(c, t.session[member]); err != nil {
 				return err
@@ -196,14 +208,14 @@ func (t *treePlanner) adoptLate() error {
 }
 
 // memberBelow finds a process of a session whose orphans another process can
-// adopt: one that descends from that.
-func (t *treePlanner) memberBelow(session int64, adopter uint32) (uint32, bool) {
+// adopt: one that descends from that, in a pid namespace.
+func (t *treePlanner) memberBelow(session int64, adopter, namespace uint32) (uint32, bool) {
 	if adopter == t.Root.Pid {
-		return t.anyMember(session)
+		return t.anyMember(session, namespace)
 	}
 	for _, p := range t.Skeleton.Processes {
 		s, made := t.session[p.Pid]
-		if !made || s != session || p.State == format.ProcessState_ZOMBIE {
+		if !made || s != session || p.State == format.ProcessState_ZOMBIE || t.Pids.in[p.Pid] != namespace {
 			continue
 		}
 		for at := p; at != nil; at = t.Skeleton.Process(at.Parent) {
@@ -213,6 +225,9 @@ func (t *treePlanner) memberBelow(session int64, adopter uint32) (uint32, bool) 
 		}
 	}
 	for _, h := range t.Helpers {
+		if t.Pids.in[h.PID] != namespace {
+			continue
+		}
 		for at := t.Skeleton.Process(h.Parent); at != nil && t.session[h.PID] == session; at = t.Skeleton.Process(at.Parent) {
 			if at.Pid == adopter {
 				return h.PID, true
@@ -222,14 +237,14 @@ func (t *treePlanner) memberBelow(session int64, adopter uint32) (uint32, bool) 
 	return 0, false
 }
 
-func (t *treePlanner) anyMember(session int64) (uint32, bool) {
+func (t *treePlanner) anyMember(session int64, namespace uint32) (uint32, bool) {
 	for _, p := range t.Skeleton.Processes {
-		if s, made := t.session[p.Pid]; made && s == session && p.State != format.ProcessState_ZOMBIE {
+		if s, made := t.session[p.Pid]; made && s == session && p.State != format.ProcessState_ZOMBIE && t.Pids.in[p.Pid] == namespace {
 			return p.Pid, true
 		}
 	}
 	for _, h := range t.Helpers {
-		if t.session[h.PID] == session {
+		if t.session[h.PID] == session && t.Pids.in[h.PID] == namespace {
 			return h.PID, true
 		}
 	}
@@ -242,7 +257,7 @@ func (t *treePlanner) maker(c, p *format.Process, session int64) (by uint32, sib
 	by, most := p.Pid, bits.OnesCount64(t.share(c, p.Pid))
 	for _, s := range t.siblings[p.Pid] {
 		b := t.Skeleton.Process(s)
-		if b == nil || b.ExitSignal != c.ExitSignal || session != anySession && t.session[s] != session {
+		if b == nil || t.Pids.isFirst(s) || !t.Pids.canMake(s, c.Pid) || b.ExitSignal != c.ExitSignal || session != anySession && t.session[s] != session {
 			continue
 		}
 		if n := bits.OnesCount64(t.share(c, s)); n > most {
@@ -252,13 +267,92 @@ func (t *treePlanner) maker(c, p *format.Process, session int64) (by uint32, sib
 	return by, sibling
 }
 
-func (t *treePlanner) fork(c *format.Process, by uint32, sibling bool) {
-	t.Steps = append(t.Steps, Step{Kind: Fork, PID: c.Pid, By: by, Sibling: sibling, Share: t.share(c, by)})
+func (t *treePlanner) fork(c *format.Process, by uint32, sibling bool) error {
+	if !t.Pids.canMake(by, c.Pid) {
+		return fmt.Errorf("process %d (%s) is in a pid namespace that its maker %d is not above", c.Pid, name(c), by)
+	}
+	group, err := t.bornInto(c, by)
+	if err != nil {
+		return err
+	}
+	step := Step{Kind: Fork, PID: c.Pid, By: by, Sibling: sibling, Share: t.share(c, by), Group: group}
+	if t.Pids.in[c.Pid] != t.Pids.in[by] && (group != 0 || t.Pids.isFirst(c.Pid)) {
+		step.Between = t.free()
+		t.Pids.helper(step.Between, by)
+	}
+	t.Steps = append(t.Steps, step)
 	t.session[c.Pid] = t.session[by]
+	return nil
+}
+
+// bornInto is the process group that a process has to be born into, since those
+// in its pid namespace have no word for it; 0 if it is born into no such one, or
+// its maker is in it already.
+func (t *treePlanner) bornInto(c *format.Process, by uint32) (uint32, error) {
+	if t.Pids.in[c.Pid] == t.Pids.in[by] {
+		return 0, nil
+	}
+	group, err := t.outerGroupOf(c)
+	if group == 0 || group == t.OutsideGroup || err != nil {
+		return 0, err
+	}
+	leader := t.Skeleton.Process(group)
+	_, made := t.session[group]
+	switch {
+	case t.led[group]:
+	case leader == nil && !made:
+		// It has ended: somebody leads until all are in.
+		t.helper(group, by)
+		t.Steps = append(t.Steps, Step{Kind: Lead, PID: group})
+		t.Helpers = append([]Helper{{group, by}}, t.Helpers...)
+	case !made:
+		return 0, fmt.Errorf("process %d (%s) is in process group %d from outside of its pid namespace, and that process is made later", c.Pid, name(c), group)
+	case t.session[group] != int64(group):
+		t.Steps = append(t.Steps, Step{Kind: Lead, PID: group})
+	}
+	t.led[group] = true
+	return group, nil
+}
+
+// outerGroupOf is the one group from outside that processes in the pid namespace
+// of a process are in.
+func (t *treePlanner) outerGroupOf(c *format.Process) (uint32, error) {
+	if t.Pids.in[c.Pid] == gone {
+		return t.Pids.outerGroup(c), nil
+	}
+	if !t.Pids.isFirst(c.Pid) {
+		return t.Pids.outerGroup(c), nil
+	}
+	found := uint32(0)
+	for _, p := range t.Skeleton.Processes {
+		if t.Pids.in[p.Pid] != t.Pids.in[c.Pid] || !t.descends(p, c) {
+			continue
+		}
+		switch g := t.Pids.outerGroup(p); {
+		case g == 0 || g == found:
+		case found == 0:
+			found = g
+		default:
+			return 0, fmt.Errorf("processes in the pid namespace of process %d (%s) are in process groups %d and %d from outside of it: such a pair can't be restarted yet", c.Pid, name(c), found, g)
+		}
+	}
+	return found, nil
+}
+
+// descends tells whether a process comes from another one, which is the first in
+// its pid namespace.
+func (t *treePlanner) descends(p, from *format.Process) bool {
+	for at := p; at != nil; at = t.Skeleton.Process(at.Parent) {
+		if at == from {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *treePlanner) helper(pid, by uint32) {
 	t.used[pid] = true
+	t.Pids.helper(pid, by)
 	t.Steps = append(t.Steps, Step{Kind: Fork, PID: pid, By: by})
 	t.session[pid] = t.session[by]
 }
@@ -287,9 +381,12 @@ func (t *treePlanner) groups() error {
 	for _, h := range t.Helpers {
 		made[h.PID] = true // it leads a session, and so its group
 	}
+	for g := range t.led {
+		made[g] = true
+	}
 	for _, p := range t.Skeleton.Processes {
 		g := p.Group
-		if g == 0 || g == t.OutsideGroup || g == p.Pid && p.Session == p.Pid {
+		if g == 0 || g == t.OutsideGroup || g == p.Pid && p.Session == p.Pid || t.Pids.outerGroup(p) != 0 {
 			continue
 		}
 		if !made[g] {
@@ -324,11 +421,14 @@ func (t *treePlanner) makeGroup(p *format.Process) error {
 		}
 		keeper = t.free()
 	}
-	by, ok := t.anyMember(int64(p.Session))
+	by, ok := t.anyMember(int64(p.Session), t.Pids.in[p.Pid])
 	if !ok {
 		return fmt.Errorf("process %d (%s) is in process group %d of session %d, which has no member that could make it", p.Pid, name(p), g, p.Session)
 	}
 	t.helper(keeper, by)
+	if keeper == g {
+		copy(t.Pids.numbers[keeper][1:], p.InnerGroup)
+	}
 	t.Helpers = append([]Helper{{keeper, by}}, t.Helpers...)
 	t.Groups = append(t.Groups, Join{keeper, g})
 	return nil

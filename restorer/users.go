@@ -17,10 +17,15 @@ import (
 
 // withUsers is a set of namespaces, with the user namespace of another one.
 func (r *restart) withUsers(set, from []uint32) []uint32 {
-	s := r.plan.Skeleton
-	set = slices.DeleteFunc(slices.Clone(set), func(id uint32) bool { return s.Namespace(id).GetKind() == format.NamespaceKind_USER })
-	if users := s.UserNamespaceOf(from); users != 0 {
-		set = append(set, users)
+	return r.withKind(set, from, format.NamespaceKind_USER)
+}
+
+// withKind is a set of namespaces, with that of one kind from another one.
+func (r *restart) withKind(set, from []uint32, kind format.NamespaceKind) []uint32 {
+	is := func(id uint32) bool { return r.plan.Skeleton.Namespace(id).GetKind() == kind }
+	set = slices.DeleteFunc(slices.Clone(set), is)
+	if i := slices.IndexFunc(from, is); i >= 0 {
+		set = append(set, from[i])
 	}
 	return set
 }
@@ -43,14 +48,19 @@ func (r *restart) sharesFs(made Step) bool {
 }
 
 func (r *restart) enterUsers(p *format.Process) error {
-	if !r.isOutside(p) {
-		return nil
-	}
 	from := r.plan.Skeleton.UserNamespaceOf(r.born[p.Pid])
+	if len(p.Tasks) == 1 && r.isOutside(p) {
+		r.settled[p.Pid] = true
+		// As long as it has the right to, and since it makes no threads afterwards.
+		if err := r.childNamespaces(r.leaders[p.Pid], p.Tasks[0]); err != nil {
+			return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
+		}
+	}
 	if err := r.space.EnterUsers(r.leaders[p.Pid], from, p.Namespaces, p.Tasks[0].Credentials); err != nil {
 		return fmt.Errorf("process %d (%s): %w", p.Pid, name(p), err)
 	}
 	r.born[p.Pid] = p.Namespaces
+	r.bears[p.Pid] = r.withUsers(r.bears[p.Pid], p.Namespaces)
 	return nil
 }
 
@@ -77,17 +87,26 @@ func (r *restart) enterAllUsers() error {
 // usersOf are those of the user namespace that a process is in, by its number on
 // the host: the first process's, as long as it has been put into no other.
 func (r *restart) usersOf(pid int) *format.Users {
+	if born, ok := r.born[r.numberOf(pid)]; ok {
+		return r.plan.Skeleton.UsersOf(born)
+	}
+	return r.plan.Skeleton.UsersOf(r.plan.Root.Namespaces)
+}
+
+// numberOf is the number in the container of a task's process, by the task's on
+// the host; 0 if it is a helper's.
+func (r *restart) numberOf(pid int) uint32 {
 	for number, t := range r.leaders {
 		if t.PID() == pid {
-			return r.plan.Skeleton.UsersOf(r.born[number])
+			return number
 		}
 	}
 	for _, p := range r.plan.Skeleton.Processes {
 		for _, k := range p.Tasks {
 			if t := r.tasks[k.Tid]; t != nil && t.PID() == pid {
-				return r.plan.Skeleton.UsersOf(p.Namespaces)
+				return p.Pid
 			}
 		}
 	}
-	return r.plan.Skeleton.UsersOf(r.plan.Root.Namespaces)
+	return 0
 }

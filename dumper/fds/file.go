@@ -151,6 +151,9 @@ func (w *walk) owner(f *file) error {
 		return f.refuse("owner of "+f.link, fmt.Sprintf("process or group %d, which gets its signals, has ended or is outside", owner.PID), "")
 	}
 	f.OwnerPid = int32(s.NSpid[len(s.NSpid)-1])
+	if number, ok := w.Tasks[int(owner.PID)]; ok { // in the container's pid namespace, it may be in a deeper one
+		f.OwnerPid = int32(number)
+	}
 	if f.OwnerUid, f.OwnerEuid, err = sys.OwnerUIDs(fd); err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func (w *walk) locks(files *format.Files, f *file, number int, info *procfs.FDIn
 			f.badLock = line.Value
 			continue
 		}
-		if lock.Pid, err = numberInside(l.PID); err != nil {
+		if lock.Pid, err = w.numberInside(l.PID); err != nil {
 			return err
 		}
 		if lock.Kind == format.LockKind_LOCK_RECORD {
@@ -70,9 +70,12 @@ func lockKind(l *procfs.Lock) format.LockKind {
 }
 
 // numberInside is the container's number of a process; 0 if it has ended.
-func numberInside(pid int) (uint32, error) {
+func (w *walk) numberInside(pid int) (uint32, error) {
 	if pid <= 0 {
 		return 0, nil
+	}
+	if number, ok := w.Tasks[pid]; ok {
+		return number, nil
 	}
 	s, err := procfs.ReadStatus(pid)
 	switch {

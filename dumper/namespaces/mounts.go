@@ -87,6 +87,9 @@ func (r *Result) LookAtMounts(ids *view.IDs, m Mounts) error {
 			mount.FileSystem = f.Id
 		}
 	}
+	if err := r.lookAtProcs(); err != nil {
+		return err
+	}
 	r.refuseMounts(m)
 	return r.lookAtTrees(ids)
 }

@@ -43,12 +43,19 @@ type Result struct {
 	// sentence each.
 	Lost []string
 
-	links   []lower          // of network namespaces, to be settled when all are known
-	sets    map[int][]uint32 // of each task, by its host's number
-	seen    map[view.Namespaces][]uint32
+	links   []lower     // of network namespaces, to be settled when all are known
+	sets    map[int]set // of each task, by its host's number
+	seen    map[view.Namespaces]set
 	objects map[key]*object
 	order   []*object
 	refused refusal.List // of what lives in a namespace
+}
+
+// set are the namespaces of a task, by their numbers.
+type set struct {
+	in       []uint32 // one of each kind
+	children []uint32 // that its children will be in, as far as they are others
+	unborn   bool     // its children will be in a pid namespace that nobody is in yet
 }
 
 // key tells namespaces apart.
@@ -78,7 +85,7 @@ func (o *object) path() string {
 // IDs are the numbers of the namespaces that a process is in, one of each kind.
 func (r *Result) IDs(p *Process) []uint32 {
 	for _, tid := range p.Tasks { // a first thread that has ended has none
-		if ids := r.sets[tid]; len(ids) > 0 {
+		if ids := r.sets[tid].in; len(ids) > 0 {
 			return ids
 		}
 	}
@@ -88,7 +95,7 @@ func (r *Result) IDs(p *Process) []uint32 {
 // ThreadIDs are those of a thread's namespaces that are not its process's.
 func (r *Result) ThreadIDs(p *Process, tid int) []uint32 {
 	var ids []uint32
-	for _, id := range r.sets[tid] {
+	for _, id := range r.sets[tid].in {
 		if !slices.Contains(r.IDs(p), id) {
 			ids = append(ids, id)
 		}
@@ -96,11 +103,28 @@ func (r *Result) ThreadIDs(p *Process, tid int) []uint32 {
 	return ids
 }
 
+// Children are the namespaces that a task's children will be in, as far as it is
+// in others itself; unborn: and a pid namespace that nobody is in yet.
+func (r *Result) Children(tid int) (ids []uint32, unborn bool) {
+	return r.sets[tid].children, r.sets[tid].unborn
+}
+
+// NestedPID lists the pid namespaces that programs have made.
+func (r *Result) NestedPID() []*format.Namespace {
+	var all []*format.Namespace
+	for _, o := range r.order {
+		if o.Kind == format.NamespaceKind_PID && o.nested && o.Own {
+			all = append(all, o.Namespace)
+		}
+	}
+	return all
+}
+
 // MountNamespace is the mount namespace that a task is in, and a task in it by
 // whose links it can be entered.
 func (r *Result) MountNamespace(tid int) (id uint32, pid int) {
 	for _, o := range r.order {
-		if o.Kind == format.NamespaceKind_MNT && slices.Contains(r.sets[tid], o.Id) {
+		if o.Kind == format.NamespaceKind_MNT && slices.Contains(r.sets[tid].in, o.Id) {
 			return o.Id, o.pid
 		}
 	}
@@ -135,23 +159,21 @@ var kinds = []struct {
 	// which unshare(2) and setns(2) change for some kinds; "" otherwise.
 	children string
 	look     func(*Result, *object) error
-	// nested: a restart can make another one than the first process's.
-	nested bool
 }{
-	{"mnt", format.NamespaceKind_MNT, "", mounts, true},
-	{"uts", format.NamespaceKind_UTS, "", names, true},
-	{"ipc", format.NamespaceKind_IPC, "", objects, true},
-	{"pid", format.NamespaceKind_PID, "pid_for_children", nil, false},
-	{"net", format.NamespaceKind_NET, "", network, true},
-	{"user", format.NamespaceKind_USER, "", users, true},
-	{"cgroup", format.NamespaceKind_CGROUP, "", nil, true},
-	{"time", format.NamespaceKind_TIME, "time_for_children", clocks, false},
+	{"mnt", format.NamespaceKind_MNT, "", mounts},
+	{"uts", format.NamespaceKind_UTS, "", names},
+	{"ipc", format.NamespaceKind_IPC, "", objects},
+	{"pid", format.NamespaceKind_PID, "pid_for_children", nil},
+	{"net", format.NamespaceKind_NET, "", network},
+	{"user", format.NamespaceKind_USER, "", users},
+	{"cgroup", format.NamespaceKind_CGROUP, "", nil},
+	{"time", format.NamespaceKind_TIME, "time_for_children", clocks},
 }
 
 // Look looks at the namespaces of the container's processes, the first of
 // which is first. facts are those of tasks that eBPF tells; nil: nothing.
 func Look(ids *view.IDs, processes []Process, facts map[int]*view.TaskFacts) (*Result, refusal.List, error) {
-	res := &Result{sets: map[int][]uint32{}, seen: map[view.Namespaces][]uint32{}, objects: map[key]*object{}}
+	res := &Result{sets: map[int]set{}, seen: map[view.Namespaces]set{}, objects: map[key]*object{}}
 	ours, err := inodes(os.Getpid(), os.Getpid())
 	if err != nil {
 		return nil, nil, err
@@ -170,9 +192,8 @@ func Look(ids *view.IDs, processes []Process, facts map[int]*view.TaskFacts) (*R
 		return nil, nil, err
 	}
 	for _, o := range res.order {
-		k := kinds[slices.Index(kindNames(), o.name)]
-		if k.look != nil {
-			if err := k.look(res, o); err != nil {
+		if look := lookOf(o.Kind); look != nil {
+			if err := look(res, o); err != nil {
 				return nil, nil, fmt.Errorf("%s namespace of process %d (%s): %w", o.name, o.who.NSPID, o.who.Command, err)
 			}
 		}
@@ -212,22 +233,20 @@ func (r *Result) closeOwners() {
 // Refused is what has been refused since Look.
 func (r *Result) Refused() refusal.List { return r.refused }
 
-func kindNames() []string {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = k.name
+func lookOf(kind format.NamespaceKind) func(*Result, *object) error {
+	for _, k := range kinds {
+		if k.kind == kind {
+			return k.look
+		}
 	}
-	return names
+	return nil
 }
 
-// process notes the namespaces of a process's tasks. Of a kind that can't be
-// made again inside the container it refuses those that are not the first
-// process's: once for each process and kind.
+// process notes the namespaces of a process's tasks.
 func (r *Result) process(ids *view.IDs, p *Process, facts map[int]*view.TaskFacts, theirs, ours map[string]uint64) error {
-	refused := map[string]bool{}
 	for _, tid := range p.Tasks {
 		its := facts[tid].HasSeen().Namespaces
-		if set := r.seen[its]; set != nil {
+		if set, known := r.seen[its]; known {
 			r.sets[tid] = set
 			continue
 		}
@@ -238,50 +257,39 @@ func (r *Result) process(ids *view.IDs, p *Process, facts map[int]*view.TaskFact
 		if have["mnt"] == 0 {
 			continue // it has ended
 		}
+		var set set
+		note := func(kind format.NamespaceKind, name string, inode uint64, first string) uint32 {
+			o := r.objects[key{kind, inode}]
+			if o == nil {
+				o = &object{
+					Namespace: &format.Namespace{Id: ids.Next(), Kind: kind, Inode: inode, Own: inode != ours[first]},
+					name:      name, pid: tid, nested: inode != theirs[first], who: p,
+				}
+				r.objects[key{kind, inode}] = o
+				r.order = append(r.order, o)
+			}
+			return o.Id
+		}
 		for _, k := range kinds {
-			inode := have[k.name]
-			what := ""
-			switch {
-			case !k.nested && inode != theirs[k.name]:
-				what = k.name + " namespace of its own"
-			case k.children != "" && have[k.children] != 0 && have[k.children] != inode:
-				what = k.name + " namespace for its children"
-			}
-			if what != "" && !refused[what] {
-				refused[what] = true
-				r.refuseNamespace(p, tid, what)
-			}
+			inode, children := have[k.name], have[k.children]
 			if inode == 0 { // a kernel without this kind
 				continue
 			}
-			o := r.objects[key{k.kind, inode}]
-			if o == nil {
-				o = &object{
-					Namespace: &format.Namespace{Id: ids.Next(), Kind: k.kind, Inode: inode, Own: inode != ours[k.name]},
-					name:      k.name, pid: tid, nested: inode != theirs[k.name], who: p,
-				}
-				r.objects[key{k.kind, inode}] = o
-				r.order = append(r.order, o)
+			set.in = append(set.in, note(k.kind, k.name, inode, k.name))
+			switch {
+			case k.children == "" || children == inode:
+			case children != 0:
+				set.children = append(set.children, note(k.kind, k.children, children, k.name))
+			case k.kind == format.NamespaceKind_PID:
+				set.unborn = true // nobody has been the first in it (pidns_for_children_get, kernel/pid_namespace.c)
 			}
-			r.sets[tid] = append(r.sets[tid], o.Id)
 		}
-		if its.Set != 0 && len(refused) == 0 {
-			r.seen[its] = r.sets[tid]
+		r.sets[tid] = set
+		if its.Set != 0 {
+			r.seen[its] = set
 		}
 	}
 	return nil
-}
-
-func (r *Result) refuseNamespace(p *Process, tid int, what string) {
-	refused := &refusal.Refusal{
-		PID: p.NSPID, Command: p.Command, Kind: what,
-		Reason: "a namespace of this kind that a program made inside the container can't be made again by this version",
-		Remedy: "let the program, or the manager that starts it, not unshare it, or end it",
-	}
-	if tid != p.PID {
-		refused.Object = fmt.Sprintf("thread with host's number %d", tid)
-	}
-	r.refused = append(r.refused, refused)
 }
 
 // inodes reads the inodes of /proc/PID/task/TID/ns: "uts:[4026531838]". A kind
@@ -349,13 +357,28 @@ func names(_ *Result, n *object) error {
 // the host's first one.
 func clocks(res *Result, n *object) (err error) {
 	if n.nested {
-		return nil // refused
+		return nestedClocks(n)
 	}
 	if res.Offsets, err = procfs.ReadTimeOffsets(n.pid); err != nil {
 		return err
 	}
 	n.Time = &format.TimeOffsets{MonotonicNs: res.Offsets.Monotonic, BoottimeNs: res.Offsets.Boottime}
 	return nil
+}
+
+// nestedClocks reads those of one that a program made. The file of a task tells
+// of the one that its children will be in: so it is read of a process of ours.
+func nestedClocks(n *object) error {
+	fd, err := unix.Open(n.path(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return elsewhere.Visit(fd, unix.CLONE_NEWTIME, func(pid int) error {
+		offsets, err := procfs.ReadTimeOffsets(pid)
+		n.Time = &format.TimeOffsets{MonotonicNs: offsets.Monotonic, BoottimeNs: offsets.Boottime}
+		return err
+	})
 }
 
 // Flags are the CLONE_NEW* of the namespaces that are the container's own.

@@ -28,22 +28,57 @@ func (r *Result) owners(ids *view.IDs, host uint64) error {
 			return fmt.Errorf("user namespace of %s: %w", o.path(), err)
 		}
 	}
-	// Each user namespace after those around it.
+	for _, o := range r.order {
+		if o.Kind == format.NamespaceKind_PID && o.nested && o.Own {
+			if err := r.parent(o); err != nil {
+				return fmt.Errorf("pid namespace around %s: %w", o.path(), err)
+			}
+		}
+	}
+	// Each user and pid namespace after those around it.
 	slices.SortStableFunc(r.order, func(a, b *object) int { return cmp.Compare(r.depth(a), r.depth(b)) })
 	return nil
 }
 
-// depth is how many of the container's namespaces there are around one of users;
-// -1 for the others.
+// depth is how many of the container's namespaces there are around one of users
+// or of pids; -1 for the others.
 func (r *Result) depth(o *object) int {
-	if o.Kind != format.NamespaceKind_USER {
+	around := (*format.Namespace).GetOwner
+	switch o.Kind {
+	case format.NamespaceKind_USER:
+	case format.NamespaceKind_PID:
+		around = (*format.Namespace).GetParent
+	default:
 		return -1
 	}
 	n := 0
-	for id := o.Owner; id != 0; n++ {
-		id = r.byID(id).Owner
+	for id := around(o.Namespace); id != 0; n++ {
+		id = around(r.byID(id).Namespace)
 	}
 	return n
+}
+
+// parent notes which pid namespace is around one that a program has made.
+func (r *Result) parent(o *object) error {
+	fd, err := unix.Open(o.path(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	around, err := unix.IoctlRetInt(fd, unix.NS_GET_PARENT)
+	if err != nil {
+		return os.NewSyscallError("ioctl NS_GET_PARENT", err)
+	}
+	defer unix.Close(around)
+	var st unix.Stat_t
+	if err := unix.Fstat(around, &st); err != nil {
+		return err
+	}
+	// Its first process can't have ended, so it is one of the container's.
+	if p := r.objects[key{format.NamespaceKind_PID, st.Ino}]; p != nil && p.nested {
+		o.Parent = p.Id
+	}
+	return nil
 }
 
 func (r *Result) byID(id uint32) *object {

@@ -18,7 +18,7 @@ func (k *looking) endedLeader() (*format.Task, error) {
 		k.refuse("", "dead leader", "its first thread has ended, and a signal has stopped the others, which this version can't make again",
 			"have it go on (kill -CONT), then checkpoint it")
 	}
-	f := &format.Task{Tid: k.found.Pid, Name: k.stat.Comm, Ended: true, WaitStatus: status & exited, Files: k.filesID, Fs: k.fsID}
+	f := &format.Task{Tid: k.found.Pid, InnerTids: k.below(k.status.NSpid), Name: k.stat.Comm, Ended: true, WaitStatus: status & exited, Files: k.filesID, Fs: k.fsID}
 	f.Credentials = credentials(k.status)
 	f.Credentials.LsmLabel = k.label(k.p.PID)
 	var err error

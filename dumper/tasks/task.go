@@ -29,6 +29,7 @@ func (k *looking) task(ctx context.Context, t *tracee.Thread, leader bool) (*for
 	}
 	f := &format.Task{
 		Tid:         uint32(k.inside(status.NSpid)),
+		InnerTids:   k.below(status.NSpid),
 		Name:        k.name(t, status),
 		SeccompMode: uint32(status.Seccomp),
 		// Where the kernel does not tell, there is one for all we know.

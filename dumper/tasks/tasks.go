@@ -233,6 +233,7 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 		ExitSignal: uint32(max(k.stat.ExitSignal, 0)),
 		State:      format.ProcessState_RUNNING,
 	}
+	f.InnerGroup, f.InnerSession = l.below(k.status.NSpgid), l.below(k.status.NSsid)
 	k.found = &Process{Process: f}
 	if p.Parent != nil {
 		parent, err := procfs.ReadStatus(p.Parent.PID)
@@ -257,7 +258,7 @@ func (l *Looker) begin(p *ptrace.Process) (*looking, error) {
 func (k *looking) zombie() {
 	k.found.State = format.ProcessState_ZOMBIE
 	k.found.WaitStatus = uint32(k.stat.ExitCode)
-	k.found.Tasks = []*format.Task{{Tid: k.found.Pid, Name: k.stat.Comm}}
+	k.found.Tasks = []*format.Task{{Tid: k.found.Pid, Name: k.stat.Comm, InnerTids: k.below(k.status.NSpid)}}
 }
 
 // refuse notes an obstacle.
@@ -274,6 +275,15 @@ func (l *Looker) inside(numbers []int) int {
 		return 0
 	}
 	return numbers[l.level]
+}
+
+// below are its numbers in pid namespaces that programs have made.
+func (l *Looker) below(numbers []int) []uint32 {
+	var all []uint32
+	for i := l.level + 1; i < len(numbers); i++ {
+		all = append(all, uint32(numbers[i]))
+	}
+	return all
 }
 
 // commandLine is a process's arguments joined by blanks, at most 256 bytes.

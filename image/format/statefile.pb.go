@@ -1203,7 +1203,12 @@ type Namespace struct {
 	User        *UserNamespace      `protobuf:"bytes,210,opt,name=user,proto3" json:"user,omitempty"` // kind USER, of one that is not the host's
 	// The user namespace that it belongs to (NS_GET_USERNS, ioctl_nsfs(2)): of
 	// kind USER, the one that it was made in. It comes before. 0: the host's.
-	Owner         uint32 `protobuf:"varint,211,opt,name=owner,proto3" json:"owner,omitempty"`
+	Owner uint32 `protobuf:"varint,211,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Kind PID: the one around it, which comes before. 0: that of the container's
+	// first process, or one that is not the container's.
+	Parent uint32 `protobuf:"varint,212,opt,name=parent,proto3" json:"parent,omitempty"`
+	// Kind PID, of one that a program made: the number that was given out last in it.
+	LastPid       uint32 `protobuf:"varint,213,opt,name=last_pid,json=lastPid,proto3" json:"last_pid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1325,6 +1330,20 @@ func (x *Namespace) GetUser() *UserNamespace {
 func (x *Namespace) GetOwner() uint32 {
 	if x != nil {
 		return x.Owner
+	}
+	return 0
+}
+
+func (x *Namespace) GetParent() uint32 {
+	if x != nil {
+		return x.Parent
+	}
+	return 0
+}
+
+func (x *Namespace) GetLastPid() uint32 {
+	if x != nil {
+		return x.LastPid
 	}
 	return 0
 }
@@ -2311,7 +2330,9 @@ type FileSystem struct {
 	Outside bool `protobuf:"varint,6,opt,name=outside,proto3" json:"outside,omitempty"`
 	// What is in it, if it lives in memory (tmpfs, ramfs) and ends with the
 	// container: directories before what is in them.
-	Nodes         []*FileNode `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Nodes []*FileNode `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Of proc: the pid namespace that it shows. 0: the container's.
+	PidNamespace  uint32 `protobuf:"varint,210,opt,name=pid_namespace,json=pidNamespace,proto3" json:"pid_namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2393,6 +2414,13 @@ func (x *FileSystem) GetNodes() []*FileNode {
 		return x.Nodes
 	}
 	return nil
+}
+
+func (x *FileSystem) GetPidNamespace() uint32 {
+	if x != nil {
+		return x.PidNamespace
+	}
+	return 0
 }
 
 // FileNode is a name in a FileSystem, and what it leads to.
@@ -7811,8 +7839,12 @@ type Process struct {
 	AutogroupNice  int32         `protobuf:"zigzag32,40,opt,name=autogroup_nice,json=autogroupNice,proto3" json:"autogroup_nice,omitempty"`
 	StopUnreported bool          `protobuf:"varint,22,opt,name=stop_unreported,json=stopUnreported,proto3" json:"stop_unreported,omitempty"` // STOPPED: the parent has not waited for that stop yet (WUNTRACED)
 	PosixTimers    []*PosixTimer `protobuf:"bytes,60,rep,name=posix_timers,json=posixTimers,proto3" json:"posix_timers,omitempty"`           // by rising id
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What group and session are called in nested pid namespaces, as Task.inner_tids;
+	// 0 where they are unknown, since their leader was outside.
+	InnerGroup    []uint32 `protobuf:"varint,210,rep,packed,name=inner_group,json=innerGroup,proto3" json:"inner_group,omitempty"`
+	InnerSession  []uint32 `protobuf:"varint,211,rep,packed,name=inner_session,json=innerSession,proto3" json:"inner_session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Process) Reset() {
@@ -8016,6 +8048,20 @@ func (x *Process) GetStopUnreported() bool {
 func (x *Process) GetPosixTimers() []*PosixTimer {
 	if x != nil {
 		return x.PosixTimers
+	}
+	return nil
+}
+
+func (x *Process) GetInnerGroup() []uint32 {
+	if x != nil {
+		return x.InnerGroup
+	}
+	return nil
+}
+
+func (x *Process) GetInnerSession() []uint32 {
+	if x != nil {
+		return x.InnerSession
 	}
 	return nil
 }
@@ -8736,8 +8782,16 @@ type Task struct {
 	// amd64: address of the head of the robust list that a 32-bit set_robust_list
 	// has set, which a thread has besides the other; 0 if none.
 	NarrowRobustList uint32 `protobuf:"varint,190,opt,name=narrow_robust_list,json=narrowRobustList,proto3" json:"narrow_robust_list,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Its numbers in pid namespaces that programs made, from the one just below the
+	// container's to its own.
+	InnerTids []uint32 `protobuf:"varint,210,rep,packed,name=inner_tids,json=innerTids,proto3" json:"inner_tids,omitempty"`
+	// Those that its children will be in (pid_for_children, time_for_children), as
+	// far as it is not in them itself.
+	ChildNamespaces []uint32 `protobuf:"varint,211,rep,packed,name=child_namespaces,json=childNamespaces,proto3" json:"child_namespaces,omitempty"`
+	// Its next child will be the first in a new pid namespace (unshare(2)).
+	UnbornNamespace bool `protobuf:"varint,212,opt,name=unborn_namespace,json=unbornNamespace,proto3" json:"unborn_namespace,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Task) Reset() {
@@ -9027,6 +9081,27 @@ func (x *Task) GetNarrowRobustList() uint32 {
 		return x.NarrowRobustList
 	}
 	return 0
+}
+
+func (x *Task) GetInnerTids() []uint32 {
+	if x != nil {
+		return x.InnerTids
+	}
+	return nil
+}
+
+func (x *Task) GetChildNamespaces() []uint32 {
+	if x != nil {
+		return x.ChildNamespaces
+	}
+	return nil
+}
+
+func (x *Task) GetUnbornNamespace() bool {
+	if x != nil {
+		return x.UnbornNamespace
+	}
+	return false
 }
 
 // SyscallDispatch is PR_SET_SYSCALL_USER_DISPATCH (prctl(2)), as
@@ -10677,7 +10752,7 @@ const file_statefile_proto_rawDesc = "" +
 	"configHash\x12!\n" +
 	"\fwas_executed\x18\t \x01(\bR\vwasExecuted\x12\x19\n" +
 	"\blast_pid\x18\n" +
-	" \x01(\rR\alastPid\"\xc9\x04\n" +
+	" \x01(\rR\alastPid\"\xfe\x04\n" +
 	"\tNamespace\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x127\n" +
 	"\x04kind\x18\x02 \x01(\x0e2#.lxccheckpoint.format.NamespaceKindR\x04kind\x12\x14\n" +
@@ -10691,7 +10766,9 @@ const file_statefile_proto_rawDesc = "" +
 	"\x03ipc\x18< \x01(\v2\x19.lxccheckpoint.format.IpcR\x03ipc\x12I\n" +
 	"\fcgroup_roots\x18\t \x03(\v2&.lxccheckpoint.format.CgroupMembershipR\vcgroupRoots\x128\n" +
 	"\x04user\x18\xd2\x01 \x01(\v2#.lxccheckpoint.format.UserNamespaceR\x04user\x12\x15\n" +
-	"\x05owner\x18\xd3\x01 \x01(\rR\x05owner\"\xb0\x01\n" +
+	"\x05owner\x18\xd3\x01 \x01(\rR\x05owner\x12\x17\n" +
+	"\x06parent\x18\xd4\x01 \x01(\rR\x06parent\x12\x1a\n" +
+	"\blast_pid\x18\xd5\x01 \x01(\rR\alastPid\"\xb0\x01\n" +
 	"\rUserNamespace\x121\n" +
 	"\x04uids\x18\x01 \x03(\v2\x1d.lxccheckpoint.format.IdRangeR\x04uids\x121\n" +
 	"\x04gids\x18\x02 \x03(\v2\x1d.lxccheckpoint.format.IdRangeR\x04gids\x12\x14\n" +
@@ -10780,7 +10857,7 @@ const file_statefile_proto_rawDesc = "" +
 	" \x01(\tR\fsuperOptions\x12\x1f\n" +
 	"\vfile_system\x18\v \x01(\rR\n" +
 	"fileSystem\x12\x17\n" +
-	"\x06locked\x18\xd2\x01 \x01(\bR\x06locked\"\xce\x01\n" +
+	"\x06locked\x18\xd2\x01 \x01(\bR\x06locked\"\xf4\x01\n" +
 	"\n" +
 	"FileSystem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
@@ -10789,7 +10866,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x12\x18\n" +
 	"\aoptions\x18\x05 \x01(\tR\aoptions\x12\x18\n" +
 	"\aoutside\x18\x06 \x01(\bR\aoutside\x124\n" +
-	"\x05nodes\x18\a \x03(\v2\x1e.lxccheckpoint.format.FileNodeR\x05nodes\"\xd3\x02\n" +
+	"\x05nodes\x18\a \x03(\v2\x1e.lxccheckpoint.format.FileNodeR\x05nodes\x12$\n" +
+	"\rpid_namespace\x18\xd2\x01 \x01(\rR\fpidNamespace\"\xd3\x02\n" +
 	"\bFileNode\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\"\n" +
 	"\rlink_plus_one\x18\x02 \x01(\rR\vlinkPlusOne\x12\x12\n" +
@@ -11262,7 +11340,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06sender\x18\x02 \x01(\rR\x06sender\x12%\n" +
 	"\x0esender_address\x18\x03 \x01(\fR\rsenderAddress\x12G\n" +
 	"\vcredentials\x18\x04 \x01(\v2%.lxccheckpoint.format.PeerCredentialsR\vcredentials\x12\x16\n" +
-	"\x06rights\x18\x05 \x03(\rR\x06rights\"\xea\a\n" +
+	"\x06rights\x18\x05 \x03(\rR\x06rights\"\xb2\b\n" +
 	"\aProcess\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\rR\x06parent\x12\x14\n" +
@@ -11294,7 +11372,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\fcommand_line\x18\x15 \x01(\tR\vcommandLine\x12%\n" +
 	"\x0eautogroup_nice\x18( \x01(\x11R\rautogroupNice\x12'\n" +
 	"\x0fstop_unreported\x18\x16 \x01(\bR\x0estopUnreported\x12C\n" +
-	"\fposix_timers\x18< \x03(\v2 .lxccheckpoint.format.PosixTimerR\vposixTimers\"C\n" +
+	"\fposix_timers\x18< \x03(\v2 .lxccheckpoint.format.PosixTimerR\vposixTimers\x12 \n" +
+	"\vinner_group\x18\xd2\x01 \x03(\rR\n" +
+	"innerGroup\x12$\n" +
+	"\rinner_session\x18\xd3\x01 \x03(\rR\finnerSession\"C\n" +
 	"\rSemaphoreUndo\x12\x10\n" +
 	"\x03set\x18\x01 \x01(\rR\x03set\x12 \n" +
 	"\vadjustments\x18\x02 \x03(\x11R\vadjustments\"T\n" +
@@ -11349,7 +11430,7 @@ const file_statefile_proto_rawDesc = "" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
 	"\x05owner\x18\f \x01(\rR\x05owner\x12\x1a\n" +
-	"\babsolute\x18\r \x01(\bR\babsolute\"\x8a\f\n" +
+	"\babsolute\x18\r \x01(\bR\babsolute\"\x82\r\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -11397,7 +11478,11 @@ const file_statefile_proto_rawDesc = "" +
 	"\fcpuid_faults\x18S \x01(\bR\vcpuidFaults\x12(\n" +
 	"\x0fsession_keyring\x18\xf0\x01 \x01(\rR\x0esessionKeyring\x12@\n" +
 	"\acgroups\x18Z \x03(\v2&.lxccheckpoint.format.CgroupMembershipR\acgroups\x12-\n" +
-	"\x12narrow_robust_list\x18\xbe\x01 \x01(\rR\x10narrowRobustList\"q\n" +
+	"\x12narrow_robust_list\x18\xbe\x01 \x01(\rR\x10narrowRobustList\x12\x1e\n" +
+	"\n" +
+	"inner_tids\x18\xd2\x01 \x03(\rR\tinnerTids\x12*\n" +
+	"\x10child_namespaces\x18\xd3\x01 \x03(\rR\x0fchildNamespaces\x12*\n" +
+	"\x10unborn_namespace\x18\xd4\x01 \x01(\bR\x0funbornNamespace\"q\n" +
 	"\x0fSyscallDispatch\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\x04R\x04mode\x12\x1a\n" +
 	"\bselector\x18\x02 \x01(\x04R\bselector\x12\x16\n" +

@@ -126,6 +126,10 @@ func Everything() *format.Skeleton {
 			Uids: []*format.IdRange{{Inside: 5, Outside: 1002, Count: 2}}, Owner: 1000, GroupsDenied: true,
 		}},
 		&format.Namespace{Id: 212, Kind: format.NamespaceKind_UTS, Inode: 4026532212, Own: true, Owner: 211, Uts: &format.Uts{Nodename: "inner"}})
+	s.Namespaces = append(s.Namespaces,
+		&format.Namespace{Id: 213, Kind: format.NamespaceKind_PID, Inode: 4026532213, Own: true},
+		&format.Namespace{Id: 214, Kind: format.NamespaceKind_PID, Inode: 4026532214, Own: true, Owner: 210, LastPid: 7},
+		&format.Namespace{Id: 215, Kind: format.NamespaceKind_TIME, Inode: 4026532215, Own: true, Time: &format.TimeOffsets{MonotonicNs: 5, BoottimeNs: -5}})
 	inode := &format.Inode{Mode: 0o100600, Uid: 1, Gid: 2, AtimeNs: 1, MtimeNs: 2, Xattrs: []*format.Xattr{{Name: "user.a", Value: []byte("b")}}}
 	s.FileSystems = []*format.FileSystem{
 		{Id: 13, Device: 8<<32 | 1, Fstype: "ext4", Source: "/dev/sda1", Options: "rw", Outside: true},
@@ -229,7 +233,11 @@ func Everything() *format.Skeleton {
 		Process(1, 0, "init", 1), Process(5, 1, "server", 3), Process(9, 5, "child", 1),
 		{Pid: 12, Parent: 5, State: format.ProcessState_ZOMBIE, WaitStatus: 256, ExitSignal: 17, Tasks: []*format.Task{{Tid: 12, Name: "gone"}}},
 	}
-	s.Processes[0].Namespaces = []uint32{10, 11, 12, 16}
+	s.Processes[0].Namespaces = []uint32{10, 11, 12, 16, 213}
+	// Process 9 is the first in a pid namespace, and was born into a group outside.
+	nested := s.Processes[2]
+	nested.Namespaces, nested.InnerGroup, nested.InnerSession = []uint32{10, 11, 12, 16, 214}, []uint32{1}, []uint32{0}
+	nested.Tasks[0].InnerTids, nested.Tasks[0].ChildNamespaces = []uint32{1}, []uint32{215}
 	leader := s.Processes[1].Tasks[0]
 	leader.Ended, leader.WaitStatus, leader.Registers = true, 3<<8, nil
 	waits := s.Processes[1].Tasks[1]

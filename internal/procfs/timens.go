@@ -11,6 +11,18 @@ import (
 // nanoseconds.
 type TimeOffsets struct{ Monotonic, Boottime int64 }
 
+// Text are the offsets as timens_offsets takes them.
+func (o TimeOffsets) Text() string {
+	line := func(clock string, ns int64) string {
+		seconds := ns / 1e9
+		if ns%1e9 < 0 {
+			seconds--
+		}
+		return fmt.Sprintf("%s %d %d\n", clock, seconds, ns-seconds*1e9)
+	}
+	return line("monotonic", o.Monotonic) + line("boottime", o.Boottime)
+}
+
 // ReadTimeOffsets reads /proc/PID/timens_offsets, which tells of the time
 // namespace that the process's children will be in.
 func ReadTimeOffsets(pid int) (TimeOffsets, error) {

@@ -58,6 +58,9 @@ type Restart struct {
 	// rings of io_uring belong to threads. Nil: the first process is all there is.
 	Task  func(tid uint32) place.Process
 	Space func(mm uint32) place.Process
+	// Number is what a task or group of the container is called by a process, by
+	// its number on the host. nil: all call it the same.
+	Number func(pid int, number uint32) (uint32, error)
 
 	skeleton *format.Skeleton
 	root     place.Process

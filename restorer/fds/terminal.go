@@ -128,8 +128,10 @@ func (r *Restart) Terminal(p place.Process, t *format.ControllingTerminal) error
 }
 
 // Foreground makes a process group the one in the foreground of the controlling
-// terminal of p, when all processes are in their groups. p has SIGTTOU blocked.
-func (r *Restart) Foreground(p place.Process, t *format.ControllingTerminal) error {
+// terminal of p, when all processes are in their groups. p has SIGTTOU blocked, and
+// calls the group by number.
+func (r *Restart) Foreground(p place.Process, t *format.ControllingTerminal, number uint32) error {
+	group := number
 	if !r.hasGroup(t.GetForegroundGroup()) {
 		// The number of a group that has ended: nothing can be set, and nothing
 		// would get a signal.
@@ -138,7 +140,7 @@ func (r *Restart) Foreground(p place.Process, t *format.ControllingTerminal) err
 	}
 	return r.atTerminal(p, t.GetPath(), func(number uint64) error {
 		addr, _ := p.Scratch()
-		if err := p.Write(addr, binary.NativeEndian.AppendUint32(nil, t.GetForegroundGroup())); err != nil {
+		if err := p.Write(addr, binary.NativeEndian.AppendUint32(nil, group)); err != nil {
 			return fmt.Errorf("write into process %d: %w", p.PID(), err)
 		}
 		if _, err := p.Call(unix.SYS_IOCTL, number, unix.TIOCSPGRP, addr); err != nil {

@@ -71,7 +71,7 @@ func TestTerminal(t *testing.T) {
 	c := &format.ControllingTerminal{Path: "/dev/console", ForegroundGroup: 1}
 	must(t, r.Terminal(h, c))
 	must(t, r.Terminal(h, c)) // it may have it already
-	must(t, r.Foreground(h, c))
+	must(t, r.Foreground(h, c, c.ForegroundGroup))
 	if ctty() == "0" {
 		t.Error("no controlling terminal")
 	}
@@ -80,7 +80,7 @@ func TestTerminal(t *testing.T) {
 	if g := binary.NativeEndian.Uint32(b); g != 1 {
 		t.Errorf("foreground group %d", g)
 	}
-	must(t, r.Foreground(h, &format.ControllingTerminal{Path: name, ForegroundGroup: 77})) // has ended
+	must(t, r.Foreground(h, &format.ControllingTerminal{Path: name, ForegroundGroup: 77}, 77)) // has ended
 	if n := len(h.open()); n != 2 {
 		t.Errorf("%d descriptors are open", n)
 	}

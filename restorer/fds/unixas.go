@@ -94,7 +94,6 @@ func (j *join) callAs(p place.Process, c *format.PeerCredentials, calls []tracee
 	if err := p.Write(addr+groupsAt, memory); err != nil {
 		return err
 	}
-	const same = 1<<32 - 1
 	call := func(nr uint64, a, b, c uint64) tracee.Call { return tracee.Call{Nr: nr, Args: [6]uint64{a, b, c}} }
 	before := []tracee.Call{
 		call(unix.SYS_SETGROUPS, uint64(len(want.groups)), addr+groupsAt, 0),

@@ -102,6 +102,13 @@ func (r *Restart) setOwner(p place.Process, number uint32, f *file) error {
 	case pid < 0:
 		who, pid = sys.OwnerGroup, -pid
 	}
+	if r.Number != nil {
+		number, err := r.Number(p.PID(), uint32(pid))
+		if err != nil {
+			return err
+		}
+		pid = int32(number)
+	}
 	addr, _ := p.Scratch()
 	owner := binary.NativeEndian.AppendUint32(nil, who)
 	if err := p.Write(addr, binary.NativeEndian.AppendUint32(owner, uint32(pid))); err != nil {
@@ -141,20 +148,23 @@ func (r *Restart) identities(p place.Process, f *file) (to, back [2]uint32, err 
 		return to, back, nil
 	}
 	for i, id := range []uint32{f.OwnerUid, f.OwnerEuid} {
-		var known, also bool
-		to[i], known = users.UID(id)
-		back[i], also = users.UID(have.UIDs[i])
-		if !known || !also {
+		var known bool
+		if back[i], known = users.UID(have.UIDs[i]); !known {
+			back[i] = same // it gets its own later
+		}
+		if to[i], known = users.UID(id); !known {
 			return to, back, fmt.Errorf("user %d of the host has no number in the user namespace of its owner", id)
 		}
 	}
 	return to, back, nil
 }
 
+// same leaves an id as it is (setresuid(2)).
+const same = 1<<32 - 1
+
 // setUIDs sets the real and the effective user id; the saved one stays, and
 // with it the right to go back.
 func setUIDs(ids [2]uint32) tracee.Call {
-	const same = 1<<32 - 1
 	return tracee.Call{Nr: unix.SYS_SETRESUID, Args: [6]uint64{uint64(ids[0]), uint64(ids[1]), same}}
 }
 

@@ -3,6 +3,7 @@ package namespaces
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -110,10 +111,11 @@ func (m *mounter) openCopied(s *space) error {
 		return fmt.Errorf("make a mount namespace private: %w", err)
 	}
 	last := map[string]uint32{}
-	for _, mount := range s.original.Mounts {
+	made := slices.DeleteFunc(slices.Clone(s.original.Mounts), func(m *format.Mount) bool { return slices.Contains(s.original.later, m) })
+	for _, mount := range made {
 		last[mount.Mountpoint] = mount.MountId
 	}
-	for _, mount := range s.original.Mounts {
+	for _, mount := range made {
 		fd, err := -1, error(nil)
 		if last[mount.Mountpoint] == mount.MountId {
 			fd, err = m.keeping(unix.Open(mount.Mountpoint, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0))

@@ -54,7 +54,8 @@ type space struct {
 	ns       int
 	mounts   map[uint32]int // the roots of its mounts, by their number in the image
 	root     int
-	original *space // what it is a copy of, whose mounts are locked in it; nil: of none
+	later    []*format.Mount // those that need processes of a nested pid namespace
+	original *space          // what it is a copy of, whose mounts are locked in it; nil: of none
 }
 
 // source is a mount in the workshop: of a file system, from a directory or file
@@ -92,7 +93,10 @@ func makeMounts(s *format.Skeleton, root place.Process, users *Root, sameHost bo
 		err = m.copyLocked()
 	}
 	if err == nil {
-		err = m.run(m.mountAll, m.joinGroups)
+		err = m.run(m.mountAll)
+	}
+	if err == nil && !m.isDeferred() {
+		err = m.run(m.joinGroups)
 	}
 	if err != nil {
 		m.close()
@@ -115,7 +119,7 @@ func (m *mounter) lookAtFirst() error {
 // missing tells whether a file system has to be made.
 func (m *mounter) missing(f *format.FileSystem) bool {
 	_, there := m.match.devices[f.Id]
-	return !there && canMake(f)
+	return !there && canMake(f) && !m.showsNested(f)
 }
 
 func (m *mounter) makeProcs() error {

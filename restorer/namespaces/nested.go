@@ -56,6 +56,10 @@ func (r *Root) openNested(s *format.Skeleton, root place.Process) error {
 			continue // when a process joins it
 		case n.Kind == format.NamespaceKind_USER:
 			continue // it is there
+		case n.Kind == format.NamespaceKind_PID:
+			continue // when its first process is made
+		case n.Kind == format.NamespaceKind_TIME:
+			fd, err = r.makeTime(n)
 		default:
 			err = fmt.Errorf("this version can't make a %s namespace inside the container", k.name)
 		}
@@ -67,6 +71,15 @@ func (r *Root) openNested(s *format.Skeleton, root place.Process) error {
 		}
 	}
 	return nil
+}
+
+// SetNamespace notes a namespace that has come into being with a process.
+func (r *Root) SetNamespace(id uint32, path string) error {
+	fd, err := openNS(path)
+	if err == nil {
+		r.namespaces[id] = fd
+	}
+	return err
 }
 
 // Namespace is a namespace of the container, by its number in the image. The
@@ -92,6 +105,21 @@ func (r *Root) makeOwned(n *format.Namespace) (int, error) {
 		return -1, fmt.Errorf("make it in its user namespace: %w", err)
 	}
 	return openNS(fmt.Sprintf("/proc/%d/ns/%s", keeper.PID(), k.name))
+}
+
+// Visit has a process be in a user namespace, and have its children in a pid
+// namespace; 0 is where it is.
+func (r *Root) Visit(p place.Process, users, pids uint32) error {
+	if err := r.enterUsers(p, users); err != nil {
+		return fmt.Errorf("enter a user namespace: %w", err)
+	}
+	if pids == 0 {
+		return nil
+	}
+	if err := r.setns(p, pids, unix.CLONE_NEWPID); err != nil {
+		return fmt.Errorf("have children in a pid namespace: %w", err)
+	}
+	return nil
 }
 
 // makeNested makes a namespace, and what is in it on a thread that ends with it.
@@ -130,13 +158,14 @@ func (r *Root) makeNested(n *format.Namespace) (int, error) {
 }
 
 // Join puts a process or thread that was just made into its namespaces but for
-// that of users and what it has to make there itself; maker are those that it was
+// that of users and what it has to make there itself, and that of pids, which it
+// was born into; maker are those that it was
 // born into. What it makes later is born into them.
 func (r *Root) Join(p place.Process, maker, want []uint32) error {
 	users := r.skeleton.UserNamespaceOf(want)
 	for _, id := range want {
 		n := r.skeleton.Namespace(id)
-		if n == nil || slices.Contains(maker, id) || n.Kind == format.NamespaceKind_USER || r.isLate(n, users) {
+		if n == nil || slices.Contains(maker, id) || n.Kind == format.NamespaceKind_USER || n.Kind == format.NamespaceKind_PID || r.isLate(n, users) {
 			continue
 		}
 		if err := r.join(p, n); err != nil {
@@ -158,17 +187,16 @@ func (r *Root) isLate(n *format.Namespace, users uint32) bool {
 // rights that it needs for other namespaces, but for those that belong to it.
 func (r *Root) EnterUsers(p place.Process, from uint32, want []uint32, c *format.Credentials) error {
 	users := r.skeleton.UserNamespaceOf(want)
-	if users == 0 || users == from {
-		return nil
-	}
 	var late []*format.Namespace
 	for _, id := range want {
 		if n := r.skeleton.Namespace(id); n != nil && r.isLate(n, users) {
 			late = append(late, n)
 		}
 	}
-	if err := r.enterAs(p, from, users, c); err != nil {
-		return err
+	if users != 0 && users != from {
+		if err := r.enterAs(p, from, users, c); err != nil {
+			return err
+		}
 	}
 	for _, n := range late {
 		if err := r.join(p, n); err != nil {

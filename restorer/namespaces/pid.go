@@ -17,6 +17,11 @@ func LastPID(root place.Process, last uint32) error {
 	if last == 0 {
 		return nil
 	}
+	return SetLastPID(root, last)
+}
+
+// SetLastPID does the same for the pid namespace of a process, also for 0.
+func SetLastPID(root place.Process, last uint32) error {
 	fd, err := unix.Open("/proc/sys/kernel/ns_last_pid", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
 		return nil // a kernel without CONFIG_CHECKPOINT_RESTORE: numbers begin anew

@@ -137,6 +137,10 @@ func (m *mounter) fill(s *space, compared bool) error {
 	copies := map[uint32]int{}
 	left := map[uint32]bool{} // not there, and not needed
 	for _, mount := range s.Mounts[1:] {
+		if m.isLater(s, mount) {
+			s.later = append(s.later, mount)
+			continue
+		}
 		if _, there := s.mounts[mount.MountId]; s.original != nil && there || compared && m.match.now[mount.MountId] != nil {
 			continue
 		}
@@ -166,7 +170,7 @@ func (m *mounter) fill(s *space, compared bool) error {
 			}
 			continue
 		}
-		if !compared || m.sameHost {
+		if !compared || m.sameHost || slices.Contains(s.later, mount) {
 			continue
 		}
 		if err := s.amend(mount, m.match.now[mount.MountId].Options); err != nil {

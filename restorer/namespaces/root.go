@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/restorer/place"
 )
 
@@ -26,7 +27,9 @@ type Root struct {
 	directories map[directory]int
 	cgroups     *cgroups
 	fork        Forker
-	keepers     map[uint32]*keeper // by their user namespace
+	root        place.Process
+	clocks      *procfs.TimeOffsets // of the container; nil: not read yet
+	keepers     map[uint32]*keeper  // by their user namespace
 }
 
 // Surroundings are what the stage has made.
@@ -50,7 +53,7 @@ func Enter(s *format.Skeleton, root place.Process, fork Forker, have Surrounding
 	}
 	r := &Root{
 		skeleton: s, fd: -1, directories: map[directory]int{}, namespaces: map[uint32]int{},
-		contents: map[uint32]content{}, roots: map[uint32]int{}, mounts: &mounter{}, fork: fork, keepers: map[uint32]*keeper{},
+		contents: map[uint32]content{}, roots: map[uint32]int{}, mounts: &mounter{}, fork: fork, root: root, keepers: map[uint32]*keeper{},
 	}
 	defer func() {
 		err = errors.Join(err, r.dismiss())

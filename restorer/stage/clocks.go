@@ -66,15 +66,7 @@ func unshareTime(t *stub.Task, o *procfs.TimeOffsets) error {
 	if _, err := t.Call(unix.SYS_UNSHARE, unix.CLONE_NEWTIME); err != nil {
 		return fmt.Errorf("make a time namespace: %w", err)
 	}
-	line := func(clock string, ns int64) string {
-		seconds := ns / 1e9
-		if ns%1e9 < 0 {
-			seconds--
-		}
-		return fmt.Sprintf("%s %d %d\n", clock, seconds, ns-seconds*1e9)
-	}
-	text := line("monotonic", o.Monotonic) + line("boottime", o.Boottime)
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/timens_offsets", t.PID()), []byte(text), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/timens_offsets", t.PID()), []byte(o.Text()), 0); err != nil {
 		return fmt.Errorf("set the offsets of the container's clocks (needs CAP_SYS_TIME): %w", err)
 	}
 	return nil

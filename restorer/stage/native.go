@@ -85,7 +85,7 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 			return nil, err
 		}
 	}
-	root, err := helper.Fork(flags|unix.CLONE_PARENT, 0, int(n.Skeleton.Container.RootPid))
+	root, err := helper.Fork(flags|unix.CLONE_PARENT, 0, n.Skeleton.Container.RootPid)
 	if err != nil {
 		return nil, fmt.Errorf("make the container's first process: %w", err)
 	}

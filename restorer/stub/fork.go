@@ -12,23 +12,25 @@ import (
 	"lxc-checkpoint/tracee"
 )
 
-// Fork makes a task with clone3(2) and the number that it is to have, in the
-// innermost pid namespace of the task that it becomes a member of; 0 leaves it to
-// the kernel.
+// Fork makes a task with clone3(2) and the numbers that it is to have, in the
+// innermost pid namespace of those that it becomes a member of first; in others,
+// or without any, the kernel chooses.
 //
 // A zombie that nobody has waited for yet can hold the number a little longer
 // (EEXIST): it is tried again for some seconds.
-func (p *Task) Fork(flags uint64, exitSignal int, tid int) (*Task, error) {
+func (p *Task) Fork(flags uint64, exitSignal int, tids ...uint32) (*Task, error) {
 	const size = 88 // struct clone_args up to cgroup
 	addr, _ := p.Scratch()
 	le := binary.LittleEndian
-	b := make([]byte, size+8)
+	b := make([]byte, size, size+4*len(tids))
 	le.PutUint64(b[0:], flags)
 	le.PutUint64(b[32:], uint64(exitSignal))
-	if tid != 0 {
+	if len(tids) > 0 {
 		le.PutUint64(b[64:], addr+size) // set_tid
-		le.PutUint64(b[72:], 1)
-		le.PutUint32(b[size:], uint32(tid))
+		le.PutUint64(b[72:], uint64(len(tids)))
+		for _, tid := range tids {
+			b = le.AppendUint32(b, tid)
+		}
 	}
 
 	deadline := time.Now().Add(5 * time.Second)
@@ -46,13 +48,17 @@ func (p *Task) Fork(flags uint64, exitSignal int, tid int) (*Task, error) {
 			return p.adopt(child)
 		}
 		if !errors.Is(err, unix.EEXIST) || time.Now().After(deadline) {
-			return nil, forkError(tid, err)
+			return nil, forkError(tids, err)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-func forkError(tid int, err error) error {
+func forkError(tids []uint32, err error) error {
+	tid := uint32(0)
+	if len(tids) > 0 {
+		tid = tids[len(tids)-1]
+	}
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return fmt.Errorf("make task %d: another process on this host has that number; end it, or restart the container in a pid namespace of its own: %w", tid, err)

@@ -63,7 +63,7 @@ func IsFault(info []byte) bool {
 }
 
 // Faults queues what Pending has left out.
-func Faults(p place.Process, r *tracee.Remote, pid uint32, k *format.Task) error {
+func Faults(p place.Process, r *tracee.Remote, pid, tid uint32, k *format.Task) error {
 	addr, _ := p.Scratch()
 	for _, info := range k.Pending {
 		if !IsFault(info) {
@@ -72,7 +72,7 @@ func Faults(p place.Process, r *tracee.Remote, pid uint32, k *format.Task) error
 		if err := p.Write(addr, info); err != nil {
 			return err
 		}
-		if _, err := r.Call(unix.SYS_RT_TGSIGQUEUEINFO, uint64(pid), uint64(k.Tid), uint64(le.Uint32(info)), addr); err != nil {
+		if _, err := r.Call(unix.SYS_RT_TGSIGQUEUEINFO, uint64(pid), uint64(tid), uint64(le.Uint32(info)), addr); err != nil {
 			return fmt.Errorf("queue signal %d again: %w", le.Uint32(info), err)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 // PosixTimers makes and starts the timers of timer_create(2) of a process.
 type PosixTimers struct {
 	Process *format.Process
+	// Number is what a task is called in its own pid namespace.
+	Number func(tid uint32) uint32
 	// Task finds a task of it.
 	Task func(tid uint32) place.Process
 	// Pending are the signals queued to a task, or with shared to its process.
@@ -44,7 +46,7 @@ func (m *PosixTimers) Make() error {
 				return fmt.Errorf("timer %d: %w", t.Id, err)
 			}
 		}
-		got, err := create(m.owner(t), t)
+		got, err := create(m.owner(t), t, m.Number)
 		if err == nil && got != t.Id {
 			err = fmt.Errorf("the kernel calls it %d", got)
 		}
@@ -74,7 +76,7 @@ func (m *PosixTimers) owner(t *format.PosixTimer) place.Process {
 
 // create makes a timer. Where the id can be chosen, it lies where the kernel
 // will write it.
-func create(p place.Process, t *format.PosixTimer) (uint32, error) {
+func create(p place.Process, t *format.PosixTimer, number func(tid uint32) uint32) (uint32, error) {
 	const (
 		size          = 64 // struct sigevent
 		sigevThreadID = 4
@@ -86,7 +88,7 @@ func create(p place.Process, t *format.PosixTimer) (uint32, error) {
 	le.PutUint32(b[12:], t.Notify)
 	if t.Thread != 0 && t.Notify == 0 {
 		le.PutUint32(b[12:], sigevThreadID)
-		le.PutUint32(b[16:], t.Thread)
+		le.PutUint32(b[16:], number(t.Thread))
 	}
 	le.PutUint32(b[idAt:], t.Id)
 	addr, _ := p.Scratch()
