@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -27,14 +29,25 @@ var packages = []string{
 }
 
 // wanted are those files: their name in the cache, and a pattern of where they
-// are in the packages. The modules are those that our commands or the targets
-// need and that modprobe would load on a whole Debian.
+// are in the packages.
 var wanted = map[string]string{
-	"vmlinuz":             "boot/vmlinuz-*",
-	"inside/busybox":      "bin/busybox",
-	"inside/unix_diag.ko": "lib/modules/*/kernel/net/unix/unix_diag.ko*",
-	"inside/loop.ko":      "lib/modules/*/kernel/drivers/block/loop.ko*",
+	"vmlinuz":        "boot/vmlinuz-*",
+	"inside/busybox": "bin/busybox",
 }
+
+// modules are those that our commands or the targets need, and what they depend
+// on. The kernel has them loaded when it first needs them, as on a whole Debian.
+// Which of them are built in, or are not there, is the kernel's own affair.
+var modules = []string{
+	"loop", "fuse", "overlay",
+	"unix_diag", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "netlink_diag", "af_packet_diag",
+	"dummy", "ifb", "veth", "tun", "tap", "vrf", "macvlan", "macvtap", "ipvlan", "bonding", "tls",
+	"bridge", "stp", "llc", "8021q", "garp", "mrp", "vxlan", "geneve", "udp_tunnel", "ip6_udp_tunnel",
+	"ipip", "sit", "gre", "ip_gre", "ip6_gre", "ip_tunnel", "ip6_tunnel", "tunnel4", "tunnel6",
+}
+
+// moduleDir is where they are for a guest.
+const moduleDir = "inside/modules"
 
 // root is the directory below which is all else that programs run with.
 const root = "inside/root"
@@ -50,12 +63,19 @@ func (f files) image() string { return filepath.Join(string(f), "vmlinuz") }
 func (f files) inside() fs.FS { return os.DirFS(filepath.Join(string(f), "inside")) }
 
 func (f files) complete() bool {
-	for _, name := range append(slices.Collect(maps.Keys(wanted)), root) {
+	for _, name := range append(slices.Collect(maps.Keys(wanted)), root, moduleDir) {
 		if _, err := os.Stat(filepath.Join(string(f), name)); err != nil {
 			return false
 		}
 	}
 	return true
+}
+
+// list tells lists of what is wanted apart: another version of this program, which
+// wants something else, has a directory of its own in the cache.
+func list() string {
+	sum := sha256.Sum256(fmt.Append(nil, packages, wanted, modules, unwanted))
+	return hex.EncodeToString(sum[:4])
 }
 
 // fetch returns a kernel's files: from the cache, or from Debian's packages.
@@ -66,7 +86,7 @@ func (k *kernel) fetch(ctx context.Context) (files, error) {
 		return "", fmt.Errorf("there is no directory for downloads: %w", err)
 	}
 	cache = filepath.Join(cache, "lxc-checkpoint-matrix")
-	have := files(filepath.Join(cache, k.name))
+	have := files(filepath.Join(cache, k.name+"-"+list()))
 	if have.complete() {
 		return have, nil
 	}
@@ -139,7 +159,10 @@ func (k *kernel) download(ctx context.Context, work string) error {
 
 // collect moves what is wanted of unpacked packages into a new directory.
 func collect(ctx context.Context, from, to string) error {
-	if err := os.MkdirAll(filepath.Join(to, "inside"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(to, moduleDir), 0o755); err != nil {
+		return err
+	}
+	if err := collectModules(ctx, filepath.Join(from, "lib/modules"), filepath.Join(to, moduleDir)); err != nil {
 		return err
 	}
 	for name, pattern := range wanted {
@@ -147,14 +170,7 @@ func collect(ctx context.Context, from, to string) error {
 		if len(found) != 1 {
 			return fmt.Errorf("there are %d files %s in Debian's packages instead of one", len(found), pattern)
 		}
-		path := found[0]
-		if unpacked, ok := strings.CutSuffix(path, ".xz"); ok {
-			if err := run(exec.CommandContext(ctx, "xz", "-d", path)); err != nil {
-				return err
-			}
-			path = unpacked
-		}
-		if err := os.Rename(path, filepath.Join(to, name)); err != nil {
+		if err := os.Rename(found[0], filepath.Join(to, name)); err != nil {
 			return err
 		}
 	}
@@ -167,4 +183,24 @@ func collect(ctx context.Context, from, to string) error {
 		}
 	}
 	return os.Rename(from, filepath.Join(to, root))
+}
+
+// collectModules moves the modules that are wanted, decompressed.
+func collectModules(ctx context.Context, from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, _, _ := strings.Cut(d.Name(), ".ko")
+		if !slices.Contains(modules, name) {
+			return nil
+		}
+		if unpacked, ok := strings.CutSuffix(path, ".xz"); ok {
+			if err := run(exec.CommandContext(ctx, "xz", "-d", path)); err != nil {
+				return err
+			}
+			path = unpacked
+		}
+		return os.Rename(path, filepath.Join(to, name+".ko"))
+	})
 }

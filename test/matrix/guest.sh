@@ -26,9 +26,12 @@ mount -t devpts -o ptmxmode=666 devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 ip link set lo up
-for module in /debian/*.ko; do
-	insmod "$module"
-done
+mkdir -p "/lib/modules/$(uname -r)"
+mv /debian/modules/*.ko "/lib/modules/$(uname -r)"
+depmod
+echo /bin/modprobe >/proc/sys/kernel/modprobe
+modprobe loop
+mkdir /dev/net && mknod /dev/net/tun c 10 200
 echo 8 >/proc/sys/vm/nr_hugepages
 dd if=/dev/zero of=/swap bs=1M count=32 2>/dev/null # a file of a tmpfs can't be swapped to
 losetup /dev/loop7 /swap && mkswap /dev/loop7 >/dev/null && swapon /dev/loop7
