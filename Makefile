@@ -16,7 +16,7 @@ export DEBIAN_FRONTEND = noninteractive
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: all test acceptance demo matrix bench lint generate install clean needs $(COMMANDS)
+.PHONY: all test test-v2 acceptance demo matrix bench lint generate install clean needs $(COMMANDS)
 
 all: $(COMMANDS)
 
@@ -31,6 +31,10 @@ needs:
 # Every test, some rounds of each.
 test: all needs
 	$(GO) test -json -timeout 25m ./... | $(GO) run ./test/tell -coverage docs/coverage.md
+
+# Those of LXC and of hosts as where only cgroups of v2 are mounted.
+test-v2: all needs
+	test/v2-only.sh $(GO) test -json -timeout 25m ./test/lxc ./test/hosts | $(GO) run ./test/tell
 
 # The same with the full counts of rounds and of random instants: hours.
 acceptance: all needs

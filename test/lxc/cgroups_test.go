@@ -49,7 +49,7 @@ func TestCgroups(t *testing.T) {
 	if err := os.Rename(log, log+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.tool("lxc-restart", "-S", b.statefile("f")); got.Code != 1 || !strings.Contains(got.Stderr, "counter.log does not exist") {
+	if got := b.tool("lxc-restart", "-S", b.statefile("f")); got.Code != 1 || !strings.Contains(got.Stderr, "counter.log: it does not exist") {
 		t.Errorf("a file is missing, and the restart says: %v", got)
 	}
 	if left := b.leftovers(); len(left) > 0 {

@@ -260,6 +260,9 @@ func TestConfig(t *testing.T) {
 		"no console": {"lxc.console.path = none"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if controllers, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers"); name == "limits" && err == nil && !strings.Contains(string(controllers), "pids") {
+				t.Skip("cgroups of v2 have not got pids here: a hierarchy of v1 has")
+			}
 			b, c := busybox(t, config...)
 			before := b.ps()
 			b.checkpoint("-k", "-S", b.statefile("f"))
