@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -203,6 +204,38 @@ func (c *Config) Networks() []Network {
 		}
 	}
 	return list
+}
+
+// NamesInside are the names that LXC's interfaces get in the container, in their
+// order: those without one get the next that is free of eth0, eth1 and so on.
+func NamesInside(all []Network) []string {
+	names := make([]string, len(all))
+	unnamed := 0
+	for i, n := range all {
+		switch {
+		case n.Name != "" || n.Type == "empty" || n.Type == "none" || n.Type == "":
+			names[i] = n.Name
+		case n.Type == "phys":
+			names[i] = n.Link
+		default:
+			names[i] = "eth" + strconv.Itoa(unnamed)
+			unnamed++
+		}
+	}
+	return names
+}
+
+// Hang has the interface of a name in the container hang on another interface of
+// the host than its config says.
+func (o *Overrides) Hang(c *Config, name, link string) error {
+	all := c.Networks()
+	for i, inside := range NamesInside(all) {
+		if inside == name {
+			o.Define = append(slices.Clone(o.Define), all[i].Item+".link="+link)
+			return nil
+		}
+	}
+	return fmt.Errorf("the config of container %s makes no network interface %s", c.Name, name)
 }
 
 // Bind is a directory or file of the host that LXC binds into the container.

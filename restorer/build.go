@@ -56,6 +56,9 @@ func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*res
 		ctx: ctx, opts: o, log: o.Log, plan: plan, img: img,
 		born: map[uint32][]uint32{}, bears: map[uint32][]uint32{}, settled: map[uint32]bool{}, leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
 	}
+	if err := o.hangVeths(); err != nil {
+		return nil, err
+	}
 	need := stage.Need{Skeleton: plan.Skeleton, Area: plan.Area, Highest: plan.Highest, Timeout: o.Timeout, Log: o.Log}
 	if o.Native {
 		r.stage = stage.NewNative(o.Name, o.Cgroup, need)
@@ -89,7 +92,7 @@ func (r *restart) enter() (err error) {
 		return err
 	}
 	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.helper, namespaces.Surroundings{
-		HostMounts: r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", AsCopy: r.opts.AsCopy,
+		HostMounts: r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", AsCopy: r.opts.AsCopy, Veth: r.opts.Veth,
 	}, r.log); err != nil {
 		return err
 	}

@@ -43,9 +43,12 @@ func CheckStage(ctx context.Context, s *format.Skeleton, o Checked) refusal.List
 	if s == nil {
 		s = &format.Skeleton{Container: &format.Container{}}
 	}
+	if err := o.hangVeths(); err != nil {
+		return refusal.List{{Object: "network", Reason: err.Error(), Remedy: "give that interface to the container in its config (lxc.net), or leave the option out"}}
+	}
 	need := stage.Need{Skeleton: s, Timeout: o.Timeout, Log: o.Log}
 	if o.Native {
-		return stage.CheckNative(o.Cgroup, need)
+		return stage.CheckNative(o.Cgroup, need, o.Veth, o.Alive)
 	}
 	return stage.CheckLXC(ctx, o.Name, o.LXCPath, o.Config, need, o.Alive, o.AsCopy)
 }

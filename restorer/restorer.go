@@ -33,6 +33,9 @@ type Options struct {
 	// External says what is now at each end of something that was outside of the
 	// container: a path of this host, or "fd:N".
 	External map[string]string
+	// Veth says on which interface of this host (a bridge) those of the container hang,
+	// by their names in it, in place of what its config says.
+	Veth map[string]string
 	// AllowChanged takes files that have changed since the checkpoint.
 	AllowChanged bool
 	Pause        bool // leave it frozen

@@ -100,9 +100,14 @@ func (o *options) restorer() restorer.Options {
 		name, to, _ := strings.Cut(e, "=")
 		external[name] = to
 	}
+	veth := map[string]string{}
+	for _, v := range o.veth {
+		name, bridge, _ := strings.Cut(v, "=")
+		veth[name] = bridge
+	}
 	return restorer.Options{
-		External: external,
-		Name:     o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,
+		External: external, Veth: veth,
+		Name: o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,
 		Native: o.native, Cgroup: o.cgroup, Pause: o.pause, AllowChanged: o.allowChanged, CloseTCP: o.tcpClose,
 		Config: container.Overrides{File: o.rcfile, Define: o.define}, AsCopy: o.asCopy,
 		Actions: &action.Script{Path: o.actionScript, Container: o.tool.Common.Name, LXCPath: o.lxcpath(), Log: o.tool.Log},

@@ -29,6 +29,7 @@ type options struct {
 	json         bool
 	shellJob     bool
 	external     []string
+	veth         []string
 }
 
 func newOptions() *options {
@@ -59,6 +60,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.StringVar(&o.cgroup, "cgroup", "", "native: put it into the cgroup `PATH` (default lxc-checkpoint/NAME)")
 	f.BoolVar(&o.allowChanged, "allow-changed", false, "go on with files that have changed since the checkpoint")
 	f.StringArrayVar(&o.external, "external", nil, "what was saved as external is now PATH, or descriptor N: `NAME=PATH|NAME=fd:N`")
+	f.StringArrayVar(&o.veth, "veth", nil, "its network interface NAME hangs on this host's BRIDGE: `NAME=BRIDGE`")
 	f.BoolVar(&o.tcpClose, "tcp-close", false, "end its TCP connections: programs hear of a reset (ECONNRESET)")
 	f.BoolVar(&o.shellJob, "shell-job", false, "join your terminal to that of a session that lxc-attach had put in")
 	f.BoolVar(&o.asCopy, "as-copy", false, "beside the container of the statefile: with host name and network of its own")
@@ -94,6 +96,8 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("where from? Name a file with -S FILE, or an open descriptor with -d FD")
 	case slices.ContainsFunc(o.external, func(e string) bool { name, to, ok := strings.Cut(e, "="); return !ok || name == "" || to == "" }):
 		return false, cli.Usagef("--external takes NAME=PATH or NAME=fd:N, and not %q", o.external)
+	case slices.ContainsFunc(o.veth, func(e string) bool { name, to, _ := strings.Cut(e, "="); return badLink(name) || badLink(to) }):
+		return false, cli.Usagef("--veth takes NAME=BRIDGE, an interface of the container and one of this host, and not %q", o.veth)
 	case o.json && !o.check:
 		return false, cli.Usagef("--json goes with --check only")
 	case o.check && o.pause:
@@ -114,6 +118,11 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("--cgroup goes with --native only: LXC gives its containers their cgroups")
 	}
 	return false, nil
+}
+
+// badLink tells what is no name of a network interface.
+func badLink(name string) bool {
+	return name == "" || len(name) > 15 || name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n=")
 }
 
 // inherited sees that the descriptors that --external names are open.

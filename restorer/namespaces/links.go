@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/elsewhere"
+	"lxc-checkpoint/internal/links"
 	"lxc-checkpoint/internal/netlink"
 	"lxc-checkpoint/internal/rtnl"
 )
@@ -22,6 +24,11 @@ func (m *networks) makeLinks() error {
 			for _, l := range s.Links {
 				switch {
 				case s.now[l.Name] != nil:
+				case l.Outside && m.veth[l.Name] != "":
+					if err := m.hang(s, l); err != nil {
+						return fmt.Errorf("network interface %s of the container: hang it on %s: %w", l.Name, m.veth[l.Name], err)
+					}
+					made = true
 				case l.Outside:
 					return fmt.Errorf("the container had the network interface %s, and has none of that name now: give it back in the container's config (lxc.net), or, for a restart with --native, make one with --veth %s=BRIDGE", l.Name, l.Name)
 				case !m.ready(s, l):
@@ -89,10 +96,9 @@ func (m *networks) makeLink(s *netspace, l *format.Link) error {
 			return errors.New("its other end is missing in the statefile")
 		}
 		at.now[lower.Name] = &rtnl.Link{Name: lower.Name, Index: lower.Index}
-		peer := rtnl.Body(lower.Index, 0, 0, nameAttribute(lower), netlink.Append(nil, netlink.Uint32(unix.IFLA_NET_NS_FD, uint32(at.fd))), rtnl.Birth(lower.Kind, lower.Attributes))
-		const infoPeer = 1 // VETH_INFO_PEER
 		s.now[l.Name] = &rtnl.Link{Name: l.Name, Index: l.Index}
-		return s.create(l, netlink.Append(nil, netlink.Attribute{Type: infoPeer, Flags: netlink.Nested, Value: peer}))
+		return s.conn.Do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL,
+			rtnl.Body(l.Index, 0, 0, nameAttribute(l), vethInfo(at, lower), rtnl.Birth(l.Kind, l.Attributes)))
 	}
 	s.now[l.Name] = &rtnl.Link{Name: l.Name, Index: l.Index}
 	var link []byte
@@ -104,6 +110,37 @@ func (m *networks) makeLink(s *netspace, l *format.Link) error {
 		link = netlink.Append(link, netlink.Uint32(unix.IFLA_NET_NS_FD, uint32(s.fd)))
 	}
 	return at.create(l, l.Data, link)
+}
+
+// hang makes a veth to an interface of the host, which is a bridge. The host's end has
+// a name of the kernel's. Nothing comes in before the sockets are there.
+func (m *networks) hang(s *netspace, l *format.Link) error {
+	bridge, err := net.InterfaceByName(m.veth[l.Name])
+	if err != nil {
+		return err
+	}
+	c, err := netlink.Open(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	attributes := append(vethInfo(s, l), netlink.Append(nil, netlink.Uint32(unix.IFLA_MASTER, uint32(bridge.Index)))...)
+	if err := c.Do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.Body(0, unix.IFF_UP, unix.IFF_UP, attributes)); err != nil {
+		return err
+	}
+	s.now[l.Name] = &rtnl.Link{Name: l.Name, Index: l.Index}
+	if err := s.inside(links.Deafen); err != nil {
+		m.log.Info("packets may come in before the container's sockets are there", "interface", l.Name, "why", err)
+	}
+	return nil
+}
+
+// vethInfo are the attributes of a veth whose other end is an interface of a namespace.
+func vethInfo(s *netspace, l *format.Link) []byte {
+	const infoPeer = 1 // VETH_INFO_PEER
+	peer := rtnl.Body(l.Index, 0, 0, nameAttribute(l), netlink.Append(nil, netlink.Uint32(unix.IFLA_NET_NS_FD, uint32(s.fd))), rtnl.Birth(l.Kind, l.Attributes))
+	data := netlink.Attribute{Type: unix.IFLA_INFO_DATA, Flags: netlink.Nested, Value: netlink.Append(nil, netlink.Attribute{Type: infoPeer, Flags: netlink.Nested, Value: peer})}
+	return netlink.Append(nil, netlink.Nest(unix.IFLA_LINKINFO, netlink.String(unix.IFLA_INFO_KIND, "veth"), data))
 }
 
 // create makes an interface with the data of its kind.

@@ -26,7 +26,8 @@ import (
 type networks struct {
 	log    *slog.Logger
 	spaces []*netspace
-	told   map[string]bool // sysctls that could not be set
+	veth   map[string]string // of the host's, see Surroundings
+	told   map[string]bool   // sysctls that could not be set
 }
 
 // netspace is a network namespace.
@@ -40,16 +41,16 @@ type netspace struct {
 	now    map[string]*rtnl.Link // interfaces that there are, by their names
 }
 
-// makeNetworks does it all. The namespaces exist. asCopy: what LXC has given the
+// makeNetworks does it all. The namespaces exist. As a copy: what LXC has given the
 // container is to stay what it is.
-func (r *Root) makeNetworks(asCopy bool, log *slog.Logger) error {
+func (r *Root) makeNetworks(have Surroundings, log *slog.Logger) error {
 	first := firstSet(r.skeleton)
-	m := &networks{log: log}
+	m := &networks{log: log, veth: have.Veth}
 	for _, n := range r.skeleton.Namespaces {
 		if n.Kind != format.NamespaceKind_NET || !n.Own || n.Network == nil {
 			continue
 		}
-		if asCopy {
+		if have.AsCopy {
 			n = withoutOutside(n)
 		}
 		s := &netspace{Namespace: n, first: slices.Contains(first, n.Id), fd: r.namespaces[n.Id]}

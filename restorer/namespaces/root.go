@@ -35,7 +35,10 @@ type Root struct {
 // Surroundings are what the stage has made.
 type Surroundings struct {
 	HostMounts bool // its mount namespace is a copy of ours
-	AsCopy     bool // its host name and interfaces are to stay what they are
+	// Veth are interfaces of the host that those of the container hang on, by their
+	// names in it: of those that nobody else makes.
+	Veth   map[string]string
+	AsCopy bool // its host name and interfaces are to stay what they are
 }
 
 // Enter sets what the namespaces themselves know, and opens the root.
@@ -74,7 +77,7 @@ func Enter(s *format.Skeleton, root place.Process, fork Forker, have Surrounding
 	if err := r.openNested(s, root); err != nil {
 		return nil, err
 	}
-	if err := r.makeNetworks(have.AsCopy, log); err != nil {
+	if err := r.makeNetworks(have, log); err != nil {
 		return nil, err
 	}
 	if r.mounts, err = makeMounts(s, root, r, have.HostMounts, log); err != nil {

@@ -18,8 +18,9 @@ import (
 )
 
 // CheckNative tells what would keep the native stage from making the first
-// process.
-func CheckNative(cgroup string, n Need) (list refusal.List) {
+// process. veth are interfaces that it is told where to hang; alive: it is told so only
+// at the restart.
+func CheckNative(cgroup string, n Need, veth map[string]string, alive bool) (list refusal.List) {
 	if other := otherNamespaces(n.Skeleton); other != 0 {
 		list = append(list, &refusal.Refusal{
 			Object: "namespaces", Reason: fmt.Sprintf("the container has one of a kind that a native restart does not make (clone flag %#x)", other),
@@ -27,9 +28,15 @@ func CheckNative(cgroup string, n Need) (list refusal.List) {
 		})
 	}
 	for _, l := range outerLinks(n.Skeleton) {
+		if bridge, ok := veth[l]; ok || alive {
+			if _, err := os.Stat("/sys/class/net/" + bridge); err != nil {
+				list = append(list, &refusal.Refusal{Object: "network interface " + l, Reason: "this host has no interface " + bridge + " for it to hang on", Remedy: "make it (ip link add " + bridge + " type bridge), or name another one with --veth"})
+			}
+			continue
+		}
 		list = append(list, &refusal.Refusal{
-			Object: "network interface " + l, Reason: "its other end was outside of the container, and a native restart makes none such",
-			Remedy: "have LXC make the container (lxc-restart without --native), or, before a checkpoint, remove it (ip link delete " + l + ")",
+			Object: "network interface " + l, Reason: "its other end was outside of the container, and nothing says where",
+			Remedy: "name a bridge of this host for it to hang on (--veth " + l + "=BRIDGE), have LXC make the container (lxc-restart without --native), or, before a checkpoint, remove it (ip link delete " + l + ")",
 		})
 	}
 	if !strings.HasPrefix(cgroup, "/") {

@@ -50,8 +50,8 @@ func (b *box) network() string {
 // TestNetworkOfLXC: a veth that LXC makes from the config, as a program in the
 // container has changed it since, twice from each other.
 func TestNetworkOfLXC(t *testing.T) {
-	bridge := bridge(t, "n", "10.213.78.1/24")
-	b := createBusybox(t, "lxc.net.1.type = veth", "lxc.net.1.link = "+bridge, "lxc.net.1.flags = up", "lxc.net.1.name = wan",
+	first := bridge(t, "n", "10.213.78.1/24")
+	b := createBusybox(t, "lxc.net.1.type = veth", "lxc.net.1.link = "+first, "lxc.net.1.flags = up", "lxc.net.1.name = wan",
 		"lxc.net.1.ipv4.address = 10.213.78.2/24", "lxc.net.1.ipv4.gateway = 10.213.78.1")
 	b.edit("rootfs/etc/init.d/rcS", "udhcpc", "true")
 	b.start()
@@ -80,9 +80,24 @@ func TestNetworkOfLXC(t *testing.T) {
 		if !harness.Wait(5*time.Second, func() bool { after = b.network(); return after == before }) {
 			t.Fatalf("the network was\n%s\nand is\n%s", before, after)
 		}
-		// Nobody listens there, and that is what it says.
-		if _, err := net.DialTimeout("tcp", "10.213.78.99:9", 5*time.Second); !errors.Is(err, unix.ECONNREFUSED) {
-			t.Errorf("the container is not to be reached at the address that it gave itself: %v", err)
-		}
+		reached(t, "10.213.78.99")
+	}
+	// The same on another bridge.
+	b.checkpoint("-S", b.statefile("network"), "-k")
+	harness.Must(t, "ip", "addr", "del", "10.213.78.1/24", "dev", first)
+	second := bridge(t, "m", "10.213.78.1/24")
+	b.restart("-S", b.statefile("network"), "--veth", "wan="+second)
+	if after := ""; !harness.Wait(5*time.Second, func() bool { after = b.network(); return after == before }) {
+		t.Fatalf("the network was\n%s\nand is\n%s", before, after)
+	}
+	reached(t, "10.213.78.99")
+}
+
+// reached tells whether an address of a container is to be reached.
+func reached(t *testing.T, address string) {
+	t.Helper()
+	// Nobody listens there, and that is what it says.
+	if _, err := net.DialTimeout("tcp", address+":9", 5*time.Second); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("the container is not to be reached at %s: %v", address, err)
 	}
 }

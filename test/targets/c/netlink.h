@@ -204,11 +204,14 @@ static inline void print_bytes(struct lines *l, const unsigned char *b, size_t n
 // its timers and who asks for groups; of a port, its timers.
 static const int in_bridge[] = {16, 17, 18, 19, 47, 48, -1}, in_port[] = {21, 22, 23, -1}, nothing[] = {-1};
 
+// other_end_moves: the interface's other end becomes another one.
+static bool other_end_moves __attribute__((unused));
+
 static inline void print_attributes(struct lines *l, struct rtattr *a, int rest, const int *passing, int depth, const char *kind)
 {
 	for (; RTA_OK(a, rest); a = RTA_NEXT(a, rest)) {
 		int type = a->rta_type & NLA_TYPE_MASK;
-		if (is_passing(type, passing))
+		if (is_passing(type, passing) || (other_end_moves && depth == 0 && kind && type == IFLA_LINK))
 			continue;
 		if (depth == 1 && type == IFLA_INFO_KIND)
 			kind = RTA_DATA(a);
