@@ -9,6 +9,7 @@ import (
 	"lxc-checkpoint/internal/ia32"
 	"lxc-checkpoint/internal/vdso"
 	"lxc-checkpoint/refusal"
+	"lxc-checkpoint/restorer/fds"
 	"lxc-checkpoint/restorer/tasks"
 )
 
@@ -27,6 +28,7 @@ func hostObstacles(s *format.Skeleton) (list refusal.List) {
 		{"memory", checkRoom},
 		{"32-bit programs", checkNarrow},
 		{"CPU", tasks.CheckCPU},
+		{"io_uring", checkRings},
 	} {
 		err := c.check(s)
 		var one *refusal.Refusal
@@ -61,6 +63,24 @@ func checkVdso(s *format.Skeleton) error {
 			Object: "vdso",
 			Reason: fmt.Sprintf("the kernel of the checkpoint, %s, had another one than this kernel, the programs keep addresses in it, and the statefile does not have it", s.Header.KernelRelease),
 			Remedy: "restart on a kernel of the same build",
+		}
+	}
+	return nil
+}
+
+// checkRings makes a ring of io_uring of each form that the image has.
+func checkRings(s *format.Skeleton) error {
+	type form struct{ flags, sq, cq uint32 }
+	tried := map[form]bool{}
+	for _, o := range s.OpenFiles {
+		u := o.GetIoUring()
+		f := form{u.GetFlags(), u.GetSqEntries(), u.GetCqEntries()}
+		if u == nil || tried[f] {
+			continue
+		}
+		tried[f] = true
+		if err := fds.TryRing(u); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -146,6 +146,19 @@ func (m *Memory) Member(structure, name string) (uint32, error) {
 	return at, err
 }
 
+// Bit is where a bit of a structure lies: the byte, and the bit in it.
+func (m *Memory) Bit(structure, name string) (at uint32, bit uint8, err error) {
+	var s *btf.Struct
+	if err := m.spec.TypeByName(structure, &s); err != nil {
+		return 0, 0, fmt.Errorf("struct %s: %w", structure, err)
+	}
+	bits, err := descend(s.Members, name)
+	if err != nil {
+		return 0, 0, fmt.Errorf("struct %s of this kernel has no %s", structure, name)
+	}
+	return uint32(bits / 8), uint8(bits % 8), nil
+}
+
 // Size is how many bytes a structure has.
 func (m *Memory) Size(structure string) (uint32, error) {
 	var s *btf.Struct

@@ -95,6 +95,13 @@ func (o *object) u32(member string) uint32 { return binary.NativeEndian.Uint32(o
 func (o *object) u16(member string) uint16 { return binary.NativeEndian.Uint16(o.bytes(member, 2)) }
 func (o *object) u8(member string) uint8   { return o.bytes(member, 1)[0] }
 
+// bit is a field of one bit.
+func (o *object) bit(member string) bool {
+	at, bit, err := o.k.Bit(o.name, member)
+	o.k.fail(err)
+	return err == nil && int(at) < len(o.b) && o.b[at]&(1<<bit) != 0
+}
+
 // inner is a structure inside of it, be it that the kernel knows its bytes by
 // another name.
 func (o *object) inner(name, member string) *object {

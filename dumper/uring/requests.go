@@ -207,6 +207,9 @@ func (r *ring) issueAgain(q *request) error {
 	case q.where == ready && (r.Settle != nil || q.u8("opcode") != sys.UringOpTimeout):
 		return &passing{settle: true, error: obstacle("try again", "%s has completed, and its thread has not heard of it", op)}
 	}
+	if n := 1 + len(q.links); n > format.MaxIoUringChain {
+		return obstacle("let them complete before the checkpoint", "%d requests are linked", n)
+	}
 	for i, one := range append([]*request{q}, q.links...) {
 		m, err := r.describe(one)
 		if err != nil {

@@ -153,6 +153,9 @@ func checkFlags(flags uint32) error {
 // refuseRest refuses what is rare.
 func (r *ring) refuseRest() error {
 	c := r.ctx
+	if c.bit("compat") {
+		return obstacle("have the program do without", "a 32-bit program has made it, and reads its memory in another form")
+	}
 	for _, p := range []struct{ member, what string }{
 		{"personalities.xa_head", "credentials are registered with it (IORING_REGISTER_PERSONALITY)"},
 		{"zcrx_ctxs.xa_head", "it receives without copying (IORING_REGISTER_ZCRX_IFQ)"},

@@ -6,5 +6,7 @@ type Kernel interface {
 	Read(address uint64, b []byte) error
 	// Member is where a member of a structure lies; "a.b" is one inside of one.
 	Member(structure, name string) (uint32, error)
+	// Bit is where a field of one bit lies.
+	Bit(structure, name string) (at uint32, bit uint8, err error)
 	Size(structure string) (uint32, error)
 }

@@ -11,6 +11,9 @@ const (
 	// was: some minutes.
 	MaxIoUringSteps = 1 << 30
 
+	// MaxIoUringChain is how many requests can be linked.
+	MaxIoUringChain = 512
+
 	maxUringEntries  = 1 << 15 // IORING_MAX_ENTRIES; twice that in the completion queue
 	maxUringHeader   = 4096    // struct io_rings is far smaller
 	maxUringFiles    = 1 << 20 // IORING_MAX_FIXED_FILES
@@ -137,7 +140,7 @@ func (c *checker) uringRequests(u *IoUring, who func() string) error {
 		if len(q.Sqe) != uringSQE || !slices.Contains(uringOps, q.Sqe[0]) || q.TimeNs < 0 {
 			return fmt.Errorf("%s has a request under way that can't be issued again", who())
 		}
-		if chain++; chain > int(u.SqEntries) {
+		if chain++; chain > min(int(u.SqEntries), MaxIoUringChain) {
 			return fmt.Errorf("%s has more linked requests than its queue takes", who())
 		}
 		if q.Sqe[1]&links == 0 || i == len(u.Requests)-1 {

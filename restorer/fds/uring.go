@@ -19,7 +19,7 @@ import (
 // comes later (Rings), when all that its requests need is there.
 func makeUring(_ context.Context, r *Restart, f *file) (int, error) {
 	u := f.GetIoUring()
-	p := &sys.IoUringParams{Flags: u.Flags | sys.UringCQSize, CQEntries: u.CqEntries}
+	p := paramsOf(u)
 	owner, err := r.thread(u.Task)
 	if err != nil {
 		return -1, err
@@ -30,13 +30,8 @@ func makeUring(_ context.Context, r *Restart, f *file) (int, error) {
 		return -1, err
 	}
 	there, err := owner.Call(unix.SYS_IO_URING_SETUP, uint64(u.SqEntries), addr)
-	switch {
-	case errors.Is(err, unix.EPERM):
-		return -1, fmt.Errorf("io_uring is forbidden here (sysctl kernel.io_uring_disabled): %w", err)
-	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
-		return -1, fmt.Errorf("this kernel has no io_uring like it (flags %#x); restart it on the kernel that it was on, or a newer one: %w", u.Flags, err)
-	case err != nil:
-		return -1, fmt.Errorf("io_uring_setup: %w", err)
+	if err != nil {
+		return -1, setupError(u, err)
 	}
 	if err := owner.Read(addr, b); err != nil {
 		return -1, err
@@ -45,14 +40,49 @@ func makeUring(_ context.Context, r *Restart, f *file) (int, error) {
 	if err := f.ring.move(int(there), r.highest+1); err != nil {
 		return -1, err
 	}
-	if p.CQ.CQEs != u.CqesOffset || u.ArrayOffset != p.SQ.Array || p.SQEntries != u.SqEntries || p.CQEntries != u.CqEntries {
-		return -1, fmt.Errorf("this kernel lays a ring out in another way, and the program knows the old one: restart it on the kernel that it was on")
+	if err := fits(u, p); err != nil {
+		return -1, err
 	}
 	fd, err := owner.Take(f.ring.number)
 	if err != nil {
 		return -1, err
 	}
 	return withFlags(fd, f.Flags)
+}
+
+func paramsOf(u *format.IoUring) *sys.IoUringParams {
+	return &sys.IoUringParams{Flags: u.Flags | sys.UringCQSize, CQEntries: u.CqEntries}
+}
+
+func setupError(u *format.IoUring, err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("io_uring is forbidden here (sysctl kernel.io_uring_disabled): %w", err)
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("this kernel has no io_uring like it (flags %#x); restart it on the kernel that it was on, or a newer one: %w", u.Flags, err)
+	}
+	return fmt.Errorf("io_uring_setup: %w", err)
+}
+
+// fits says whether a ring that the kernel has made is one that a program can
+// take for its old one.
+func fits(u *format.IoUring, p *sys.IoUringParams) error {
+	if p.CQ.CQEs != u.CqesOffset || u.ArrayOffset != p.SQ.Array || p.SQEntries != u.SqEntries || p.CQEntries != u.CqEntries {
+		return errors.New("this kernel lays a ring out in another way, and the program knows the old one: restart it on the kernel that it was on")
+	}
+	return nil
+}
+
+// TryRing makes a ring like one of the image, for a moment, and says why that
+// can't be.
+func TryRing(u *format.IoUring) error {
+	p := paramsOf(u)
+	fd, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(u.SqEntries), uintptr(unsafe.Pointer(p)), 0)
+	if e != 0 {
+		return setupError(u, e)
+	}
+	unix.Close(int(fd))
+	return fits(u, p)
 }
 
 func (r *Restart) thread(tid uint32) (place.Process, error) {

@@ -10,10 +10,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/bpf"
 	dumper "lxc-checkpoint/dumper/fds"
 	dumperview "lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/internal/need"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -36,11 +36,35 @@ func TestUringWithoutBPF(t *testing.T) {
 	}
 }
 
+// TestTryRing: --check tells of a kernel that would make another ring.
+func TestTryRing(t *testing.T) {
+	h := newHelper(t)
+	sample := uringSample(t, h)
+	if sample == nil {
+		t.Skip("this kernel has no io_uring, no BTF, or an io_uring of a form that is refused")
+	}
+	u := sample[0].GetIoUring()
+	must(t, TryRing(u))
+	u.ArrayOffset += 64
+	if err := TryRing(u); err == nil || !strings.Contains(err.Error(), "another way") {
+		t.Errorf("another layout: %v", err)
+	}
+	u.Flags = 1 << 31
+	if err := TryRing(u); err == nil || !strings.Contains(err.Error(), "no io_uring like it") {
+		t.Errorf("other flags: %v", err)
+	}
+}
+
 // uringSample is a ring that has taken five requests and completed eight, with a
 // poll under way, and files registered; none where that can't be looked at.
 func uringSample(t *testing.T, h *helper) []*format.OpenFile {
 	t.Helper()
-	if need.BTF.Missing() != nil {
+	kernel, err := bpf.OpenMemory()
+	if err != nil {
+		return nil
+	}
+	defer kernel.Close()
+	if _, err := kernel.Member("io_ring_ctx", "nr_req_allocated"); err != nil { // of an older kernel
 		return nil
 	}
 	p := &sys.IoUringParams{}

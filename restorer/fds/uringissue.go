@@ -159,7 +159,7 @@ func (r *Restart) launchRings() error {
 // group is how many of the next requests go together: of one thread, and not
 // more than there is room for. Links are not cut.
 func (u *uring) group(rest []*format.IoUringRequest) int {
-	const most = 512 // what the scratch memory holds timespecs for
+	const most = format.MaxIoUringChain // so many timespecs the scratch memory holds
 	n := 0
 	for n < len(rest) && rest[n].Task == rest[0].Task {
 		chain := 1

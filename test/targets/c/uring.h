@@ -112,7 +112,7 @@ static __attribute__((unused)) struct completion reap(struct ring *r)
 static __attribute__((unused)) void expect(struct ring *r, uint64_t user_data, int res)
 {
 	struct completion c = reap(r);
-	check(c.user_data == user_data && c.res == res, "a completion of %llu with %d (%s), not of %lu with %d", (unsigned long long)c.user_data, c.res, c.res < 0 ? strerror(-c.res) : "", user_data, res);
+	check(c.user_data == user_data && c.res == res, "a completion of %llu with %d (%s), not of %llu with %d", (unsigned long long)c.user_data, c.res, c.res < 0 ? strerror(-c.res) : "", (unsigned long long)user_data, res);
 }
 
 // nops sends n requests that do nothing through the ring.
