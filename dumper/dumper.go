@@ -18,6 +18,7 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/writer"
 	"lxc-checkpoint/internal/action"
+	"lxc-checkpoint/internal/heir"
 	"lxc-checkpoint/internal/links"
 	"lxc-checkpoint/progress"
 	"lxc-checkpoint/refusal"
@@ -41,9 +42,11 @@ type Options struct {
 	Tool       string        // version of the program, for the header
 	Log        *slog.Logger  // nil: none
 	Progress   *progress.Progress
-	RefuseTCP  bool     // refuse every TCP connection
-	ShellJob   bool     // take processes along that lxc-attach has put in, with their terminals
-	WithoutBPF bool     // have tasks tell by themselves what eBPF could
+	RefuseTCP  bool // refuse every TCP connection
+	ShellJob   bool // take processes along that lxc-attach has put in, with their terminals
+	WithoutBPF bool // have tasks tell by themselves what eBPF could
+	// Heir puts back what was done to sockets if we are killed. Nil: nobody does.
+	Heir       *heir.Testator
 	MaxDeleted uint64   // bytes that a removed file may hold; 0: no limit
 	External   []string // pipes and UNIX sockets whose other end may be outside, by name
 	// At is called at steps (internal/action); an error of it ends the checkpoint.
@@ -93,7 +96,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 		return nil, err
 	}
 	defer held.Release(&err) // lets go on every path
-	connections := &fds.Connections{}
+	connections := &fds.Connections{Heir: o.Heir}
 	defer release(connections, &err) // before that
 	stats.Hold = clock.lap()
 	if err := o.At(ctx, action.NetworkLock); err != nil {
@@ -158,6 +161,10 @@ func finish(ctx context.Context, held *ptrace.Held, connections *fds.Connections
 			return err
 		}
 	}
+	if err := connections.Mute(); err != nil {
+		connect()
+		return err
+	}
 	if err := held.Finish(ctx, Kill); err != nil {
 		connect()
 		return err
@@ -189,7 +196,7 @@ func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats
 		return nil, err
 	}
 	defer held.Release(&err)
-	connections := &fds.Connections{}
+	connections := &fds.Connections{Heir: o.Heir}
 	defer release(connections, &err)
 	stats.Hold = clock.lap()
 

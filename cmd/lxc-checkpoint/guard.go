@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/internal/cli"
+	"lxc-checkpoint/internal/heir"
 )
 
 // While a checkpoint has a task make system calls, the task's registers are
@@ -19,7 +20,8 @@ import (
 // stands when its tracer is killed. So two processes run. The one that the user
 // sees only waits; the other one, the worker, does the work, and the kernel
 // sends it a TERM when the first dies, by kill -9 for example: it then has the
-// time to undo everything.
+// time to undo everything. If the worker itself is killed, the guard puts back what
+// would stay otherwise: options of sockets (internal/heir).
 
 // workerVariable is set in the worker's environment: the pid of the guard.
 const workerVariable = "LXC_CHECKPOINT_GUARD"
@@ -37,6 +39,15 @@ func guard() (int, error) {
 	// A statefd above 2 is inherited under its own number: nothing closes it.
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGTERM}
+	estate, err := heir.New()
+	if err != nil {
+		return 0, err
+	}
+	its, err := estate.Give()
+	if err != nil {
+		return 0, err
+	}
+	c.Env = append(c.Env, its)
 
 	caught := make(chan os.Signal, 8)
 	for _, s := range []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP} {
@@ -47,12 +58,14 @@ func guard() (int, error) {
 	if err := c.Start(); err != nil {
 		return 0, fmt.Errorf("start the working process: %w", err)
 	}
+	estate.Listen()
 	go func() {
 		for s := range caught {
 			_ = c.Process.Signal(s)
 		}
 	}()
-	err := c.Wait()
+	err = c.Wait()
+	estate.Settle()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return 0, fmt.Errorf("wait for the working process: %w", err)
@@ -71,17 +84,17 @@ func guard() (int, error) {
 
 // beginWork makes this process the worker. An error says that the guard was
 // killed before the kernel knew whom to tell.
-func beginWork() error {
+func beginWork() (*heir.Testator, error) {
 	pid, err := strconv.Atoi(os.Getenv(workerVariable))
 	if err != nil {
-		return fmt.Errorf("%s is for our own use: unset it", workerVariable)
+		return nil, fmt.Errorf("%s is for our own use: unset it", workerVariable)
 	}
 	_ = os.Unsetenv(workerVariable)
 	if os.Getppid() != pid {
-		return &cli.Interrupted{Signal: unix.SIGKILL}
+		return nil, &cli.Interrupted{Signal: unix.SIGKILL}
 	}
 	// Another name: whoever ends all that are called lxc-checkpoint means the
 	// guard. Nobody but us reads it, so a failure is none.
 	_ = os.WriteFile("/proc/self/comm", []byte("lxc-ckpt-work"), 0)
-	return nil
+	return heir.Inherited(), nil
 }

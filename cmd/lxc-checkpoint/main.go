@@ -40,7 +40,7 @@ func main() {
 			if code, err = guard(); err == nil {
 				os.Exit(code)
 			}
-		} else if err = beginWork(); err == nil {
+		} else if o.heir, err = beginWork(); err == nil {
 			err = run(o)
 		}
 	}

@@ -7,10 +7,12 @@ import (
 
 	"lxc-checkpoint/dumper"
 	"lxc-checkpoint/internal/cli"
+	"lxc-checkpoint/internal/heir"
 	"lxc-checkpoint/restorer"
 )
 
 type options struct {
+	heir       *heir.Testator // nil: nobody puts back what we can't
 	tool       *cli.Tool
 	statefile  string
 	statefd    cli.Number
@@ -135,7 +137,7 @@ func (o *options) dumper() dumper.Options {
 	return dumper.Options{
 		Timeout: o.timeout.Duration, Tool: cli.Version, Log: o.tool.Log,
 		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, ShellJob: o.shellJob, MaxDeleted: uint64(o.maxDeleted),
-		External: o.external,
+		External: o.external, Heir: o.heir,
 		// What no host could restart is not saved.
 		Check: restorer.CheckPlan, Forks: restorer.Forks,
 	}

@@ -53,15 +53,12 @@ func (w *walk) lookTCP(f *file, fd, domain int) error {
 	case sys.TCPSynSent:
 		return nil
 	}
-	if err := w.Connections.silence(f, fd, kind); err != nil {
-		return err
-	}
 	scales := info[infoScales]
 	c.WindowScaling = info[infoOptions]&infoWindowScaling != 0
 	c.SendScale, c.ReceiveScale = uint32(scales&15), uint32(scales>>4)
 	c.SelectiveAcknowledgement = info[infoOptions]&infoSACK != 0
 	c.Timestamps = info[infoOptions]&infoTimestamps != 0
-	return readConnection(fd, c)
+	return w.Connections.silence(f, fd, kind, func() error { return readConnection(fd, c) })
 }
 
 var connectionOptions = []option{

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/heir"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -52,7 +53,7 @@ func (w *walk) lookAtUnixQueue(f *file, fd int, u *unixSocket) error {
 
 // peeking runs fn while the socket takes offsets to peek at, and maybe tells
 // credentials; the options are as before when it returns.
-func (w *walk) peeking(fd int, credentials bool, fn func() error) (err error) {
+func (w *walk) peeking(fd int, credentials bool, fn func() error) (result error) {
 	options := []struct{ name, want int }{{unix.SO_PEEK_OFF, 0}}
 	if credentials {
 		options = append(options, struct{ name, want int }{unix.SO_PASSCRED, 1})
@@ -62,10 +63,15 @@ func (w *walk) peeking(fd int, credentials bool, fn func() error) (err error) {
 		if err != nil {
 			return fmt.Errorf("ask for the option that its queue is read with: %w", err)
 		}
+		forget, err := w.Connections.Heir.Leave(fd, heir.Int(unix.SOL_SOCKET, o.name, before))
+		if err != nil {
+			return err
+		}
 		defer func() {
 			if e := unix.SetsockoptInt(fd, unix.SOL_SOCKET, o.name, before); e != nil {
-				err = errors.Join(err, fmt.Errorf("put back option %d of the socket: %w", o.name, e))
+				result = errors.Join(result, fmt.Errorf("put back option %d of the socket: %w", o.name, e))
 			}
+			forget()
 		}()
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, o.name, o.want); err != nil {
 			return fmt.Errorf("set option %d of the socket, to read its queue: %w", o.name, err)
