@@ -422,17 +422,24 @@ func (l *looking) nameTerminals(result *fds.Result) {
 		}
 		path, ok := result.TerminalPath(f.TerminalMajor, f.TerminalMinor, l.tablesOf(f.Session))
 		switch {
+		case !ok && f.Terminal == nil && result.IsHostTerminal(f.TerminalMajor, f.TerminalMinor) && !l.leads(f.Session):
+			// Its session's leader is outside: the shell that has started it.
 		case !ok && !refused[f.Session]:
 			refused[f.Session] = true
 			l.refuse(refusal.List{{
 				PID: int(f.Pid), Command: f.Tasks[0].Name, Kind: "controlling terminal",
 				Reason: fmt.Sprintf("that of its session %d, device %d:%d, is not the console or a tty that LXC gave the container, or no process of the session has it open", f.Session, f.TerminalMajor, f.TerminalMinor),
-				Remedy: "end the session that it belongs to, take it along if it came from lxc-attach (--shell-job), or start the program with setsid",
+				Remedy: "end the session that it belongs to, take it along if that is one of lxc-attach or a shell without LXC (--shell-job), or start the program with setsid",
 			}})
 		case f.Terminal != nil:
 			f.Terminal.Path = path
 		}
 	}
+}
+
+// leads tells whether a process of the container leads a session.
+func (l *looking) leads(session uint32) bool {
+	return slices.ContainsFunc(l.found, func(p *tasks.Process) bool { return p.Pid == session })
 }
 
 // tablesOf are the descriptor tables of the processes in a session.

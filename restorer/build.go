@@ -60,6 +60,7 @@ func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*res
 		return nil, err
 	}
 	need := stage.Need{Skeleton: plan.Skeleton, Area: plan.Area, Highest: plan.Highest, Timeout: o.Timeout, Log: o.Log}
+	need.Job = o.Job != nil
 	if o.Native {
 		r.stage = stage.NewNative(o.Name, o.Cgroup, need)
 	} else {

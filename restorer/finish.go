@@ -72,6 +72,9 @@ func (r *restart) finish() error {
 	if err := r.foregrounds(); err != nil {
 		return err
 	}
+	if err := r.takeForeground(); err != nil {
+		return err
+	}
 	// When the processes have all that the programs could refuse them.
 	if err := r.files.AttachPrograms(r.space.Cgroup2); err != nil {
 		return err

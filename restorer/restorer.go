@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"lxc-checkpoint/container"
+	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/image/reader"
 	"lxc-checkpoint/internal/action"
 	"lxc-checkpoint/internal/trip"
@@ -42,7 +45,11 @@ type Options struct {
 	CloseTCP     bool // TCP connections end, with ECONNRESET
 	// Join gets, when the container runs, a session that came from outside, as by
 	// lxc-attach. Nil, and for others: their terminals hang up.
-	Join     func(Session)
+	Join func(Session)
+	// Job has a native restart leave the container in our own session, as a shell
+	// leaves its jobs, at the terminal that is External's "tty". It gets the first
+	// process, a pidfd, when that runs. Nil: the container gets a session of its own.
+	Job      func(first *os.File)
 	Timeout  time.Duration // bounds each wait for a task; 0: 10 s
 	Workers  int           // that decompress; 0: as many as cores
 	Log      *slog.Logger  // nil: none
@@ -82,6 +89,9 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 	}
 	if o.Join != nil && !hasOutsideTerminal(s) {
 		return nil, errors.New("no session of the container came from outside, with whose terminal this one could be joined: leave out --shell-job (lxc-checkpoint --shell-job takes such sessions along)")
+	}
+	if o.Job != nil && !slices.ContainsFunc(s.OpenFiles, func(f *format.OpenFile) bool { return f.GetExternal().GetName() == "tty" }) {
+		return nil, errors.New("the container was not saved as a job of a shell: leave out --shell-job (lxc-checkpoint --shell-job saves it so)")
 	}
 	if err := checkHost(s); err != nil {
 		return nil, err
@@ -147,6 +157,9 @@ func Restore(ctx context.Context, img *reader.Reader, o Options) (stats *Stats, 
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
+	}
+	if err := r.startJob(); err != nil {
+		return nil, err
 	}
 	if err := r.letGo(); err != nil {
 		return nil, err

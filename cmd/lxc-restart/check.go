@@ -105,6 +105,11 @@ func (o *options) restorer() restorer.Options {
 		name, bridge, _ := strings.Cut(v, "=")
 		veth[name] = bridge
 	}
+	if o.shellJob && o.native {
+		if name, err := os.Readlink("/proc/self/fd/0"); err == nil {
+			external["tty"] = name
+		}
+	}
 	return restorer.Options{
 		External: external, Veth: veth,
 		Name: o.tool.Common.Name, LXCPath: o.tool.Common.LXCPath,

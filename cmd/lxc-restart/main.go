@@ -59,6 +59,12 @@ func run(o *options) error {
 	if o.check {
 		return cli.WithState(cli.Why(ctx, check(ctx, o, in)), "nothing was made")
 	}
+	if o.shellJob && o.native {
+		if o.job, err = newJob(); err != nil {
+			return err
+		}
+		defer o.job.takeBack()
+	}
 	err = makeRoom(ctx, o, in)
 	if err == nil {
 		var stats *restorer.Stats
@@ -69,8 +75,11 @@ func run(o *options) error {
 				return err
 			}
 		}
-		if session != nil {
+		switch {
+		case session != nil:
 			return join(ctx, session)
+		case err == nil && o.job != nil:
+			o.job.wait(ctx)
 		}
 	}
 	if err != nil {
@@ -150,8 +159,11 @@ func restart(ctx context.Context, o *options, in *infile.Input) (stats *restorer
 	defer shown.Done()
 	what := o.restorer()
 	what.Progress = shown
-	if o.shellJob {
+	if o.shellJob && !o.native {
 		what.Join = func(s restorer.Session) { session = &s }
+	}
+	if o.job != nil {
+		what.Job = func(first *os.File) { o.job.first = first }
 	}
 	stats, err = restorer.Restore(ctx, img, what)
 	var damage *reader.DamageError

@@ -28,6 +28,7 @@ type options struct {
 	check        bool
 	json         bool
 	shellJob     bool
+	job          *job // of --shell-job with --native
 	external     []string
 	veth         []string
 }

@@ -100,6 +100,12 @@ func (r *Result) TerminalPath(major, minor uint32, tables map[uint32]bool) (stri
 	})
 }
 
+// IsHostTerminal tells whether a terminal is the one that the container was
+// started from, and is saved as such (Env.ShellJob).
+func (r *Result) IsHostTerminal(major, minor uint32) bool {
+	return r.terminals.host[unix.Mkdev(major, minor)]
+}
+
 // Look looks at all tables. The list has everything that can't be taken.
 func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused refusal.List, err error) {
 	if env.Connections == nil {

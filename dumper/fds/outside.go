@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -21,6 +22,10 @@ func (w *walk) nameOutside() {
 	for _, f := range w.files {
 		at := inode{f.stat.Dev, f.stat.Ino}
 		major := unix.Major(f.stat.Rdev)
+		if w.isHostTerminal(f) {
+			w.terminals.host[f.stat.Rdev] = true
+			continue
+		}
 		if f.typ() != unix.S_IFCHR || major < majorPTSFirst || major > majorPTSLast || w.terminals.byInode[at] != "" || f.info.Flags&unix.O_PATH != 0 {
 			continue
 		}
@@ -35,6 +40,32 @@ func (w *walk) nameOutside() {
 		w.terminals.byNumber[f.stat.Rdev] = append(w.terminals.byNumber[f.stat.Rdev], f.link)
 		w.outside = append(w.outside, f)
 	}
+}
+
+// isHostTerminal tells whether a file is a pseudo terminal of the host's devpts:
+// the one that a container without LXC was started from. LXC's console is one, too.
+func (w *walk) isHostTerminal(f *file) bool {
+	var host unix.Stat_t
+	major := unix.Major(f.stat.Rdev)
+	return w.ShellJob && w.terminals.byInode[inode{f.stat.Dev, f.stat.Ino}] == "" && f.typ() == unix.S_IFCHR && major >= majorPTSFirst && major <= majorPTSLast && f.info.Flags&unix.O_PATH == 0 &&
+		unix.Stat("/dev/pts", &host) == nil && host.Dev == f.stat.Dev
+}
+
+// lookHostTerminal saves that one: lxc-restart --shell-job puts its own there. Of
+// what is typed nothing is saved: it stays with who types.
+func (w *walk) lookHostTerminal(f *file, fd int) error {
+	e := &format.External{Name: "tty", Termios: make([]byte, termiosSize)}
+	f.Kind = &format.OpenFile_External{External: e}
+	if err := sys.IoctlBytes(fd, unix.TCGETS2, e.Termios); err != nil {
+		return f.refuse("terminal "+f.link, "what is behind it has hung up", "end the process")
+	}
+	// TIOCGPGRP tells only those whose controlling terminal it is (tty_jobctrl.c).
+	stat, err := procfs.ReadTaskStat(f.PID, f.PID)
+	if err != nil {
+		return err
+	}
+	e.ForegroundGroup = w.Tasks[stat.Tpgid]
+	return nil
 }
 
 // outsideMasters describes the masters of these terminals, as far as the slaves

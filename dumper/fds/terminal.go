@@ -17,6 +17,8 @@ type terminals struct {
 	// Several can have one device number: LXC's console is of another devpts
 	// than the container's ttys.
 	byNumber map[uint64][]string
+	// Of the host, that the container was started from (--shell-job), by number.
+	host map[uint64]bool
 }
 
 // numbered names the terminal that has a device number; of several, the one
@@ -37,7 +39,7 @@ func (t terminals) numbered(number uint64, isOpen func(name string) bool) (name 
 // findTerminals looks for the names that LXC uses (lxc.tty.dir puts them into a
 // directory; /dev has links then).
 func (w *walk) findTerminals() terminals {
-	t := terminals{byInode: map[inode]string{}, byNumber: map[uint64][]string{}}
+	t := terminals{byInode: map[inode]string{}, byNumber: map[uint64][]string{}, host: map[uint64]bool{}}
 	names := []string{"/dev/console", "/dev/lxc/console"}
 	for i := 1; i <= 63; i++ {
 		names = append(names, fmt.Sprintf("/dev/tty%d", i), fmt.Sprintf("/dev/lxc/tty%d", i))
@@ -75,6 +77,13 @@ const (
 )
 
 func lookTerminal(w *walk, f *file) error {
+	if w.isHostTerminal(f) {
+		fd, err := f.copy()
+		if err != nil {
+			return err
+		}
+		return w.lookHostTerminal(f, fd)
+	}
 	path, ok := w.terminals.byInode[inode{f.stat.Dev, f.stat.Ino}]
 	if unix.Major(f.stat.Rdev) == majorTTY && unix.Minor(f.stat.Rdev) == 0 {
 		// /dev/tty stands for the controlling terminal of whoever opened it.
@@ -86,14 +95,18 @@ func lookTerminal(w *walk, f *file) error {
 		if err != nil {
 			return f.refuse("terminal "+f.link, "what is behind it has hung up", "end the process")
 		}
-		path, ok = w.terminals.numbered(unix.Mkdev(number>>8&0xfff, number&0xff|number>>12&0xfff00), func(name string) bool {
+		device := unix.Mkdev(number>>8&0xfff, number&0xff|number>>12&0xfff00)
+		if w.terminals.host[device] {
+			return w.lookHostTerminal(f, fd)
+		}
+		path, ok = w.terminals.numbered(device, func(name string) bool {
 			return slices.ContainsFunc(w.files, func(o *file) bool {
 				return o.Table.ID == f.Table.ID && w.terminals.byInode[inode{o.stat.Dev, o.stat.Ino}] == name
 			})
 		})
 	}
 	if !ok {
-		return f.refuse("terminal "+f.link, "it is not the console or a tty that LXC gave the container", "end the session that it belongs to, or take it along if it came from lxc-attach (--shell-job)")
+		return f.refuse("terminal "+f.link, "it is not the console or a tty that LXC gave the container", "end the session that it belongs to, or take it along if that is one of lxc-attach or a shell without LXC (--shell-job)")
 	}
 	t := &format.Terminal{Path: path, Termios: make([]byte, termiosSize), Winsize: make([]byte, winsizeSize)}
 	f.Kind = &format.OpenFile_Terminal{Terminal: t}

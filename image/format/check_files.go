@@ -130,7 +130,7 @@ func (c *checker) openFile(o *OpenFile) error {
 		return c.unixSocket(k.UnixSocket, who)
 	case *OpenFile_External:
 		const longest = 64
-		if e := k.External; e.GetName() == "" || len(e.Name) > longest || strings.ContainsFunc(e.Name, unicode.IsControl) {
+		if e := k.External; e.GetName() == "" || len(e.Name) > longest || len(e.Termios) > longest || strings.ContainsFunc(e.Name, unicode.IsControl) {
 			return fmt.Errorf("%s is something outside that is called %.80q", who(), e.GetName())
 		}
 	}

@@ -5475,11 +5475,15 @@ func (x *IoUringUser) GetIndex() uint32 {
 // the operator has said at the checkpoint (--external). A restart is told what it
 // is to be then; nothing of it is in the image.
 type External struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`  // "pipe:[INODE]" or "socket:[INODE]", as /proc/PID/fd had it
-	Type          uint32                 `protobuf:"varint,2,opt,name=type,proto3" json:"type,omitempty"` // of a UNIX socket: SOCK_*; 0: no socket
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "pipe:[INODE]" or "socket:[INODE]", as /proc/PID/fd had it; "tty": the
+	// terminal that the container was started from, natively (--shell-job).
+	Name            string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Type            uint32 `protobuf:"varint,2,opt,name=type,proto3" json:"type,omitempty"`                                              // of a UNIX socket: SOCK_*; 0: no socket
+	Termios         []byte `protobuf:"bytes,3,opt,name=termios,proto3" json:"termios,omitempty"`                                         // of a terminal: struct termios of TCGETS2, raw
+	ForegroundGroup uint32 `protobuf:"varint,4,opt,name=foreground_group,json=foregroundGroup,proto3" json:"foreground_group,omitempty"` // of a terminal; 0: a group outside of the container
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *External) Reset() {
@@ -5522,6 +5526,20 @@ func (x *External) GetName() string {
 func (x *External) GetType() uint32 {
 	if x != nil {
 		return x.Type
+	}
+	return 0
+}
+
+func (x *External) GetTermios() []byte {
+	if x != nil {
+		return x.Termios
+	}
+	return nil
+}
+
+func (x *External) GetForegroundGroup() uint32 {
+	if x != nil {
+		return x.ForegroundGroup
 	}
 	return 0
 }
@@ -11134,10 +11152,12 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04ring\x18\x06 \x01(\fR\x04ring\"7\n" +
 	"\vIoUringUser\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\rR\x04task\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\rR\x05index\"2\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\"w\n" +
 	"\bExternal\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\rR\x04type\"!\n" +
+	"\x04type\x18\x02 \x01(\rR\x04type\x12\x18\n" +
+	"\atermios\x18\x03 \x01(\fR\atermios\x12)\n" +
+	"\x10foreground_group\x18\x04 \x01(\rR\x0fforegroundGroup\"!\n" +
 	"\aBpfFile\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\rR\x06object\"1\n" +
 	"\n" +

@@ -24,12 +24,24 @@ func makeExternal(_ context.Context, r *Restart, f *file) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("%s is to be %s: %w", e.Name, to, err)
 	}
+	if len(e.Termios) > 0 {
+		if err := setTerminal(fd, &format.Terminal{Path: to, Termios: e.Termios}); err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+	}
 	return withFlags(fd, f.Flags&^unix.O_DIRECT|keptFlags(fd))
 }
 
 // ExternalOf finds what something outside is to be.
 func ExternalOf(given map[string]string, e *format.External) (string, error) {
 	to, ok := given[e.Name]
+	if !ok && e.Name == "tty" {
+		return "", &refusal.Refusal{
+			Object: "terminal", Reason: "the container was started from one, which it had in common with a shell",
+			Remedy: "restart it from a terminal, with --native and --shell-job",
+		}
+	}
 	if !ok {
 		return "", &refusal.Refusal{
 			Object: e.Name, Reason: "its other end was outside of the container",

@@ -118,8 +118,8 @@ func (n *native) startProgram() (int, error) {
 		Dir: "/", Files: []uintptr{fd, fd, fd},
 		Sys: &syscall.SysProcAttr{
 			// The first process may inherit the session: not ours, whose
-			// terminal it would share.
-			Setsid: true,
+			// terminal it would share, unless it is to.
+			Setsid: !n.Job,
 			// Until it is seized, which has the same effect (PTRACE_O_EXITKILL).
 			Pdeathsig: unix.SIGKILL,
 		},

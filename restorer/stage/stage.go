@@ -25,6 +25,7 @@ type Need struct {
 	Highest  int           // highest descriptor number in the image
 	Timeout  time.Duration // of each wait
 	Log      *slog.Logger
+	Job      bool // natively: the first process stays in our session
 }
 
 // Stage is where the first process comes from.
