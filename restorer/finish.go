@@ -101,6 +101,11 @@ func (r *restart) finish() error {
 	if err := r.files.Close(); err != nil {
 		return err
 	}
+	if r.files.CgroupsChanged() {
+		if err := r.space.TellCgroups2(); err != nil {
+			return fmt.Errorf("tell who watches the container's cgroups that they have changed: %w", err)
+		}
+	}
 	if err := trip.At("arm the files"); err != nil {
 		return err
 	}

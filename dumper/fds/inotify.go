@@ -23,12 +23,15 @@ func lookInotify(w *walk, f *file) error {
 	if err != nil {
 		return err
 	}
-	if n, err := unix.IoctlGetInt(fd, unix.TIOCINQ); err != nil {
+	unread, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if err != nil {
 		return err
-	} else if n > 0 {
-		return f.refuse("inotify", fmt.Sprintf("%d bytes of events wait to be read, and only the kernel can put events there", n), "checkpoint again when the program has read them")
 	}
-	in := &format.Inotify{}
+	cgroups, err := cgroup2Devices(f.PID)
+	if err != nil {
+		return err
+	}
+	in := &format.Inotify{CgroupsChanged: unread > 0}
 	f.Kind = &format.OpenFile_Inotify{Inotify: in}
 	for _, line := range f.info.More {
 		if line.Key != "inotify wd" {
@@ -41,15 +44,40 @@ func lookInotify(w *walk, f *file) error {
 		if watch.wd > format.MaxWatch {
 			return f.refuse("inotify", fmt.Sprintf("it has given out watch descriptor %d, and a restart counts up to %d at most", watch.wd, format.MaxWatch), "restart the program before the checkpoint")
 		}
+		if !cgroups[watch.device] {
+			in.CgroupsChanged = false
+		}
 		id, err := w.watched(f, watch)
 		if err != nil {
 			return err
 		}
 		in.Watches = append(in.Watches, &format.InotifyWatch{Wd: watch.wd, Mask: watch.mask, File: id})
 	}
+	if unread > 0 && (!in.CgroupsChanged || len(in.Watches) == 0) {
+		return f.refuse("inotify", fmt.Sprintf("%d bytes of events wait to be read, and only the kernel can put events there", unread), "checkpoint again when the program has read them")
+	}
 	// The kernel has the newest first.
 	slices.SortFunc(in.Watches, func(a, b *format.InotifyWatch) int { return int(a.Wd) - int(b.Wd) })
 	return nil
+}
+
+// cgroup2Devices are the devices, as stat(2) has them, of the cgroups of v2 that a
+// process sees, and of those that are gone. A freeze or thaw is a change of the file cgroup.events of each
+// (kernfs_notify in kernel/cgroup/freezer.c, Linux 6.18): systemd, which watches
+// those of its services, has the freeze for our checkpoint among its events.
+func cgroup2Devices(pid int) (map[uint64]bool, error) {
+	mounts, err := procfs.ReadMounts(pid)
+	if err != nil {
+		return nil, err
+	}
+	pipes, err := pipeDevice() // what a restart has made of a watch of a cgroup that is gone
+	devices := map[uint64]bool{pipes: true}
+	for _, m := range mounts {
+		if m.FSType == "cgroup2" {
+			devices[unix.Mkdev(uint32(m.Major), uint32(m.Minor))] = true
+		}
+	}
+	return devices, err
 }
 
 // watch is a line of an inotify's fdinfo.

@@ -6235,10 +6235,14 @@ func (x *Signalfd) GetMask() uint64 {
 
 // Inotify holds watches, by their descriptors. There are no unread events.
 type Inotify struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Watches       []*InotifyWatch        `protobuf:"bytes,1,rep,name=watches,proto3" json:"watches,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Watches []*InotifyWatch        `protobuf:"bytes,1,rep,name=watches,proto3" json:"watches,omitempty"`
+	// It watches nothing but files of cgroups of v2, and events wait to be read: that
+	// those have changed, as by the freeze for the checkpoint. A restart has the
+	// kernel tell it again, of all of them.
+	CgroupsChanged bool `protobuf:"varint,2,opt,name=cgroups_changed,json=cgroupsChanged,proto3" json:"cgroups_changed,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Inotify) Reset() {
@@ -6276,6 +6280,13 @@ func (x *Inotify) GetWatches() []*InotifyWatch {
 		return x.Watches
 	}
 	return nil
+}
+
+func (x *Inotify) GetCgroupsChanged() bool {
+	if x != nil {
+		return x.CgroupsChanged
+	}
+	return false
 }
 
 type InotifyWatch struct {
@@ -11210,9 +11221,10 @@ const file_statefile_proto_rawDesc = "" +
 	"\vdeadline_ns\x18\x06 \x01(\x03R\n" +
 	"deadlineNs\"\x1e\n" +
 	"\bSignalfd\x12\x12\n" +
-	"\x04mask\x18\x01 \x01(\x06R\x04mask\"G\n" +
+	"\x04mask\x18\x01 \x01(\x06R\x04mask\"p\n" +
 	"\aInotify\x12<\n" +
-	"\awatches\x18\x01 \x03(\v2\".lxccheckpoint.format.InotifyWatchR\awatches\"j\n" +
+	"\awatches\x18\x01 \x03(\v2\".lxccheckpoint.format.InotifyWatchR\awatches\x12'\n" +
+	"\x0fcgroups_changed\x18\x02 \x01(\bR\x0ecgroupsChanged\"j\n" +
 	"\fInotifyWatch\x12\x0e\n" +
 	"\x02wd\x18\x01 \x01(\rR\x02wd\x12\x12\n" +
 	"\x04mask\x18\x02 \x01(\rR\x04mask\x126\n" +

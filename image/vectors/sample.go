@@ -217,7 +217,7 @@ func Everything() *format.Skeleton {
 	s.OpenFiles = append(s.OpenFiles,
 		&format.OpenFile{Id: 160, Flags: 2, Kind: &format.OpenFile_Timerfd{Timerfd: &format.Timerfd{Clock: 1, ValueNs: 5e9, IntervalNs: 1e9, Ticks: 2}}},
 		&format.OpenFile{Id: 161, Flags: 2, Kind: &format.OpenFile_Signalfd{Signalfd: &format.Signalfd{Mask: 0x4002}}},
-		&format.OpenFile{Id: 162, Kind: &format.OpenFile_Inotify{Inotify: &format.Inotify{Watches: []*format.InotifyWatch{{Wd: 1, Mask: 0x100, File: file("/etc", 73)}}}}},
+		&format.OpenFile{Id: 162, Kind: &format.OpenFile_Inotify{Inotify: &format.Inotify{CgroupsChanged: true, Watches: []*format.InotifyWatch{{Wd: 1, Mask: 0x100, File: file("/etc", 73)}}}}},
 		&format.OpenFile{Id: 230, Flags: 1, Kind: &format.OpenFile_External{External: &format.External{Name: "pipe:[4711]"}}},
 		&format.OpenFile{Id: 163, Flags: 2, Kind: &format.OpenFile_Pidfd{Pidfd: &format.Pidfd{Pid: 5}}},
 		&format.OpenFile{Id: 164, Flags: 2, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{

@@ -104,3 +104,14 @@ func dropEvents(fd int) error {
 		}
 	}
 }
+
+// CgroupsChanged tells whether there are watches of cgroups whose events were not
+// read.
+func (r *Restart) CgroupsChanged() bool {
+	for _, f := range r.skeleton.OpenFiles {
+		if f.GetInotify().GetCgroupsChanged() {
+			return true
+		}
+	}
+	return false
+}

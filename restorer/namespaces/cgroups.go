@@ -177,6 +177,27 @@ func (r *Root) Cgroup2(path string) (string, error) {
 	return dir, r.cgroups.makeDirectory(dir)
 }
 
+// TellCgroups2 has the kernel tell those who watch cgroup.events of the container's
+// cgroups of v2 that it has changed, by a freeze and a thaw. Nothing runs yet:
+// stopped tasks count as frozen.
+func (r *Root) TellCgroups2() error {
+	dir, err := r.Cgroup2("")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "cgroup.freeze")
+	was, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for _, text := range []string{"1", "0", string(was)} {
+		if err := os.WriteFile(file, []byte(text), 0); err != nil {
+			return fmt.Errorf("freeze and thaw cgroup %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
 // EnterCgroups puts all tasks into their cgroups, and sets what can be set only
 // then. numbers are the host's, by the image's.
 func (r *Root) EnterCgroups(numbers map[uint32]int) error {

@@ -79,7 +79,7 @@ func TestCgroupSettings(t *testing.T) {
 			}
 		}
 	}
-	if set < 5 {
+	if set < 4 { // where v1 has all controllers, those of v2 that need none
 		t.Fatalf("only %d settings could be set", set)
 	}
 	t.Logf("%d settings", set)
