@@ -37,15 +37,15 @@ func mapRing(p place.Process, v *format.Vma, fd uint64) (err error) {
 	mmap := func(at, flags uint64) (uint64, error) {
 		return p.Call(unix.SYS_MMAP, at, size, uint64(v.Prot), unix.MAP_SHARED|flags, fd, v.Offset)
 	}
-	at, err := mmap(v.Start, unix.MAP_FIXED_NOREPLACE)
-	if err == nil || !errors.Is(err, unix.EINVAL) {
+	if _, err := mmap(v.Start, unix.MAP_FIXED_NOREPLACE); err == nil || !errors.Is(err, unix.EINVAL) {
 		return err
 	}
 	var plugs []tracee.Call
 	defer func() { err = errors.Join(err, runAll(p, plugs)) }()
 	const most = 1 << 16 // vm.max_map_count
 	for range most {
-		if at, err = mmap(0, 0); err != nil || at == v.Start {
+		at, err := mmap(0, 0)
+		if err != nil || at == v.Start {
 			return err
 		}
 		if _, err := p.Call(unix.SYS_MUNMAP, at, size); err != nil {
