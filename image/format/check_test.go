@@ -191,6 +191,12 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) {
 			s.Processes[0].Tasks[0].Scheduling = &format.Scheduling{MemoryNodes: make([]byte, 129)}
 		}, "nodes of memory"},
+		{func(s *format.Skeleton) { s.SessionKeyrings[0].Name = ".dns_resolver" }, "a name or permissions"},
+		{func(s *format.Skeleton) { s.SessionKeyrings[0].Permissions = 1 << 31 }, "a name or permissions"},
+		{func(s *format.Skeleton) { s.SessionKeyrings[0].Keys[0].Name = "a\x00b" }, "holds a key"},
+		{func(s *format.Skeleton) { s.SessionKeyrings[0].Keys[0].Payload = make([]byte, 1<<15) }, "holds a key"},
+		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].SessionKeyring = 41 }, "session keyring 41"},
+		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[0].Absolute = true }, "time of the day"},
 		{func(s *format.Skeleton) { s.Processes[0].Tasks[0].Ended = true }, "has ended"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[0].WaitStatus = 9 }, "wait status 0x9"},
 		{func(s *format.Skeleton) { s.Processes[1].State = format.ProcessState_STOPPED }, "has ended"},

@@ -143,6 +143,15 @@ func (m *PosixTimers) Overruns() error {
 		if !t.Armed || t.Fired {
 			continue
 		}
+		now, err := m.Now()
+		if err != nil {
+			return err
+		}
+		if t.Absolute && m.Then+t.RemainingNs <= now.Realtime {
+			// It expires when it is started, and its signal tells of the time
+			// since as well: what the last one told is over.
+			t.Overrun = 0
+		}
 		if err := m.overrun(t); err != nil {
 			return fmt.Errorf("overruns of timer %d: %w", t.Id, err)
 		}
@@ -169,11 +178,10 @@ func (m *PosixTimers) Start() error {
 }
 
 // hasOverrun says whether a timer's last signal told of more than one expiry,
-// and can be made to do so again. (One that stands at a time of the day would tell
-// of the restart's absence as well.)
+// and can be made to do so again.
 func hasOverrun(t *format.PosixTimer) bool {
 	_, known := clocks.Times{}.Of(t.Clock)
-	return t.Overrun > 0 && t.IntervalNs > 0 && t.Notify != sigevNone && known && !t.Absolute
+	return t.Overrun > 0 && t.IntervalNs > 0 && t.Notify != sigevNone && known
 }
 
 const sigevNone = 1
