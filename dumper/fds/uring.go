@@ -223,7 +223,7 @@ func (w *walk) uringEnv(f *file, frame uint64) (env uring.Env, ctx uint64, err e
 			return 0, false
 		},
 		Task: func(address uint64) (uring.Task, bool) { t, ok := a.tasks[address]; return t, ok },
-		Find: func(frame uint64) (uint64, bool, error) { return findFrame(f.PID, frame) },
+		Find: findFrame, Writable: isWritable,
 		Memory: func(pid int, address uint64, b []byte) error {
 			m, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 			if err != nil {
@@ -307,6 +307,27 @@ func readPointer(k view.Kernel, at uint64) (uint64, error) {
 	var p uint64
 	err := k.Read(at, unsafe.Slice((*byte)(unsafe.Pointer(&p)), 8))
 	return p, err
+}
+
+// isWritable says whether a process can write to all of a part of its memory.
+func isWritable(pid int, start, length uint64) (bool, error) {
+	areas, err := procfs.ReadMaps(pid)
+	if err != nil {
+		return false, err
+	}
+	at := start
+	for _, a := range areas {
+		if a.End <= at {
+			continue
+		}
+		if a.Start > at || a.Prot&unix.PROT_WRITE == 0 {
+			return false, nil
+		}
+		if at = a.End; at >= start+length {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // findFrame finds a page in the memory of a process by the number of its frame.

@@ -53,6 +53,16 @@ func (r *ring) buffers() error {
 			return obstacle("have the program unregister it", "its registered buffer %d is the kernel's", i)
 		}
 		b.Start, b.Length, b.Tag = m.u64("ubuf"), uint64(m.u32("len")), node.u64("tag")
+		if r.k.err != nil {
+			return nil
+		}
+		ok, err := r.Writable(r.owner.PID, b.Start, b.Length)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return obstacle("have the program unregister it", "its registered buffer %d is no longer memory that the program can write", i)
+		}
 	}
 	return nil
 }
@@ -126,7 +136,7 @@ func (r *ring) bufferRing(l *object) error {
 		r.out.BufferRings = append(r.out.BufferRings, b)
 		return nil
 	}
-	start, found, err := r.Find(r.frame(r.k.pointer(region.u64("pages"))))
+	start, found, err := r.Find(r.owner.PID, r.frame(r.k.pointer(region.u64("pages"))))
 	if err != nil {
 		return err
 	}

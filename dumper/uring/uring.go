@@ -25,9 +25,11 @@ type Env struct {
 	// Task finds a thread of the container by the kernel's address of it.
 	Task func(address uint64) (Task, bool)
 	// Frame is the number of the page that the ring's memory begins with. Find
-	// finds such a page in the memory of who uses the ring.
+	// finds such a page in a process's memory.
 	Frame uint64
-	Find  func(frame uint64) (address uint64, ok bool, err error)
+	Find  func(pid int, frame uint64) (address uint64, ok bool, err error)
+	// Writable says whether a process can write to all of a part of its memory.
+	Writable func(pid int, start, length uint64) (bool, error)
 	// Memory reads that memory.
 	Memory func(pid int, address uint64, b []byte) error
 	// Settle has a thread do the kernel's work for it that waits: so it sees what
@@ -62,6 +64,7 @@ type ring struct {
 	out *format.IoUring
 	// Those who have used it, by the kernel's address of their io_uring_task.
 	users map[uint64]Task
+	owner Task // who is to make it again
 }
 
 // Look describes the ring whose io_ring_ctx is at an address, but for what the
@@ -202,7 +205,7 @@ func (r *ring) findUsers() error {
 		context := r.k.pointer(address + r.k.offset("task_struct", "io_uring"))
 		r.users[context] = task
 		if address == submitter || submitter == 0 && (r.out.Task == 0 || r.k.pointer(address+r.k.offset("task_struct", "mm")) == account) {
-			r.out.Task = task.TID
+			r.out.Task, r.owner = task.TID, task
 		}
 		r.ringFDs(context, task)
 	})
@@ -214,7 +217,7 @@ func (r *ring) findUsers() error {
 		if !known {
 			return obstacle("close it in the program", "the one thread that may use it has ended (IORING_SETUP_SINGLE_ISSUER)")
 		}
-		r.out.Task = task.TID
+		r.out.Task, r.owner = task.TID, task
 	}
 	slices.SortFunc(r.out.Users, func(a, b *format.IoUringUser) int { return int(a.Task) - int(b.Task) })
 	return nil

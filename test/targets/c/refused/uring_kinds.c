@@ -7,6 +7,7 @@
 // refused: process 2 \(uring_kinds\), descriptor 56: io_uring: no descriptor leads to its registered file 1
 // refused: process 2 \(uring_kinds\), descriptor 57: io_uring: more requests have completed than its queue holds
 // refused: process 2 \(uring_kinds\), descriptor 58: io_uring: no descriptor leads to the eventfd
+// refused: process 2 \(uring_kinds\), descriptor 59: io_uring: its registered buffer 0 is no longer memory
 // refused: process 2 \(uring_kinds\), mapping .*io_uring: no descriptor leads to its ring
 // by eBPF only
 #include "../uring.h"
@@ -61,6 +62,9 @@ static void target(void)
 	r = at_next(ring(4, 0));
 	int event = eventfd(0, 0);
 	must(syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_EVENTFD, &event, 1) == 0 && close(event) == 0);
+	r = at_next(ring(4, 0));
+	struct iovec sealed = {private(PAGE), PAGE};
+	must(syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_BUFFERS, &sealed, 1) == 0 && mprotect(sealed.iov_base, PAGE, PROT_READ) == 0);
 	struct ring closed = ring(4, 0);
 	must(close(closed.fd) == 0);
 	ready();
