@@ -51,7 +51,8 @@ func startIn(t *testing.T, dir, name, source, program string, number int) *run {
 		t.Fatal(err)
 	}
 	r.tree = tree
-	if _, err := tree.AwaitFile("ready", 20*time.Second); err != nil {
+	// To touch a page of 1 GiB may take a virtual machine that long.
+	if _, err := tree.AwaitFile("ready", time.Minute); err != nil {
 		if result, e := tree.AwaitFile("result", 0); e == nil {
 			if reason, ok := strings.CutPrefix(result, "skip: "); ok {
 				tally.skip(t, name, reason)
