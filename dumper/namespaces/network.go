@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/conntrack"
 	"lxc-checkpoint/internal/netlink"
 	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
@@ -45,6 +46,9 @@ func network(res *Result, n *object) error {
 			}
 		}
 		if err := res.lookAtFilters(n); err != nil {
+			return err
+		}
+		if n.Network.Connections, err = conntrack.List(); err != nil {
 			return err
 		}
 		return rtnl.Sysctls(func(name, value string) {

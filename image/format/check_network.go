@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"lxc-checkpoint/internal/conntrack"
 	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
 )
@@ -40,6 +41,11 @@ func (c *checker) network(n *Namespace) error {
 	for _, s := range n.Network.GetSysctls() {
 		if rtnl.BadSysctl(s.Name, s.Value) {
 			return fmt.Errorf("namespace %d has a sysctl %.80q", n.Id, s.Name)
+		}
+	}
+	for _, body := range n.Network.GetConnections() {
+		if err := conntrack.Check(body); err != nil {
+			return fmt.Errorf("namespace %d has %w", n.Id, err)
 		}
 	}
 	for _, m := range n.Network.GetNftables() {

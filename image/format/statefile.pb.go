@@ -1871,14 +1871,16 @@ func (x *Link) GetRunning() bool {
 // kind of thing the image has all that there were, whoever had set them: a restart
 // removes what it finds besides. A thing is a header and its attributes (see Link).
 type Network struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Addresses     [][]byte               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`   // struct ifaddrmsg
-	Nexthops      [][]byte               `protobuf:"bytes,2,rep,name=nexthops,proto3" json:"nexthops,omitempty"`     // struct nhmsg
-	Routes        [][]byte               `protobuf:"bytes,3,rep,name=routes,proto3" json:"routes,omitempty"`         // struct rtmsg; not those of table local that the kernel makes
-	Rules         [][]byte               `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`           // struct fib_rule_hdr
-	Neighbours    [][]byte               `protobuf:"bytes,5,rep,name=neighbours,proto3" json:"neighbours,omitempty"` // struct ndmsg: permanent ones, proxies, and those of bridges
-	Sysctls       []*Sysctl              `protobuf:"bytes,6,rep,name=sysctls,proto3" json:"sysctls,omitempty"`       // all that can be read and written
-	Nftables      []*Nftables            `protobuf:"bytes,7,rep,name=nftables,proto3" json:"nftables,omitempty"`     // tables before what is in them, rules in their order
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Addresses  [][]byte               `protobuf:"bytes,1,rep,name=addresses,proto3" json:"addresses,omitempty"`   // struct ifaddrmsg
+	Nexthops   [][]byte               `protobuf:"bytes,2,rep,name=nexthops,proto3" json:"nexthops,omitempty"`     // struct nhmsg
+	Routes     [][]byte               `protobuf:"bytes,3,rep,name=routes,proto3" json:"routes,omitempty"`         // struct rtmsg; not those of table local that the kernel makes
+	Rules      [][]byte               `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`           // struct fib_rule_hdr
+	Neighbours [][]byte               `protobuf:"bytes,5,rep,name=neighbours,proto3" json:"neighbours,omitempty"` // struct ndmsg: permanent ones, proxies, and those of bridges
+	Sysctls    []*Sysctl              `protobuf:"bytes,6,rep,name=sysctls,proto3" json:"sysctls,omitempty"`       // all that can be read and written
+	Nftables   []*Nftables            `protobuf:"bytes,7,rep,name=nftables,proto3" json:"nftables,omitempty"`     // tables before what is in them, rules in their order
+	// Connections that are tracked (IPCTNL_MSG_CT_NEW): struct nfgenmsg and attributes.
+	Connections   [][]byte `protobuf:"bytes,8,rep,name=connections,proto3" json:"connections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1958,6 +1960,13 @@ func (x *Network) GetSysctls() []*Sysctl {
 func (x *Network) GetNftables() []*Nftables {
 	if x != nil {
 		return x.Nftables
+	}
+	return nil
+}
+
+func (x *Network) GetConnections() [][]byte {
+	if x != nil {
+		return x.Connections
 	}
 	return nil
 }
@@ -10843,7 +10852,7 @@ const file_statefile_proto_rawDesc = "" +
 	"attributes\x12\x1f\n" +
 	"\vother_names\x18\x0e \x03(\tR\n" +
 	"otherNames\x12\x18\n" +
-	"\arunning\x18\x0f \x01(\bR\arunning\"\x85\x02\n" +
+	"\arunning\x18\x0f \x01(\bR\arunning\"\xa7\x02\n" +
 	"\aNetwork\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\fR\taddresses\x12\x1a\n" +
 	"\bnexthops\x18\x02 \x03(\fR\bnexthops\x12\x16\n" +
@@ -10853,7 +10862,8 @@ const file_statefile_proto_rawDesc = "" +
 	"neighbours\x18\x05 \x03(\fR\n" +
 	"neighbours\x126\n" +
 	"\asysctls\x18\x06 \x03(\v2\x1c.lxccheckpoint.format.SysctlR\asysctls\x12:\n" +
-	"\bnftables\x18\a \x03(\v2\x1e.lxccheckpoint.format.NftablesR\bnftables\"J\n" +
+	"\bnftables\x18\a \x03(\v2\x1e.lxccheckpoint.format.NftablesR\bnftables\x12 \n" +
+	"\vconnections\x18\b \x03(\fR\vconnections\"J\n" +
 	"\bNftables\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x16\n" +

@@ -83,13 +83,14 @@ var allow = []byte{6, 0, 0, 0, 0, 0, 0xff, 0x7f}
 // network has a thing of each kind: 10.1.0.2/24, a route by way of it, a rule for
 // table main, and a neighbour.
 var network = &format.Network{
-	Addresses:  [][]byte{{2, 24, 0, 0, 2, 0, 0, 0, 8, 0, 1, 0, 10, 1, 0, 2, 8, 0, 2, 0, 10, 1, 0, 2}},
-	Nexthops:   [][]byte{{2, 0, 4, 0, 0, 0, 0, 0, 8, 0, 1, 0, 5, 0, 0, 0}},
-	Routes:     [][]byte{{2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0, 8, 0, 5, 0, 10, 1, 0, 1}},
-	Rules:      [][]byte{{2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0, 8, 0, 6, 0, 0xfe, 0x7f, 0, 0}},
-	Neighbours: [][]byte{{2, 0, 0, 0, 2, 0, 0, 0, 128, 0, 0, 1, 8, 0, 1, 0, 10, 1, 0, 1}},
-	Sysctls:    []*format.Sysctl{{Name: "ipv4/ip_forward", Value: "1"}},
-	Nftables:   []*format.Nftables{{Type: 0, Body: []byte{1, 0, 0, 0, 6, 0, 1, 0, 't', 0, 0, 0}, Handle: 3}},
+	Addresses:   [][]byte{{2, 24, 0, 0, 2, 0, 0, 0, 8, 0, 1, 0, 10, 1, 0, 2, 8, 0, 2, 0, 10, 1, 0, 2}},
+	Nexthops:    [][]byte{{2, 0, 4, 0, 0, 0, 0, 0, 8, 0, 1, 0, 5, 0, 0, 0}},
+	Routes:      [][]byte{{2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0, 8, 0, 5, 0, 10, 1, 0, 1}},
+	Rules:       [][]byte{{2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0, 8, 0, 6, 0, 0xfe, 0x7f, 0, 0}},
+	Neighbours:  [][]byte{{2, 0, 0, 0, 2, 0, 0, 0, 128, 0, 0, 1, 8, 0, 1, 0, 10, 1, 0, 1}},
+	Sysctls:     []*format.Sysctl{{Name: "ipv4/ip_forward", Value: "1"}},
+	Connections: [][]byte{{2, 0, 0, 0, 8, 0, 3, 0, 0, 0, 0, 14}},
+	Nftables:    []*format.Nftables{{Type: 0, Body: []byte{1, 0, 0, 0, 6, 0, 1, 0, 't', 0, 0, 0}, Handle: 3}},
 }
 
 // Everything returns a skeleton that has an object of most kinds.

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/conntrack"
 	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/netlink"
 	"lxc-checkpoint/internal/nft"
@@ -76,6 +77,7 @@ func (r *Root) makeNetworks(have Surroundings, log *slog.Logger) error {
 		{"join its interfaces", (*netspace).join},
 		{"set its sysctls", m.sysctls},
 		{"load its packet filters", (*netspace).filters},
+		{"track its connections", m.connections},
 		{"bring its interfaces up", (*netspace).raise},
 		{"set its addresses", (*netspace).addresses},
 		{"wait for its interfaces", (*netspace).await},
@@ -96,6 +98,21 @@ func (r *Root) makeNetworks(have Surroundings, log *slog.Logger) error {
 		}
 	}
 	return nil
+}
+
+// connections has those tracked that were. Filters that know them by their state
+// would shut them out otherwise.
+func (m *networks) connections(s *netspace) error {
+	failed := 0
+	var why error
+	err := s.inside(func() error {
+		failed, why = conntrack.Load(s.Network.Connections)
+		return nil
+	})
+	if failed > 0 {
+		m.log.Warn("connections that the container tracked (conntrack) are not tracked any more", "number", failed, "why", why)
+	}
+	return err
 }
 
 // filters loads the rule set of nf_tables.

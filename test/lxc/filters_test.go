@@ -2,6 +2,7 @@ package lxc
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,4 +117,57 @@ func handleOf(t *testing.T, listing, rule string) string {
 	}
 	t.Fatalf("no rule %q in\n%s", rule, listing)
 	return ""
+}
+
+// TestConntrack: connections that the container tracks, with translated addresses
+// too, are tracked after a restart: a filter that lets only these pass still does.
+func TestConntrack(t *testing.T) {
+	need.Check(t, need.Program("nft"), need.Program("nsenter"), need.Program("conntrack"))
+	b, _ := busybox(t)
+	in := func(stdin string, command ...string) string {
+		t.Helper()
+		c := exec.Command("nsenter", append([]string{"-t", b.must("lxc-info", "-pH"), "-n"}, command...)...)
+		c.Stdin = strings.NewReader(stdin)
+		out, err := c.Output()
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", command, err, out)
+		}
+		return string(out)
+	}
+	in(`table ip t {
+	chain out { type nat hook output priority -100; tcp dport 80 dnat to 127.0.0.1:7001; }
+	chain in { type filter hook input priority 0; ct state established accept; }
+}
+`, "nft", "-f", "-")
+	for _, line := range []string{
+		"-p tcp -s 10.1.0.1 -d 10.1.0.2 --sport 1000 --dport 22 --state ESTABLISHED -u ASSURED,SEEN_REPLY -t 10000 -m 5",
+		"-p tcp -s 10.1.0.1 -d 10.1.0.2 --sport 1001 --dport 80 --state ESTABLISHED -u ASSURED,SEEN_REPLY -t 10000 -g 10.9.0.1:7001",
+		"-p udp -s 10.1.0.1 -d 10.1.0.3 --sport 1002 --dport 53 -t 9000 -n 10.8.0.1:4000",
+		"-p udp -s fd00::1 -d fd00::2 --sport 1003 --dport 53 -t 9000",
+	} {
+		in("", append([]string{"conntrack", "-I"}, strings.Fields(line)...)...)
+	}
+	// Without the timeouts, which go on.
+	listed := func() string {
+		var lines []string
+		for line := range strings.Lines(in("", "conntrack", "-L", "-o", "extended")) {
+			fields := strings.Fields(line)
+			if len(fields) > 5 {
+				lines = append(lines, strings.Join(append(fields[:4:4], fields[5:]...), " "))
+			}
+		}
+		slices.Sort(lines)
+		return strings.Join(lines, "\n")
+	}
+	before := listed()
+	if strings.Count(before, "\n") != 3 {
+		t.Fatalf("not four connections are tracked:\n%s", before)
+	}
+	for range 2 {
+		b.checkpoint("-S", b.statefile("conntrack"), "-k")
+		b.restart("-S", b.statefile("conntrack"))
+		if after := listed(); after != before {
+			t.Fatalf("tracked was\n%s\nand is\n%s", before, after)
+		}
+	}
 }
