@@ -42,9 +42,7 @@ const hostGroup = "init.scope"
 func HostInit() {
 	if words := os.Getenv(hostVariable); words != "" {
 		f := strings.Split(words, "\n")
-		if err := runHost(f[0], f[1], f[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
+		fmt.Fprintln(os.Stderr, runHost(f[0], f[1], f[2:])) // it does not return but by an error
 		os.Exit(1)
 	}
 }

@@ -211,7 +211,8 @@ func startLXC(h *host, programs string) *container {
 	h.must("sh", "-ec", "ip link add lxcbr0 type bridge; ip addr add "+outside+" dev lxcbr0; ip link set lxcbr0 up")
 	createMovable(h)
 	c.fill()
-	edit(h.t, h.Path("/var/lib/lxc/c/config"), "lxc.net.0.flags", "lxc.init.cmd = /targets/start\nlxc.pty.max = 16\nlxc.net.0.flags")
+	edit(h.t, h.Path("/var/lib/lxc/c/config"), "lxc.net.0.flags", "lxc.init.cmd = /targets/start\nlxc.net.0.flags")
+	edit(h.t, h.Path("/var/lib/lxc/c/config"), "lxc.pty.max = 1\n", "lxc.pty.max = 16\n")
 	h.must("lxc-start", "-n", "c")
 	c.settle()
 	c.stopped = func() bool { return h.must("lxc-info", "-n", "c", "-sH") == "STOPPED" }
