@@ -244,6 +244,9 @@ func (l *looking) lookAtNamespaces() error {
 		return err
 	}
 	l.refuse(result.Refused())
+	for _, what := range result.Lost {
+		l.o.Log.Warn("a restart will not bring back " + what)
+	}
 	if err := l.openRoots(); err != nil {
 		return err
 	}

@@ -36,6 +36,9 @@ func network(res *Result, n *object) error {
 		if err := res.lookAtLinks(c, n); err != nil {
 			return err
 		}
+		if err := res.lostInNetwork(c, n); err != nil {
+			return err
+		}
 		n.Network = new(format.Network)
 		for thing, list := range map[*rtnl.Thing]*[][]byte{
 			rtnl.Addresses: &n.Network.Addresses, rtnl.Nexthops: &n.Network.Nexthops, rtnl.Routes: &n.Network.Routes,
