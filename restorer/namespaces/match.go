@@ -16,14 +16,17 @@ type match struct {
 	extra []*procfs.Mount          // what it has now and had not
 	// devices are the file systems of today by their number in the image.
 	devices map[uint32]uint64
+
+	sameHost, sameBoot bool
 }
 
 // compare matches mounts, parents before their children: a mount is the one
 // that it was if it lies at the same place of the same parent, and shows the
 // same of a file system of the same type. sameHost: what is mounted now is a
 // copy of the host's, so that devices and paths in them must be the same too.
-func compare(s *format.Skeleton, had []*format.Mount, now []*procfs.Mount, sameHost bool) *match {
-	m := &match{now: map[uint32]*procfs.Mount{}, devices: map[uint32]uint64{}}
+// sameBoot: the image was made during this run of the kernel.
+func compare(s *format.Skeleton, had []*format.Mount, now []*procfs.Mount, sameHost, sameBoot bool) *match {
+	m := &match{now: map[uint32]*procfs.Mount{}, devices: map[uint32]uint64{}, sameHost: sameHost, sameBoot: sameBoot}
 	now = procfs.ParentsFirst(now)
 	if len(now) == 0 || len(had) == 0 {
 		return m
@@ -38,7 +41,7 @@ func compare(s *format.Skeleton, had []*format.Mount, now []*procfs.Mount, sameH
 		m.devices[h.FileSystem] = number(c)
 	}
 	root := had[0]
-	if sameHost && (number(now[0]) != root.Device || now[0].Root != root.Root) {
+	if sameHost && (!m.sameDevice(root, now[0]) || now[0].Root != root.Root) {
 		m.extra = now
 		return m
 	}
@@ -49,7 +52,7 @@ func compare(s *format.Skeleton, had []*format.Mount, now []*procfs.Mount, sameH
 			continue
 		}
 		for _, c := range children[parent.ID] {
-			if !taken[c.ID] && c.Mountpoint == h.Mountpoint && c.FSType == h.Fstype && m.shows(s, h, c, sameHost, root, now[0]) {
+			if !taken[c.ID] && c.Mountpoint == h.Mountpoint && c.FSType == h.Fstype && m.shows(s, h, c, root, now[0]) {
 				take(h, c)
 				break
 			}
@@ -65,15 +68,15 @@ func compare(s *format.Skeleton, had []*format.Mount, now []*procfs.Mount, sameH
 
 // shows tells whether a mount of today shows of its file system what another
 // one did.
-func (m *match) shows(s *format.Skeleton, had *format.Mount, now *procfs.Mount, sameHost bool, root *format.Mount, rootNow *procfs.Mount) bool {
+func (m *match) shows(s *format.Skeleton, had *format.Mount, now *procfs.Mount, root *format.Mount, rootNow *procfs.Mount) bool {
 	device, known := m.devices[had.FileSystem]
 	if known && device != number(now) {
 		return false
 	}
 	f := s.FileSystem(had.FileSystem)
 	switch {
-	case sameHost && f.Outside:
-		return number(now) == had.Device && now.Root == had.Root
+	case m.sameHost && f.Outside:
+		return m.sameDevice(had, now) && now.Root == had.Root
 	case had.FileSystem == root.FileSystem:
 		a, inA := below(had.Root, root.Root)
 		b, inB := below(now.Root, rootNow.Root)
@@ -82,6 +85,16 @@ func (m *match) shows(s *format.Skeleton, had *format.Mount, now *procfs.Mount, 
 		return true // another host, or another name: another path
 	}
 	return now.Root == had.Root
+}
+
+// sameDevice tells whether a mount is of the device that another one was of.
+// Where there is none (tmpfs, overlay, btrfs), the kernel counts mounts, with major
+// 0: after another start of a kernel only the type says something.
+func (m *match) sameDevice(had *format.Mount, now *procfs.Mount) bool {
+	if had.Device>>32 == 0 && !m.sameBoot {
+		return now.Major == 0 && now.FSType == had.Fstype
+	}
+	return number(now) == had.Device
 }
 
 func number(m *procfs.Mount) uint64 { return uint64(m.Major)<<32 | uint64(m.Minor) }

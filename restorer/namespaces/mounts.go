@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/clocks"
 	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/restorer/place"
@@ -111,7 +112,11 @@ func (m *mounter) lookAtFirst() error {
 	if err != nil {
 		return err
 	}
-	m.match = compare(m.s, m.first.Mounts, now, m.sameHost)
+	boot, err := clocks.BootID()
+	if err != nil {
+		return err
+	}
+	m.match = compare(m.s, m.first.Mounts, now, m.sameHost, m.s.Header.BootId == boot)
 	m.rebuilt = len(m.match.now) == 0
 	return nil
 }
@@ -350,9 +355,13 @@ func (m *mounter) sourceOnHost(f *format.FileSystem, root string) (*source, erro
 	if err != nil {
 		return nil, err
 	}
+	device, known := m.match.devices[f.Id]
+	if !known {
+		device = f.Device
+	}
 	for _, h := range all {
 		rest, ok := below(root, h.Root)
-		if !ok || number(h) != f.Device || h.FSType != f.Fstype {
+		if !ok || number(h) != device || h.FSType != f.Fstype {
 			continue
 		}
 		at, err := unix.Open(path.Join(h.Mountpoint, rest), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
