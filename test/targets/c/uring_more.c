@@ -9,7 +9,8 @@ enum { OP_READ_MULTISHOT = 49, OP_FUTEX_WAIT = 51, TIMEOUT_MULTISHOT = 1 << 6, b
 
 static void target(void)
 {
-	struct ring r = ring(16, 0);
+	// Room for the ticks of a long test.
+	struct ring r = ring_with(16, (struct io_uring_params){.flags = IORING_SETUP_CQSIZE, .cq_entries = 4096});
 	static uint32_t word = 7;
 	static struct msghdr header;
 	static char first[10], second[] = "second";
