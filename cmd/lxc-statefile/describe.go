@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -143,6 +144,8 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 			text += fmt.Sprintf(", connections that wait to be accepted: %d", n)
 		}
 		return "tcp", text
+	case *format.OpenFile_PacketSocket:
+		return "packet", fmt.Sprintf("protocol %#x on %s", k.PacketSocket.Protocol, cmp.Or(k.PacketSocket.Name, "all interfaces"))
 	case *format.OpenFile_NetlinkSocket:
 		return "netlink", fmt.Sprintf("protocol %d, port %d, groups %s", k.NetlinkSocket.Protocol, k.NetlinkSocket.Port, ranges(k.NetlinkSocket.Groups))
 	case *format.OpenFile_TcpConnection:

@@ -44,6 +44,8 @@ func lookSocket(w *walk, f *file) error {
 		return w.lookUnix(f, fd, typ, listening == 1)
 	case domain == unix.AF_NETLINK:
 		return w.lookNetlink(f, fd, typ, protocol)
+	case domain == unix.AF_PACKET && typ != unix.SOCK_PACKET:
+		return w.lookPacket(f, fd, typ)
 	case isDatagram(domain, typ, protocol):
 		return w.lookInet(f, fd, domain, typ, protocol)
 	}

@@ -120,6 +120,8 @@ func (c *checker) openFile(o *OpenFile) error {
 		return c.eventSource(o, who)
 	case *OpenFile_TcpListener:
 		return tcpListener(k.TcpListener, who)
+	case *OpenFile_PacketSocket:
+		return packetSocket(k.PacketSocket, who)
 	case *OpenFile_NetlinkSocket:
 		return netlinkSocket(k.NetlinkSocket, who)
 	case *OpenFile_TcpConnection:

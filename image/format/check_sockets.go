@@ -167,6 +167,19 @@ func netlinkSocket(s *NetlinkSocket, who func() string) error {
 	return options(s.Options, who)
 }
 
+func packetSocket(s *PacketSocket, who func() string) error {
+	const raw, longest, most = 3, 32, 1 << 12 // MAX_ADDR_LEN
+	if s.GetType() != sockDatagram && s.GetType() != raw || s.Protocol > 0xffff || s.Interface != 0 && badName(s.Name, 15) {
+		return fmt.Errorf("%s is a packet socket of type %d, protocol %d, on %.80q", who(), s.GetType(), s.GetProtocol(), s.GetName())
+	}
+	for _, m := range s.Memberships {
+		if len(m.Address) > longest || m.Type > 3 || m.Count == 0 || m.Count > most || badName(m.Name, 15) {
+			return fmt.Errorf("%s has a membership of type %d, %d times, on %.80q", who(), m.Type, m.Count, m.Name)
+		}
+	}
+	return options(s.Options, who)
+}
+
 func tcpListener(l *TcpListener, who func() string) error {
 	if n := len(l.GetAddress()); n != 4 && n != 16 || l.GetPort() > 65535 {
 		return fmt.Errorf("%s has an address of %d bytes and port %d", who(), n, l.GetPort())

@@ -4427,6 +4427,7 @@ type OpenFile struct {
 	//	*OpenFile_Pidfd
 	//	*OpenFile_PtyMaster
 	//	*OpenFile_NetlinkSocket
+	//	*OpenFile_PacketSocket
 	//	*OpenFile_InetSocket
 	//	*OpenFile_TcpConnection
 	//	*OpenFile_Memory
@@ -4687,6 +4688,15 @@ func (x *OpenFile) GetNetlinkSocket() *NetlinkSocket {
 	return nil
 }
 
+func (x *OpenFile) GetPacketSocket() *PacketSocket {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_PacketSocket); ok {
+			return x.PacketSocket
+		}
+	}
+	return nil
+}
+
 func (x *OpenFile) GetInetSocket() *InetSocket {
 	if x != nil {
 		if x, ok := x.Kind.(*OpenFile_InetSocket); ok {
@@ -4834,6 +4844,10 @@ type OpenFile_NetlinkSocket struct {
 	NetlinkSocket *NetlinkSocket `protobuf:"bytes,40,opt,name=netlink_socket,json=netlinkSocket,proto3,oneof"`
 }
 
+type OpenFile_PacketSocket struct {
+	PacketSocket *PacketSocket `protobuf:"bytes,43,opt,name=packet_socket,json=packetSocket,proto3,oneof"`
+}
+
 type OpenFile_InetSocket struct {
 	InetSocket *InetSocket `protobuf:"bytes,41,opt,name=inet_socket,json=inetSocket,proto3,oneof"`
 }
@@ -4897,6 +4911,8 @@ func (*OpenFile_Pidfd) isOpenFile_Kind() {}
 func (*OpenFile_PtyMaster) isOpenFile_Kind() {}
 
 func (*OpenFile_NetlinkSocket) isOpenFile_Kind() {}
+
+func (*OpenFile_PacketSocket) isOpenFile_Kind() {}
 
 func (*OpenFile_InetSocket) isOpenFile_Kind() {}
 
@@ -6931,6 +6947,176 @@ func (x *NetlinkSocket) GetOptions() []*SocketOption {
 	return nil
 }
 
+// PacketSocket is a socket of AF_PACKET without rings. Frames that lay unread are
+// not saved.
+type PacketSocket struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"`           // SOCK_RAW or SOCK_DGRAM
+	Protocol      uint32                 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`   // sll_protocol, as a number; 0: it gets nothing
+	Interface     uint32                 `protobuf:"varint,3,opt,name=interface,proto3" json:"interface,omitempty"` // that it is bound to; 0: all
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`            // of that
+	Memberships   []*PacketMembership    `protobuf:"bytes,5,rep,name=memberships,proto3" json:"memberships,omitempty"`
+	Fanout        uint32                 `protobuf:"varint,6,opt,name=fanout,proto3" json:"fanout,omitempty"` // PACKET_FANOUT; 0: in no group
+	Options       []*SocketOption        `protobuf:"bytes,7,rep,name=options,proto3" json:"options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PacketSocket) Reset() {
+	*x = PacketSocket{}
+	mi := &file_statefile_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PacketSocket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PacketSocket) ProtoMessage() {}
+
+func (x *PacketSocket) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PacketSocket.ProtoReflect.Descriptor instead.
+func (*PacketSocket) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *PacketSocket) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *PacketSocket) GetProtocol() uint32 {
+	if x != nil {
+		return x.Protocol
+	}
+	return 0
+}
+
+func (x *PacketSocket) GetInterface() uint32 {
+	if x != nil {
+		return x.Interface
+	}
+	return 0
+}
+
+func (x *PacketSocket) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PacketSocket) GetMemberships() []*PacketMembership {
+	if x != nil {
+		return x.Memberships
+	}
+	return nil
+}
+
+func (x *PacketSocket) GetFanout() uint32 {
+	if x != nil {
+		return x.Fanout
+	}
+	return 0
+}
+
+func (x *PacketSocket) GetOptions() []*SocketOption {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+type PacketMembership struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interface     uint32                 `protobuf:"varint,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`  // of that
+	Type          uint32                 `protobuf:"varint,3,opt,name=type,proto3" json:"type,omitempty"` // PACKET_MR_*
+	Address       []byte                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	Count         uint32                 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"` // how often it was added
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PacketMembership) Reset() {
+	*x = PacketMembership{}
+	mi := &file_statefile_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PacketMembership) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PacketMembership) ProtoMessage() {}
+
+func (x *PacketMembership) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PacketMembership.ProtoReflect.Descriptor instead.
+func (*PacketMembership) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *PacketMembership) GetInterface() uint32 {
+	if x != nil {
+		return x.Interface
+	}
+	return 0
+}
+
+func (x *PacketMembership) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PacketMembership) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *PacketMembership) GetAddress() []byte {
+	if x != nil {
+		return x.Address
+	}
+	return nil
+}
+
+func (x *PacketMembership) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type InetAddress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       []byte                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // 4 or 16 bytes
@@ -6943,7 +7129,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6955,7 +7141,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6968,7 +7154,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -7016,7 +7202,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7028,7 +7214,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7041,7 +7227,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -7110,7 +7296,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7122,7 +7308,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7135,7 +7321,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -7163,7 +7349,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7175,7 +7361,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7188,7 +7374,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -7239,7 +7425,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7251,7 +7437,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7264,7 +7450,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -7435,7 +7621,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7447,7 +7633,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7460,7 +7646,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -7540,7 +7726,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7552,7 +7738,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7565,7 +7751,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -7714,7 +7900,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7726,7 +7912,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7739,7 +7925,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -7785,7 +7971,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7797,7 +7983,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7810,7 +7996,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -7887,7 +8073,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7899,7 +8085,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7912,7 +8098,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -8116,7 +8302,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8128,7 +8314,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8141,7 +8327,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -8168,7 +8354,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8180,7 +8366,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8193,7 +8379,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -8221,7 +8407,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8233,7 +8419,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8246,7 +8432,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -8275,7 +8461,7 @@ type CgroupTree struct {
 
 func (x *CgroupTree) Reset() {
 	*x = CgroupTree{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8287,7 +8473,7 @@ func (x *CgroupTree) String() string {
 func (*CgroupTree) ProtoMessage() {}
 
 func (x *CgroupTree) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8300,7 +8486,7 @@ func (x *CgroupTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupTree.ProtoReflect.Descriptor instead.
 func (*CgroupTree) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *CgroupTree) GetControllers() string {
@@ -8334,7 +8520,7 @@ type Cgroup struct {
 
 func (x *Cgroup) Reset() {
 	*x = Cgroup{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8346,7 +8532,7 @@ func (x *Cgroup) String() string {
 func (*Cgroup) ProtoMessage() {}
 
 func (x *Cgroup) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8359,7 +8545,7 @@ func (x *Cgroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
 func (*Cgroup) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Cgroup) GetPath() string {
@@ -8419,7 +8605,7 @@ type CgroupFile struct {
 
 func (x *CgroupFile) Reset() {
 	*x = CgroupFile{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8431,7 +8617,7 @@ func (x *CgroupFile) String() string {
 func (*CgroupFile) ProtoMessage() {}
 
 func (x *CgroupFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8444,7 +8630,7 @@ func (x *CgroupFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupFile.ProtoReflect.Descriptor instead.
 func (*CgroupFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *CgroupFile) GetName() string {
@@ -8500,7 +8686,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8512,7 +8698,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8525,7 +8711,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{85}
+	return file_statefile_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -8560,7 +8746,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8572,7 +8758,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8585,7 +8771,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{86}
+	return file_statefile_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -8638,7 +8824,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8650,7 +8836,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8663,7 +8849,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{87}
+	return file_statefile_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -8834,7 +9020,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8846,7 +9032,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8859,7 +9045,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{88}
+	return file_statefile_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -9156,7 +9342,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9168,7 +9354,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9181,7 +9367,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{89}
+	return file_statefile_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -9227,7 +9413,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9239,7 +9425,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9252,7 +9438,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{90}
+	return file_statefile_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -9299,7 +9485,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9311,7 +9497,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9324,7 +9510,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{91}
+	return file_statefile_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -9368,7 +9554,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9380,7 +9566,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9393,7 +9579,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{92}
+	return file_statefile_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -9421,7 +9607,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9433,7 +9619,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9446,7 +9632,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{93}
+	return file_statefile_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -9483,7 +9669,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9495,7 +9681,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9508,7 +9694,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{94}
+	return file_statefile_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -9573,7 +9759,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9585,7 +9771,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9598,7 +9784,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{95}
+	return file_statefile_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -9747,7 +9933,7 @@ type SessionKeyring struct {
 
 func (x *SessionKeyring) Reset() {
 	*x = SessionKeyring{}
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9759,7 +9945,7 @@ func (x *SessionKeyring) String() string {
 func (*SessionKeyring) ProtoMessage() {}
 
 func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9772,7 +9958,7 @@ func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKeyring.ProtoReflect.Descriptor instead.
 func (*SessionKeyring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{96}
+	return file_statefile_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *SessionKeyring) GetId() uint32 {
@@ -9839,7 +10025,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9851,7 +10037,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9864,7 +10050,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{97}
+	return file_statefile_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Key) GetName() string {
@@ -9926,7 +10112,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9938,7 +10124,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9951,7 +10137,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{98}
+	return file_statefile_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -10055,7 +10241,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10067,7 +10253,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10080,7 +10266,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{99}
+	return file_statefile_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -10101,7 +10287,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10113,7 +10299,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10126,7 +10312,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{100}
+	return file_statefile_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -10157,7 +10343,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10169,7 +10355,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10182,7 +10368,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{101}
+	return file_statefile_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -10234,7 +10420,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10246,7 +10432,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10259,7 +10445,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{102}
+	return file_statefile_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -10305,7 +10491,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10317,7 +10503,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10330,7 +10516,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{103}
+	return file_statefile_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -10384,7 +10570,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10396,7 +10582,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10409,7 +10595,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{104}
+	return file_statefile_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -10509,7 +10695,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10521,7 +10707,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10534,7 +10720,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{105}
+	return file_statefile_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -10604,7 +10790,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10616,7 +10802,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10629,7 +10815,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{106}
+	return file_statefile_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -10659,7 +10845,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10671,7 +10857,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10684,7 +10870,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{107}
+	return file_statefile_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -11083,7 +11269,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xb2\x0e\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xfd\x0e\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -11113,7 +11299,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x05pidfd\x18! \x01(\v2\x1b.lxccheckpoint.format.PidfdH\x00R\x05pidfd\x12@\n" +
 	"\n" +
 	"pty_master\x18\" \x01(\v2\x1f.lxccheckpoint.format.PtyMasterH\x00R\tptyMaster\x12L\n" +
-	"\x0enetlink_socket\x18( \x01(\v2#.lxccheckpoint.format.NetlinkSocketH\x00R\rnetlinkSocket\x12C\n" +
+	"\x0enetlink_socket\x18( \x01(\v2#.lxccheckpoint.format.NetlinkSocketH\x00R\rnetlinkSocket\x12I\n" +
+	"\rpacket_socket\x18+ \x01(\v2\".lxccheckpoint.format.PacketSocketH\x00R\fpacketSocket\x12C\n" +
 	"\vinet_socket\x18) \x01(\v2 .lxccheckpoint.format.InetSocketH\x00R\n" +
 	"inetSocket\x12L\n" +
 	"\x0etcp_connection\x18* \x01(\v2#.lxccheckpoint.format.TcpConnectionH\x00R\rtcpConnection\x12:\n" +
@@ -11288,7 +11475,21 @@ const file_statefile_proto_rawDesc = "" +
 	"\tpeer_port\x18\x05 \x01(\rR\bpeerPort\x12\x1f\n" +
 	"\vpeer_groups\x18\x06 \x01(\rR\n" +
 	"peerGroups\x12<\n" +
-	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"s\n" +
+	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"\x90\x02\n" +
+	"\fPacketSocket\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\rR\x04type\x12\x1a\n" +
+	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x1c\n" +
+	"\tinterface\x18\x03 \x01(\rR\tinterface\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12H\n" +
+	"\vmemberships\x18\x05 \x03(\v2&.lxccheckpoint.format.PacketMembershipR\vmemberships\x12\x16\n" +
+	"\x06fanout\x18\x06 \x01(\rR\x06fanout\x12<\n" +
+	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"\x88\x01\n" +
+	"\x10PacketMembership\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\rR\tinterface\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\rR\x04type\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\fR\aaddress\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\rR\x05count\"s\n" +
 	"\vInetAddress\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\fR\aaddress\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x19\n" +
@@ -11724,7 +11925,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 110)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -11801,45 +12002,47 @@ var file_statefile_proto_goTypes = []any{
 	(*TcpListener)(nil),         // 72: lxccheckpoint.format.TcpListener
 	(*TcpWaiting)(nil),          // 73: lxccheckpoint.format.TcpWaiting
 	(*NetlinkSocket)(nil),       // 74: lxccheckpoint.format.NetlinkSocket
-	(*InetAddress)(nil),         // 75: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 76: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 77: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 78: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 79: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 80: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 81: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 82: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 83: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 84: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 85: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 86: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 87: lxccheckpoint.format.CgroupMembership
-	(*CgroupTree)(nil),          // 88: lxccheckpoint.format.CgroupTree
-	(*Cgroup)(nil),              // 89: lxccheckpoint.format.Cgroup
-	(*CgroupFile)(nil),          // 90: lxccheckpoint.format.CgroupFile
-	(*Limit)(nil),               // 91: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 92: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 93: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 94: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 95: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 96: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 97: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 98: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 99: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 100: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 101: lxccheckpoint.format.Credentials
-	(*SessionKeyring)(nil),      // 102: lxccheckpoint.format.SessionKeyring
-	(*Key)(nil),                 // 103: lxccheckpoint.format.Key
-	(*Scheduling)(nil),          // 104: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 105: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 106: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 107: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 108: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 109: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 110: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 111: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 112: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 113: lxccheckpoint.format.BpfAttachment
+	(*PacketSocket)(nil),        // 75: lxccheckpoint.format.PacketSocket
+	(*PacketMembership)(nil),    // 76: lxccheckpoint.format.PacketMembership
+	(*InetAddress)(nil),         // 77: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 78: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 79: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 80: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 81: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 82: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 83: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 84: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 85: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 86: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 87: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 88: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 89: lxccheckpoint.format.CgroupMembership
+	(*CgroupTree)(nil),          // 90: lxccheckpoint.format.CgroupTree
+	(*Cgroup)(nil),              // 91: lxccheckpoint.format.Cgroup
+	(*CgroupFile)(nil),          // 92: lxccheckpoint.format.CgroupFile
+	(*Limit)(nil),               // 93: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 94: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 95: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 96: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 97: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 98: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 99: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 100: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 101: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 102: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 103: lxccheckpoint.format.Credentials
+	(*SessionKeyring)(nil),      // 104: lxccheckpoint.format.SessionKeyring
+	(*Key)(nil),                 // 105: lxccheckpoint.format.Key
+	(*Scheduling)(nil),          // 106: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 107: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 108: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 109: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 110: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 111: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 112: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 113: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 114: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 115: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -11852,17 +12055,17 @@ var file_statefile_proto_depIdxs = []int32{
 	45,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
 	47,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	62,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	84,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	97,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	86,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	99,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	24,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	88,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	110, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	111, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	113, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	102, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
-	105, // 18: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	107, // 19: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	108, // 20: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	90,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
+	112, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	113, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	115, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	104, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
+	107, // 18: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	109, // 19: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	110, // 20: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	29,  // 21: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
 	31,  // 22: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
 	8,   // 23: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
@@ -11873,7 +12076,7 @@ var file_statefile_proto_depIdxs = []int32{
 	17,  // 28: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
 	18,  // 29: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
 	13,  // 30: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	87,  // 31: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	89,  // 31: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
 	11,  // 32: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
 	12,  // 33: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
 	12,  // 34: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
@@ -11913,80 +12116,83 @@ var file_statefile_proto_depIdxs = []int32{
 	63,  // 68: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
 	69,  // 69: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
 	72,  // 70: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	81,  // 71: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	83,  // 71: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
 	64,  // 72: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
 	65,  // 73: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
 	66,  // 74: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
 	68,  // 75: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
 	60,  // 76: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
 	74,  // 77: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	76,  // 78: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	79,  // 79: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	57,  // 80: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	58,  // 81: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	56,  // 82: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	56,  // 83: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	48,  // 84: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
-	55,  // 85: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
-	49,  // 86: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
-	50,  // 87: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
-	51,  // 88: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
-	52,  // 89: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
-	53,  // 90: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
-	54,  // 91: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
-	27,  // 92: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	67,  // 93: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	27,  // 94: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	70,  // 95: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	71,  // 96: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	73,  // 97: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
-	75,  // 98: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
-	75,  // 99: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
-	71,  // 100: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	75,  // 101: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	75,  // 102: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	71,  // 103: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	77,  // 104: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	78,  // 105: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	75,  // 106: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	75,  // 107: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	75,  // 108: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	71,  // 109: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	80,  // 110: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	71,  // 111: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	82,  // 112: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	83,  // 113: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	82,  // 114: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	85,  // 115: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 116: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	94,  // 117: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	91,  // 118: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	92,  // 119: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	86,  // 120: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	87,  // 121: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	93,  // 122: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	89,  // 123: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	38,  // 124: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	90,  // 125: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	98,  // 126: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	99,  // 127: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	101, // 128: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	100, // 129: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	104, // 130: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 131: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	96,  // 132: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	95,  // 133: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	87,  // 134: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 135: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	103, // 136: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
-	106, // 137: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	109, // 138: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	112, // 139: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	140, // [140:140] is the sub-list for method output_type
-	140, // [140:140] is the sub-list for method input_type
-	140, // [140:140] is the sub-list for extension type_name
-	140, // [140:140] is the sub-list for extension extendee
-	0,   // [0:140] is the sub-list for field type_name
+	75,  // 78: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
+	78,  // 79: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	81,  // 80: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	57,  // 81: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	58,  // 82: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	56,  // 83: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	56,  // 84: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	48,  // 85: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
+	55,  // 86: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
+	49,  // 87: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
+	50,  // 88: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
+	51,  // 89: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
+	52,  // 90: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
+	53,  // 91: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
+	54,  // 92: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
+	27,  // 93: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	67,  // 94: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	27,  // 95: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	70,  // 96: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	71,  // 97: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	73,  // 98: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
+	77,  // 99: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
+	77,  // 100: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
+	71,  // 101: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	76,  // 102: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
+	71,  // 103: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	77,  // 104: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	77,  // 105: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	71,  // 106: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	79,  // 107: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	80,  // 108: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	77,  // 109: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	77,  // 110: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	77,  // 111: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	71,  // 112: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	82,  // 113: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	71,  // 114: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	84,  // 115: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	85,  // 116: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	84,  // 117: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	87,  // 118: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 119: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	96,  // 120: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	93,  // 121: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	94,  // 122: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	88,  // 123: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	89,  // 124: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	95,  // 125: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	91,  // 126: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	38,  // 127: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	92,  // 128: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	100, // 129: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	101, // 130: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	103, // 131: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	102, // 132: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	106, // 133: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 134: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	98,  // 135: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	97,  // 136: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	89,  // 137: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 138: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	105, // 139: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
+	108, // 140: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	111, // 141: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	114, // 142: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	143, // [143:143] is the sub-list for method output_type
+	143, // [143:143] is the sub-list for method input_type
+	143, // [143:143] is the sub-list for extension type_name
+	143, // [143:143] is the sub-list for extension extendee
+	0,   // [0:143] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -12041,6 +12247,7 @@ func file_statefile_proto_init() {
 		(*OpenFile_Pidfd)(nil),
 		(*OpenFile_PtyMaster)(nil),
 		(*OpenFile_NetlinkSocket)(nil),
+		(*OpenFile_PacketSocket)(nil),
 		(*OpenFile_InetSocket)(nil),
 		(*OpenFile_TcpConnection)(nil),
 		(*OpenFile_Memory)(nil),
@@ -12056,7 +12263,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   108,
+			NumMessages:   110,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

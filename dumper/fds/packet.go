@@ -1,0 +1,108 @@
+package fds
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+)
+
+// Options of packet(7) that can be read back. VERSION comes before RESERVE, which
+// is counted in that version's headers.
+var packetOptions = []option{
+	{unix.SOL_PACKET, unix.PACKET_AUXDATA, 4}, {unix.SOL_PACKET, unix.PACKET_ORIGDEV, 4}, {unix.SOL_PACKET, unix.PACKET_VERSION, 4},
+	{unix.SOL_PACKET, unix.PACKET_RESERVE, 4}, {unix.SOL_PACKET, unix.PACKET_LOSS, 4}, {unix.SOL_PACKET, unix.PACKET_VNET_HDR, 4},
+	{unix.SOL_PACKET, unix.PACKET_TIMESTAMP, 4}, {unix.SOL_PACKET, unix.PACKET_TX_HAS_OFF, 4}, {unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 4},
+	{unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 4}, {unix.SOL_PACKET, unix.PACKET_VNET_HDR_SZ, 4},
+}
+
+// lookPacket saves a packet socket, as dhclient has one. Frames that lie unread
+// can't be put back: they are lost, as on an interface that nobody listens at for
+// a moment.
+func (w *walk) lookPacket(f *file, fd, typ int) error {
+	const end = "have the program close it, or end it, before the checkpoint"
+	poll := []unix.PollFd{{Fd: int32(fd)}}
+	if _, err := unix.Poll(poll, 0); err != nil && !errors.Is(err, unix.EINTR) {
+		return err
+	}
+	if poll[0].Revents&unix.POLLERR != 0 {
+		return f.refuse("packet socket", "it has an error that the program has not heard of yet", "let the program go on until it has read it")
+	}
+	diag, err := w.packetDiag(f.stat.Ino)
+	if err != nil {
+		return fmt.Errorf("ask the kernel about the packet socket (sock_diag; needs CONFIG_PACKET_DIAG): %w", err)
+	}
+	if diag.Rings {
+		return f.refuse("packet socket", "it has a ring of frames (PACKET_RX_RING, PACKET_TX_RING), which is not checkpointed", end)
+	}
+	a, err := unix.Getsockname(fd)
+	if err != nil {
+		return err
+	}
+	at, ok := a.(*unix.SockaddrLinklayer)
+	if !ok {
+		return fmt.Errorf("a packet socket with an address of kind %T", a)
+	}
+	s := &format.PacketSocket{Type: uint32(typ), Protocol: uint32(hostOrder(at.Protocol)), Interface: uint32(at.Ifindex)}
+	f.Kind = &format.OpenFile_PacketSocket{PacketSocket: s}
+	if s.Interface != 0 {
+		if s.Name, err = interfaceName(fd, s.Interface); errors.Is(err, unix.ENODEV) {
+			return f.refuse("packet socket", fmt.Sprintf("interface %d, to which it is bound, is gone", s.Interface), end)
+		} else if err != nil {
+			return err
+		}
+	}
+	for _, m := range diag.Memberships {
+		name, err := interfaceName(fd, m.Interface)
+		if errors.Is(err, unix.ENODEV) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		s.Memberships = append(s.Memberships, &format.PacketMembership{Interface: m.Interface, Name: name, Type: uint32(m.Type), Address: m.Address, Count: m.Count})
+	}
+	fanout, err := unix.GetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_FANOUT)
+	if err != nil {
+		return fmt.Errorf("ask for its group (PACKET_FANOUT): %w", err)
+	}
+	if kind := fanout >> 16 & 0xff; kind == unix.PACKET_FANOUT_CBPF || kind == unix.PACKET_FANOUT_EBPF {
+		return f.refuse("packet socket", "a program chooses who of its group gets a frame (PACKET_FANOUT_CBPF, PACKET_FANOUT_EBPF), and the kernel does not tell it", end)
+	}
+	s.Fanout = uint32(fanout)
+	s.Options, err = w.options(f, fd, [3]int{unix.AF_PACKET, typ, 0}, socketOptions, packetOptions)
+	return err
+}
+
+// packetDiag asks sock_diag(7) about a socket, in its network namespace.
+func (w *walk) packetDiag(ino uint64) (*sys.PacketDiag, error) {
+	fd, err := netlinkIn(w.net.pid)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	d, err := sys.PacketDiagGet(fd, uint32(ino))
+	if err == nil && d == nil {
+		err = errors.New("it knows no such socket")
+	}
+	return d, err
+}
+
+// interfaceName asks a socket for the name of an interface of its namespace.
+func interfaceName(fd int, index uint32) (string, error) {
+	r, err := unix.NewIfreq("")
+	if err != nil {
+		return "", err
+	}
+	r.SetUint32(index)
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFNAME, r); err != nil {
+		return "", fmt.Errorf("ask for the name of interface %d: %w", index, err)
+	}
+	return r.Name(), nil
+}
+
+// hostOrder turns a number of the network's order, as it stands in memory, round.
+func hostOrder(n uint16) uint16 { return n<<8 | n>>8 }

@@ -1,0 +1,66 @@
+package fds
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// packetSocket has it made with protocol 0: nothing comes to it until it is bound,
+// behind its filter.
+func packetSocket(_ *Restart, f *file) (family, typ, protocol int, err error) {
+	return unix.AF_PACKET, int(f.GetPacketSocket().Type), 0, nil
+}
+
+// makePacket sets the options, makes it a member and binds it. An interface is
+// found by its name, since LXC may have given it another number.
+func makePacket(_ context.Context, _ *Restart, f *file) (int, error) {
+	m := f.GetPacketSocket()
+	if err := setOptions(f.fd, m.Options); err != nil {
+		return f.fd, err
+	}
+	for _, member := range m.Memberships {
+		index, err := interfaceIndex(f.fd, member.Name)
+		if err != nil {
+			return f.fd, err
+		}
+		for range member.Count {
+			if err := setOption(f.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, packetMreq(uint32(index), member.Type, member.Address)); err != nil {
+				return f.fd, fmt.Errorf("make it a member of kind %d on %s: %w", member.Type, member.Name, err)
+			}
+		}
+	}
+	if m.Protocol == 0 && m.Interface == 0 {
+		return f.fd, setFlags(f.fd, f.Flags)
+	}
+	index, err := 0, error(nil)
+	if m.Interface != 0 {
+		if index, err = interfaceIndex(f.fd, m.Name); err != nil {
+			return f.fd, err
+		}
+	}
+	protocol := uint16(m.Protocol)
+	at := &unix.SockaddrLinklayer{Protocol: protocol<<8 | protocol>>8, Ifindex: index}
+	if err := unix.Bind(f.fd, at); err != nil {
+		return f.fd, fmt.Errorf("bind it to protocol %#x on %q: %w", m.Protocol, m.Name, err)
+	}
+	if m.Fanout != 0 {
+		const unique = unix.PACKET_FANOUT_FLAG_UNIQUEID << 16 // the kernel chose the number
+		if err := unix.SetsockoptInt(f.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, int(m.Fanout&^unique)); err != nil {
+			return f.fd, fmt.Errorf("make it a member of fanout group %d: %w", m.Fanout&0xffff, err)
+		}
+	}
+	return f.fd, setFlags(f.fd, f.Flags)
+}
+
+// packetMreq is a struct packet_mreq_max: as packet_mreq, with a longer address.
+func packetMreq(index, kind uint32, address []byte) []byte {
+	const longest = 32
+	ne := binary.NativeEndian
+	b := ne.AppendUint32(nil, index)
+	b = ne.AppendUint16(b, uint16(kind))
+	b = ne.AppendUint16(b, uint16(len(address)))
+	return append(append(b, address...), make([]byte, longest-len(address))...)
+}
