@@ -212,7 +212,7 @@ func startLXC(h *host, programs string) *container {
 	createMovable(h)
 	c.fill()
 	edit(h.t, h.Path("/var/lib/lxc/c/config"), "lxc.net.0.flags", "lxc.init.cmd = /targets/start\nlxc.net.0.flags")
-	edit(h.t, h.Path("/var/lib/lxc/c/config"), "lxc.pty.max = 1\n", "lxc.pty.max = 16\n")
+	edit(h.t, h.Path("/var/lib/lxc/c/config"), "lxc.pty.max = 1\n", "lxc.pty.max = 1024\n")
 	h.must("lxc-start", "-n", "c")
 	c.settle()
 	c.stopped = func() bool { return h.must("lxc-info", "-n", "c", "-sH") == "STOPPED" }
