@@ -3,6 +3,7 @@ package fds
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -90,11 +91,13 @@ func socketName(domain, typ, protocol int) string {
 type option struct{ level, name, size int }
 
 const (
-	soPassRights    = 83 // SO_PASSRIGHTS, Linux 6.16
-	soBufLock       = 72 // SO_BUF_LOCK, Linux 5.14
-	bufLockSend     = 1
-	bufLockReceive  = 2
-	ipv6UnicastHops = unix.IPV6_UNICAST_HOPS
+	soPassRights = 83 // SO_PASSRIGHTS, Linux 6.16
+	soBufLock    = 72 // SO_BUF_LOCK, Linux 5.14
+	// TCP_RTO_MAX_MS of Linux 6.15, TCP_RTO_MIN_US and TCP_DELACK_MAX_US of 6.16.
+	tcpRTOMax, tcpRTOMin, tcpDelayedACKMax = 44, 45, 46
+	bufLockSend                            = 1
+	bufLockReceive                         = 2
+	ipv6UnicastHops                        = unix.IPV6_UNICAST_HOPS
 )
 
 var socketOptions = []option{
@@ -110,6 +113,7 @@ var socketOptions = []option{
 	{unix.SOL_SOCKET, unix.SO_NOFCS, 4}, {unix.SOL_SOCKET, unix.SO_SELECT_ERR_QUEUE, 4}, {unix.SOL_SOCKET, unix.SO_BINDTODEVICE, 16},
 	{unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, 8}, {unix.SOL_SOCKET, unix.SO_ZEROCOPY, 4}, {unix.SOL_SOCKET, unix.SO_TXREHASH, 4},
 	{unix.SOL_SOCKET, unix.SO_RCVMARK, 4}, {unix.SOL_SOCKET, unix.SO_PREFER_BUSY_POLL, 4}, {unix.SOL_SOCKET, unix.SO_LOCK_FILTER, 4},
+	{unix.SOL_SOCKET, unix.SO_BUSY_POLL_BUDGET, 4}, {unix.SOL_SOCKET, unix.SO_RESERVE_MEM, 4},
 }
 
 var unixOptions = []option{
@@ -124,10 +128,21 @@ var tcpOptions = []option{
 	{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 4}, {unix.IPPROTO_TCP, unix.TCP_CONGESTION, 16},
 	{unix.IPPROTO_TCP, unix.TCP_SYNCNT, 4}, {unix.IPPROTO_TCP, unix.TCP_LINGER2, 4},
 	{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 4}, {unix.IPPROTO_TCP, unix.TCP_QUICKACK, 4},
+	{unix.IPPROTO_TCP, tcpRTOMax, 4}, {unix.IPPROTO_TCP, tcpRTOMin, 4}, {unix.IPPROTO_TCP, tcpDelayedACKMax, 4},
 }
 
 // listenerOptions are those that a connection does not tell.
-var listenerOptions = []option{{unix.IPPROTO_TCP, unix.TCP_MAXSEG, 4}}
+var listenerOptions = []option{
+	{unix.IPPROTO_TCP, unix.TCP_MAXSEG, 4}, {unix.IPPROTO_TCP, unix.TCP_SAVE_SYN, 4},
+	{unix.IPPROTO_TCP, unix.TCP_FASTOPEN_NO_COOKIE, 4}, {unix.IPPROTO_TCP, unix.TCP_FASTOPEN_KEY, 32},
+}
+
+// streamOptions are those of IP that make sense to TCP, too.
+var streamOptions = map[int][]option{
+	unix.AF_INET: {{unix.IPPROTO_IP, ipMinTTL, 4}, {unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, 4}, {unix.IPPROTO_IP, ipLocalPortRange, 4}, {unix.IPPROTO_IP, unix.IP_RECVERR, 4}},
+	unix.AF_INET6: {{unix.IPPROTO_IPV6, ipv6MinHopCount, 4}, {unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, 4}, {unix.IPPROTO_IPV6, unix.IPV6_AUTOFLOWLABEL, 4},
+		{unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 4}, {unix.IPPROTO_IP, ipMinTTL, 4}, {unix.IPPROTO_IP, unix.IP_TOS, 4}, {unix.IPPROTO_IP, unix.IP_TTL, 4}},
+}
 
 var ipv4Options = []option{
 	{unix.IPPROTO_IP, unix.IP_TOS, 4}, {unix.IPPROTO_IP, unix.IP_TTL, 4},
@@ -161,10 +176,25 @@ func (w *walk) options(f *file, fd int, socket [3]int, lists ...[]option) ([]*fo
 			out = append(out, &format.SocketOption{Level: int32(o.level), Name: int32(o.name), Value: have})
 		}
 	}
+	out = priorityLast(fd, out)
 	if out, err = w.filter(f, fd, out); err != nil {
 		return nil, err
 	}
 	return w.buffers(fd, out)
+}
+
+// priorityLast has the priority set after IP_TOS, which sets it, too (ip(7)).
+func priorityLast(fd int, options []*format.SocketOption) []*format.SocketOption {
+	sets := func(o *format.SocketOption) bool { return o.Level == unix.IPPROTO_IP && o.Name == unix.IP_TOS }
+	is := func(o *format.SocketOption) bool { return o.Level == unix.SOL_SOCKET && o.Name == unix.SO_PRIORITY }
+	if !slices.ContainsFunc(options, sets) {
+		return options
+	}
+	priority, err := sys.GetsockoptBytes(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, 4)
+	if err != nil {
+		return options
+	}
+	return append(slices.DeleteFunc(options, is), &format.SocketOption{Level: unix.SOL_SOCKET, Name: unix.SO_PRIORITY, Value: priority})
 }
 
 // filter saves a filter of incoming packets (SO_ATTACH_FILTER). One of eBPF is
@@ -246,7 +276,7 @@ func (w *walk) lookListener(f *file, fd, domain, protocol int) error {
 	default:
 		return fmt.Errorf("a TCP socket with an address of kind %T", name)
 	}
-	l.Options, err = w.options(f, fd, [3]int{domain, unix.SOCK_STREAM, protocol}, socketOptions, own, tcpOptions, listenerOptions)
+	l.Options, err = w.options(f, fd, [3]int{domain, unix.SOCK_STREAM, protocol}, socketOptions, own, streamOptions[domain], tcpOptions, listenerOptions)
 	if err == nil && waiting > 0 {
 		w.listeners = append(w.listeners, &listener{f, l, waiting})
 	}

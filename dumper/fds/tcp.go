@@ -41,7 +41,7 @@ func (w *walk) lookTCP(f *file, fd, domain int) error {
 	if domain == unix.AF_INET6 {
 		own = ipv6Options
 	}
-	if c.Options, err = w.options(f, fd, [3]int{domain, unix.SOCK_STREAM, unix.IPPROTO_TCP}, socketOptions, own, tcpOptions, connectionOptions); err != nil {
+	if c.Options, err = w.options(f, fd, [3]int{domain, unix.SOCK_STREAM, unix.IPPROTO_TCP}, socketOptions, own, streamOptions[domain], tcpOptions, connectionOptions); err != nil {
 		return err
 	}
 	if err := tcpBuffers(fd, c); err != nil {

@@ -95,8 +95,8 @@ func (b *box) kill() {
 
 // passing is what may be said against a checkpoint, and is over when it is tried
 // again: somebody is just making a process by vfork, or is connected to, and has
-// sent something, before that was accepted.
-var passing = regexp.MustCompile("vfork|waits? to be accepted")
+// sent something, before that was accepted, or has not read yet what was watched.
+var passing = regexp.MustCompile("vfork|waits? to be accepted|wait to be read|try again")
 
 // dump makes a checkpoint.
 func (b *box) dump(args ...string) string {
@@ -110,7 +110,7 @@ func (b *box) dump(args ...string) string {
 			args = append(args, "--no-bpf")
 		}
 	}
-	for range 5 {
+	for range 20 {
 		got := harness.Run(b.t, harness.Tool(b.t, "lxc-checkpoint"), args...)
 		if got.Code == 0 && got.Stdout == "" && got.Stderr == "" {
 			return b.statefile()
