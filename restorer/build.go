@@ -274,6 +274,11 @@ func (r *restart) fork(s Step) error {
 			return fmt.Errorf("pid namespace of process %d (%s): %w", s.PID, name(p), err)
 		}
 		r.born[s.PID] = r.withKind(r.bornFirst(s), p.Namespaces, format.NamespaceKind_PID)
+		if users := r.plan.Skeleton.UserNamespaceOf(r.born[s.PID]); users != r.plan.Skeleton.UserNamespaceOf(r.bears[s.By]) && !r.isOutside(p) {
+			if err := r.space.BecomeRoot(t, users, p.Tasks[0].Credentials); err != nil {
+				return fmt.Errorf("process %d (%s): %w", s.PID, name(p), err)
+			}
+		}
 	} else {
 		if err := r.space.Join(t, r.bears[s.By], p.Namespaces); err != nil {
 			return fmt.Errorf("process %d (%s): %w", s.PID, name(p), err)

@@ -13,25 +13,50 @@ import (
 // else may join them, or give keys away.
 func (r *restart) keyrings() error {
 	for _, ring := range r.plan.Skeleton.SessionKeyrings {
-		members, _ := r.members(ring)
-		if len(members) == 0 {
-			continue
-		}
-		err := r.keyring(ring, members, ring.Name)
-		if errors.Is(err, tasks.ErrKeyringName) {
-			name := fmt.Sprintf("%s.%x", ring.Name, r.plan.Skeleton.Header.ImageId+uint64(ring.Id))
-			r.log.Warn("a session keyring gets another name", "keyring", ring.Name, "name", name, "why", err)
-			err = r.keyring(ring, members, name)
-		}
-		if err == nil {
-			// At once: the next one may have the same name.
-			err = tasks.SettleKeyring(members[0], ring)
-		}
-		if err != nil {
-			return keyringError(ring, err)
+		for _, members := range r.byUsers(ring) {
+			if err := r.keyringOf(ring, members); err != nil {
+				return keyringError(ring, err)
+			}
 		}
 	}
 	return nil
+}
+
+func (r *restart) keyringOf(ring *format.SessionKeyring, members []*stub.Task) error {
+	err := r.keyring(ring, members, ring.Name)
+	if errors.Is(err, tasks.ErrKeyringName) {
+		name := fmt.Sprintf("%s.%x", ring.Name, r.plan.Skeleton.Header.ImageId+uint64(ring.Id))
+		r.log.Warn("a session keyring gets another name", "keyring", ring.Name, "name", name, "why", err)
+		err = r.keyring(ring, members, name)
+	}
+	if err == nil {
+		// At once: the next one may have the same name.
+		err = tasks.SettleKeyring(members[0], ring)
+	}
+	return err
+}
+
+// byUsers are the tasks that have a session keyring, apart by their user namespaces:
+// each has the names of its own keyrings only (find_keyring_by_name,
+// security/keys/keyring.c), so those of another one get a keyring of their own with
+// the same keys.
+func (r *restart) byUsers(ring *format.SessionKeyring) [][]*stub.Task {
+	var all [][]*stub.Task
+	place := map[uint32]int{}
+	for _, p := range r.plan.Skeleton.Processes {
+		users := r.plan.Skeleton.UserNamespaceOf(p.Namespaces)
+		for _, k := range p.Tasks {
+			if k.SessionKeyring != ring.Id || k.Ended || p.State == format.ProcessState_ZOMBIE {
+				continue
+			}
+			if _, known := place[users]; !known {
+				place[users] = len(all)
+				all = append(all, nil)
+			}
+			all[place[users]] = append(all[place[users]], r.tasks[k.Tid])
+		}
+	}
+	return all
 }
 
 // keyring makes one, by a name, for all tasks that have it.

@@ -429,7 +429,7 @@ func (m *mounter) makeInside(f *format.FileSystem) (int, error) {
 	fd := -1
 	err := elsewhere.Run(func() (err error) {
 		for _, ns := range []string{"net", "ipc", "cgroup"} {
-			at, err := unix.Openat(m.proc, fmt.Sprintf("%d/ns/%s", m.root.PID(), ns), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			at, err := m.openFor(f, ns)
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package namespaces
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -41,6 +42,30 @@ func (m *mounter) around(a, b uint32) uint32 {
 		}
 	}
 	return 0
+}
+
+// openFor opens the namespace of a kind that a file system shows, as mqueue one of
+// ipc: that of a process that is in a mount namespace with it, the container's own
+// first.
+func (m *mounter) openFor(f *format.FileSystem, kind string) (int, error) {
+	for _, s := range m.spaces {
+		if !slices.ContainsFunc(s.Mounts, func(mount *format.Mount) bool { return mount.FileSystem == f.Id }) {
+			continue
+		}
+		for _, p := range m.s.Processes {
+			if !slices.Contains(p.Namespaces, s.Id) {
+				continue
+			}
+			for _, id := range p.Namespaces {
+				fd, made := m.users.namespaces[id]
+				if made && nsKinds[m.s.Namespace(id).GetKind()].name == kind {
+					return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+				}
+			}
+		}
+		break
+	}
+	return unix.Openat(m.proc, fmt.Sprintf("%d/ns/%s", m.root.PID(), kind), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 }
 
 // keeper is who has to make a file system, nil if it is us. Those that show a

@@ -99,7 +99,8 @@ func (r *Root) makeUserNamespace(p place.Process, n *format.Namespace) error {
 		return err
 	}
 	r.namespaces[n.Id] = fd
-	return nil
+	// What it makes belongs to its root: /dev/pts/ptmx, the directory of mqueue.
+	return becomeRoot(p, n.User)
 }
 
 var le = binary.LittleEndian
@@ -203,7 +204,34 @@ func (r *Root) enterAs(p place.Process, from, to uint32, c *format.Credentials) 
 	if err := r.setns(p, to, unix.CLONE_NEWUSER); err != nil {
 		return fmt.Errorf("enter its user namespace: %w", err)
 	}
+	return r.BecomeRoot(p, to, c)
+}
+
+// BecomeRoot makes a process that is in a user namespace the root of that, as the
+// first process is the container's, until it gets its own ids. One with ids that
+// have no number there has got them before.
+func (r *Root) BecomeRoot(p place.Process, users uint32, c *format.Credentials) error {
+	u := r.skeleton.UsersIn(users)
+	if u == nil || !isMapped(u, c) {
+		return nil
+	}
+	return becomeRoot(p, (*format.UserNamespace)(u))
+}
+
+func becomeRoot(p place.Process, u *format.UserNamespace) error {
+	if !hasRoot(u.Uids) || !hasRoot(u.Gids) {
+		return nil
+	}
+	for _, nr := range []uint64{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
+		if _, err := p.Call(nr, 0, 0, 0); err != nil {
+			return fmt.Errorf("become the root of its user namespace: %w", err)
+		}
+	}
 	return nil
+}
+
+func hasRoot(ranges []*format.IdRange) bool {
+	return slices.ContainsFunc(ranges, func(r *format.IdRange) bool { return r.Inside == 0 })
 }
 
 // canSetGroups tells whether a task of a user namespace can give itself groups.
