@@ -33,6 +33,13 @@ func main() {
 		_ = links.Deafen()
 		os.Exit(0)
 	}
+	if len(os.Args) > 1 && os.Args[1] == stage.RebootArgument {
+		if err := stage.RebootHook(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "lxc-restart: reboot:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	o := newOptions()
 	done, err := o.parse(os.Args[1:])
 	if err == nil && !done {

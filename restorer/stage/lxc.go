@@ -121,6 +121,9 @@ func (l *lxc) start(ctx context.Context) error {
 	if hook := l.networkHook(); hook != "" {
 		args = append(args, "-s", "lxc.hook.pre-mount="+hook)
 	}
+	if hook := l.rebootHook(); hook != "" {
+		args = append(args, "-s", "lxc.hook.post-stop="+hook)
+	}
 	cmd := exec.CommandContext(ctx, "lxc-start", append(args, "--", l.target)...)
 	// Its own session: a signal to the restart from a terminal is ours to handle.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
@@ -185,13 +188,24 @@ func logged(text string) string {
 const HookArgument = "--as-network-hook"
 
 // networkHook is the command of that hook; "" if the container has no network of
-// its own. A name that LXC's shell would take apart is none.
+// its own.
 func (l *lxc) networkHook() string {
-	exe, err := os.Executable()
-	if l.Skeleton.Container.CloneFlags&unix.CLONE_NEWNET == 0 || err != nil || strings.ContainsAny(exe, " \t\n\"'`$\\&;|<>()*?[]#~") {
+	if l.Skeleton.Container.CloneFlags&unix.CLONE_NEWNET == 0 {
 		return ""
 	}
-	return exe + " " + HookArgument
+	return hookCommand(HookArgument)
+}
+
+// hookCommand is one for LXC's shell; "" if that would take it apart.
+func hookCommand(args ...string) string {
+	exe, err := os.Executable()
+	command := slices.Insert(args, 0, exe)
+	for _, word := range command {
+		if err != nil || word == "" || strings.ContainsAny(word, " \t\n\"'`$\\&;|<>()*?[]#~") {
+			return ""
+		}
+	}
+	return strings.Join(command, " ")
 }
 
 // up is a time in seconds, rounded up.
