@@ -58,7 +58,18 @@ func (w *walk) lookTCP(f *file, fd, domain int) error {
 	c.SendScale, c.ReceiveScale = uint32(scales&15), uint32(scales>>4)
 	c.SelectiveAcknowledgement = info[infoOptions]&infoSACK != 0
 	c.Timestamps = info[infoOptions]&infoTimestamps != 0
-	return w.Connections.silence(f, fd, kind, func() error { return readConnection(fd, c) })
+	return w.Connections.silence(f, fd, kind, func() error {
+		// What was under way may have come just before it fell silent: the FIN, or
+		// what acknowledges ours.
+		now, err := sys.GetsockoptBytes(fd, unix.IPPROTO_TCP, unix.TCP_INFO, infoSize)
+		if err != nil || len(now) < infoSize {
+			return fmt.Errorf("ask for the state of the TCP socket: %w", err)
+		}
+		if c.State = uint32(now[infoState]); c.State == sys.TCPClose {
+			return f.refuse(kind, "it has just ended", "try again")
+		}
+		return readConnection(fd, c)
+	})
 }
 
 var connectionOptions = []option{
