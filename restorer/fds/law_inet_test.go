@@ -44,6 +44,11 @@ func inetSamples() []*format.OpenFile {
 			Options: []*format.SocketOption{{Level: unix.SOL_NETLINK, Name: unix.NETLINK_EXT_ACK, Value: number(1)}}}),
 		netlink(203, &format.NetlinkSocket{Type: unix.SOCK_RAW, Protocol: unix.NETLINK_KOBJECT_UEVENT, Port: 1, Groups: []uint32{2}, PeerPort: 7,
 			Options: []*format.SocketOption{{Level: unix.SOL_SOCKET, Name: unix.SO_ATTACH_FILTER, Value: []byte{6, 0, 0, 0, 255, 0, 0, 0}}}}),
+		{Id: 217, Flags: unix.O_RDWR, Kind: &format.OpenFile_PacketSocket{PacketSocket: &format.PacketSocket{
+			Type: unix.SOCK_DGRAM, Protocol: 0x88b5, Interface: 1, Name: "lo", Fanout: unix.PACKET_FANOUT_LB<<16 | 9,
+			Memberships: []*format.PacketMembership{{Interface: 1, Name: "lo", Type: unix.PACKET_MR_ALLMULTI, Count: 2}},
+			Options:     []*format.SocketOption{{Level: unix.SOL_PACKET, Name: unix.PACKET_AUXDATA, Value: number(1)}},
+		}}},
 		ip(204, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP}),
 		ip(205, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(here, 5353),
 			Queue: []*format.InetDatagram{{Data: []byte("one"), Sender: at([]byte{10, 1, 2, 3}, 53)}, {Sender: at(here, 54)}, {Data: bytes.Repeat([]byte("x"), 60_000), Sender: at(here, 55)}}}),

@@ -158,7 +158,7 @@ func (h *Host) Stop() error {
 func (h *Host) Command(name string, args ...string) *exec.Cmd {
 	const enter = `for g; do [ "$g" != -- ] || break; echo 0 >"$g"/` + hostGroup + `/cgroup.procs; shift; done; shift; exec "$@"`
 	return exec.Command("/bin/sh", slices.Concat([]string{"-c", enter, "sh"}, h.Cgroups,
-		[]string{"--", "nsenter", "-t", strconv.Itoa(h.pid), "-m", "-u", "-i", "-n", "-p", "-C", "--", name}, args)...)
+		[]string{"--", "nsenter", "-t", strconv.Itoa(h.pid), "-m", "-u", "-i", "-n", "-p", "-C", "--", "env", "TMPDIR=/tmp", name}, args)...)
 }
 
 // Run runs a command on the host to its end.
