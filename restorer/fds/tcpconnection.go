@@ -338,7 +338,10 @@ func (j *join) endTCP(f *file) error {
 	case sys.TCPFinWait2:
 		steps = append(steps, shutdown, func() error { return j.injectTCP(f, end, m.SendSequence+1, packet.ACK) })
 	case sys.TCPCloseWait:
-		steps = append(steps, fin)
+		// Once more, which has the kernel acknowledge it at once (tcp_send_dupack,
+		// net/ipv4/tcp_input.c), and not some time within 200 ms: now the filter
+		// still drops the reset by which the host of a peer that is gone may answer.
+		steps = append(steps, fin, fin)
 	case sys.TCPLastAck:
 		steps = append(steps, fin, shutdown)
 	case sys.TCPClosing:
@@ -432,9 +435,11 @@ func armTCP(r *Restart, f *file) error {
 	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR_QUEUE, sys.RepairNone); err != nil && !ends {
 		return err
 	}
-	// With a probe of the peer's window, which asks it what is missing.
+	// With a probe of the peer's window, which asks it what is missing; not if it has
+	// sent its FIN and has all of ours: then nothing is, and a peer that has closed
+	// its end and is not there any more would answer with a reset.
 	off := unix.TCP_REPAIR_OFF
-	if ends {
+	if ends || m.State == sys.TCPCloseWait && len(m.SendQueue) == 0 {
 		off = unix.TCP_REPAIR_OFF_NO_WP
 	}
 	if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, off); err != nil {
