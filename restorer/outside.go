@@ -1,7 +1,6 @@
 package restorer
 
 import (
-	"fmt"
 	"os"
 	"slices"
 
@@ -34,7 +33,7 @@ func (r *restart) join() {
 	s := r.plan.Skeleton
 	first := s.OpenFiles[slices.IndexFunc(s.OpenFiles, isOutside)].GetPtyMaster()
 	for _, p := range s.Processes {
-		if t := r.leaders[p.Pid]; t != nil && p.Pid == p.Session && p.Terminal.GetPath() == fmt.Sprintf("%s/%d", first.Directory, first.Index) {
+		if t := r.leaders[p.Pid]; t != nil && p.Pid == p.Session && p.Terminal.GetPath() == first.Slave() {
 			if fd, err := unix.PidfdOpen(t.PID(), 0); err == nil {
 				session.Leader = os.NewFile(uintptr(fd), "the session's leader")
 			}

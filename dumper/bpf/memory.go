@@ -200,13 +200,6 @@ func descend(members []btf.Member, path string) (btf.Bits, error) {
 	if rest == "" {
 		return at, nil
 	}
-	var inner []btf.Member
-	switch t := btf.UnderlyingType(m.Type).(type) {
-	case *btf.Struct:
-		inner = t.Members
-	case *btf.Union:
-		inner = t.Members
-	}
-	more, err := descend(inner, rest)
+	more, err := descend(membersOf(m.Type), rest)
 	return at + more, err
 }

@@ -158,16 +158,20 @@ func searchMember(members []btf.Member, name string) (*btf.Member, btf.Bits, boo
 		if m.Name != "" {
 			continue
 		}
-		var inner []btf.Member
-		switch t := btf.UnderlyingType(m.Type).(type) {
-		case *btf.Struct:
-			inner = t.Members
-		case *btf.Union:
-			inner = t.Members
-		}
-		if found, at, ok := searchMember(inner, name); ok {
+		if found, at, ok := searchMember(membersOf(m.Type), name); ok {
 			return found, m.Offset + at, true
 		}
 	}
 	return nil, 0, false
+}
+
+// membersOf are those of a struct or union; other types have none.
+func membersOf(t btf.Type) []btf.Member {
+	switch t := btf.UnderlyingType(t).(type) {
+	case *btf.Struct:
+		return t.Members
+	case *btf.Union:
+		return t.Members
+	}
+	return nil
 }

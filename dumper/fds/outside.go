@@ -1,7 +1,6 @@
 package fds
 
 import (
-	"fmt"
 	"path"
 	"strconv"
 
@@ -20,15 +19,14 @@ func (w *walk) nameOutside() {
 		return
 	}
 	for _, f := range w.files {
-		at := inode{f.stat.Dev, f.stat.Ino}
-		major := unix.Major(f.stat.Rdev)
 		if w.isHostTerminal(f) {
 			w.terminals.host[f.stat.Rdev] = true
 			continue
 		}
-		if f.typ() != unix.S_IFCHR || major < majorPTSFirst || major > majorPTSLast || w.terminals.byInode[at] != "" || f.info.Flags&unix.O_PATH != 0 {
+		if !w.isStrangePty(f) {
 			continue
 		}
+		at := inode{f.stat.Dev, f.stat.Ino}
 		// The host may have one of the same name, in a devpts of its own.
 		if st, err := statIn(w.root, f.link, unix.O_NOFOLLOW); err != nil || (inode{st.Dev, st.Ino}) != at {
 			continue
@@ -42,13 +40,19 @@ func (w *walk) nameOutside() {
 	}
 }
 
+// isStrangePty tells whether a file is the slave of a pseudo terminal that is not
+// known.
+func (w *walk) isStrangePty(f *file) bool {
+	major := unix.Major(f.stat.Rdev)
+	return f.typ() == unix.S_IFCHR && major >= majorPTSFirst && major <= majorPTSLast && f.info.Flags&unix.O_PATH == 0 &&
+		w.terminals.byInode[inode{f.stat.Dev, f.stat.Ino}] == ""
+}
+
 // isHostTerminal tells whether a file is a pseudo terminal of the host's devpts:
 // the one that a container without LXC was started from. LXC's console is one, too.
 func (w *walk) isHostTerminal(f *file) bool {
 	var host unix.Stat_t
-	major := unix.Major(f.stat.Rdev)
-	return w.ShellJob && w.terminals.byInode[inode{f.stat.Dev, f.stat.Ino}] == "" && f.typ() == unix.S_IFCHR && major >= majorPTSFirst && major <= majorPTSLast && f.info.Flags&unix.O_PATH == 0 &&
-		unix.Stat("/dev/pts", &host) == nil && host.Dev == f.stat.Dev
+	return w.ShellJob && w.isStrangePty(f) && unix.Stat("/dev/pts", &host) == nil && host.Dev == f.stat.Dev
 }
 
 // lookHostTerminal saves that one: lxc-restart --shell-job puts its own there. Of
@@ -68,8 +72,8 @@ func (w *walk) lookHostTerminal(f *file, fd int) error {
 	return nil
 }
 
-// outsideMasters describes the masters of these terminals, as far as the slaves
-// tell: no descriptor of the container refers to them. What was typed and is not
+// outsideMasters describes the masters of these terminals by what was seen of the
+// slaves: no descriptor of the container refers to them. What was typed and is not
 // read yet stays with who typed it.
 func (w *walk) outsideMasters() ([]*format.OpenFile, error) {
 	var all []*format.OpenFile
@@ -78,22 +82,10 @@ func (w *walk) outsideMasters() ([]*format.OpenFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		directory := path.Dir(f.link)
+		directory, slave := path.Dir(f.link), f.GetTerminal()
 		m := &format.PtyMaster{
 			Path: path.Join(directory, "ptmx"), Directory: directory, Index: uint32(index), Outside: true,
-			Mode: f.stat.Mode & 0o7777, Uid: f.stat.Uid, Gid: f.stat.Gid,
-			Termios: make([]byte, termiosSize), Winsize: make([]byte, winsizeSize),
-		}
-		fd, err := f.copy()
-		if err != nil {
-			return nil, err
-		}
-		defer f.closeCopy()
-		if err := sys.IoctlBytes(fd, unix.TCGETS2, m.Termios); err != nil {
-			return nil, fmt.Errorf("read the modes of %s: %w", f.link, err)
-		}
-		if err := sys.IoctlBytes(fd, unix.TIOCGWINSZ, m.Winsize); err != nil {
-			return nil, fmt.Errorf("read the size of %s: %w", f.link, err)
+			Mode: slave.GetMode(), Uid: slave.GetUid(), Gid: slave.GetGid(), Termios: slave.GetTermios(), Winsize: slave.GetWinsize(),
 		}
 		all = append(all, &format.OpenFile{Id: w.IDs.Next(), Flags: unix.O_RDWR, Kind: &format.OpenFile_PtyMaster{PtyMaster: m}})
 	}

@@ -3,11 +3,11 @@ package fds
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/internal/sys"
 )
 
 // Options of packet(7) that can be read back. VERSION comes before RESERVE, which
@@ -35,7 +35,7 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 	if err != nil {
 		return fmt.Errorf("ask the kernel about the packet socket (sock_diag; needs CONFIG_PACKET_DIAG): %w", err)
 	}
-	if diag.Rings {
+	if diag.rings {
 		return f.refuse("packet socket", "it has a ring of frames (PACKET_RX_RING, PACKET_TX_RING), which is not checkpointed", end)
 	}
 	a, err := unix.Getsockname(fd)
@@ -46,7 +46,7 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 	if !ok {
 		return fmt.Errorf("a packet socket with an address of kind %T", a)
 	}
-	s := &format.PacketSocket{Type: uint32(typ), Protocol: uint32(hostOrder(at.Protocol)), Interface: uint32(at.Ifindex)}
+	s := &format.PacketSocket{Type: uint32(typ), Protocol: uint32(bits.ReverseBytes16(at.Protocol)), Interface: uint32(at.Ifindex)}
 	f.Kind = &format.OpenFile_PacketSocket{PacketSocket: s}
 	if s.Interface != 0 {
 		if s.Name, err = interfaceName(fd, s.Interface); errors.Is(err, unix.ENODEV) {
@@ -55,15 +55,13 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 			return err
 		}
 	}
-	for _, m := range diag.Memberships {
-		name, err := interfaceName(fd, m.Interface)
-		if errors.Is(err, unix.ENODEV) {
+	for _, m := range diag.memberships {
+		if m.Name, err = interfaceName(fd, m.Interface); errors.Is(err, unix.ENODEV) {
 			continue
-		}
-		if err != nil {
+		} else if err != nil {
 			return err
 		}
-		s.Memberships = append(s.Memberships, &format.PacketMembership{Interface: m.Interface, Name: name, Type: uint32(m.Type), Address: m.Address, Count: m.Count})
+		s.Memberships = append(s.Memberships, m)
 	}
 	fanout, err := unix.GetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_FANOUT)
 	if err != nil {
@@ -75,20 +73,6 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 	s.Fanout = uint32(fanout)
 	s.Options, err = w.options(f, fd, [3]int{unix.AF_PACKET, typ, 0}, socketOptions, packetOptions)
 	return err
-}
-
-// packetDiag asks sock_diag(7) about a socket, in its network namespace.
-func (w *walk) packetDiag(ino uint64) (*sys.PacketDiag, error) {
-	fd, err := netlinkIn(w.net.pid)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	d, err := sys.PacketDiagGet(fd, uint32(ino))
-	if err == nil && d == nil {
-		err = errors.New("it knows no such socket")
-	}
-	return d, err
 }
 
 // interfaceName asks a socket for the name of an interface of its namespace.
@@ -103,6 +87,3 @@ func interfaceName(fd int, index uint32) (string, error) {
 	}
 	return r.Name(), nil
 }
-
-// hostOrder turns a number of the network's order, as it stands in memory, round.
-func hostOrder(n uint16) uint16 { return n<<8 | n>>8 }

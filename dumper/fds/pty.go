@@ -27,7 +27,7 @@ func (w *walk) nameSlaves() {
 			continue
 		}
 		if m, st, err := w.master(f); err == nil {
-			name := fmt.Sprintf("%s/%d", m.Directory, m.Index)
+			name := m.Slave()
 			w.terminals.byInode[inode{st.Dev, st.Ino}] = name
 			w.terminals.byNumber[st.Rdev] = append(w.terminals.byNumber[st.Rdev], name)
 		}

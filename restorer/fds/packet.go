@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,8 +42,7 @@ func makePacket(_ context.Context, _ *Restart, f *file) (int, error) {
 			return f.fd, err
 		}
 	}
-	protocol := uint16(m.Protocol)
-	at := &unix.SockaddrLinklayer{Protocol: protocol<<8 | protocol>>8, Ifindex: index}
+	at := &unix.SockaddrLinklayer{Protocol: bits.ReverseBytes16(uint16(m.Protocol)), Ifindex: index}
 	if err := unix.Bind(f.fd, at); err != nil {
 		return f.fd, fmt.Errorf("bind it to protocol %#x on %q: %w", m.Protocol, m.Name, err)
 	}

@@ -29,7 +29,7 @@ func makePtyMaster(_ context.Context, r *Restart, f *file) (int, error) {
 		if err != nil {
 			return -1, err
 		}
-		name := fmt.Sprintf("%s/%d", m.Directory, m.Index)
+		name := m.Slave()
 		r.Outside = append(r.Outside, os.NewFile(uintptr(kept), "the master of "+name))
 	}
 	// Close and Arm close it by f.fd.
@@ -39,7 +39,7 @@ func makePtyMaster(_ context.Context, r *Restart, f *file) (int, error) {
 // ptyAt makes the pseudo terminal whose slave has a path, if the image has it.
 func (r *Restart) ptyAt(name string) error {
 	for _, f := range r.files {
-		if m := f.GetPtyMaster(); m != nil && name == fmt.Sprintf("%s/%d", m.Directory, m.Index) {
+		if m := f.GetPtyMaster(); m != nil && name == m.Slave() {
 			_, err := r.pty(f)
 			return err
 		}
@@ -64,7 +64,7 @@ func (r *Restart) pty(f *file) (int, error) {
 	if err := r.ownSlave(m); err != nil {
 		return -1, err
 	}
-	return fd, setTerminal(fd, &format.Terminal{Path: fmt.Sprintf("%s/%d", m.Directory, m.Index), Termios: m.Termios, Winsize: m.Winsize})
+	return fd, setTerminal(fd, &format.Terminal{Path: m.Slave(), Termios: m.Termios, Winsize: m.Winsize})
 }
 
 // errTaken says that somebody else has the number of a pseudo terminal.
@@ -138,7 +138,7 @@ func (r *Restart) isPtmx(name string) error {
 
 // ownSlave gives the slave's node its owner and mode.
 func (r *Restart) ownSlave(m *format.PtyMaster) error {
-	name := fmt.Sprintf("%s/%d", m.Directory, m.Index)
+	name := m.Slave()
 	fd, err := r.lookup(name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return fmt.Errorf("the slave of pseudo terminal %d: %w", m.Index, err)
@@ -179,7 +179,7 @@ func (r *Restart) fillPty(master int, m *format.PtyMaster) error {
 	if len(m.Output)+len(m.Input) == 0 && !m.HungUp && !m.Exclusive {
 		return nil
 	}
-	slave, err := r.openTerminal(fmt.Sprintf("%s/%d", m.Directory, m.Index), unix.O_RDWR)
+	slave, err := r.openTerminal(m.Slave(), unix.O_RDWR)
 	if err != nil {
 		return err
 	}

@@ -202,19 +202,6 @@ func call(nr uint64, args ...uint64) tracee.Call {
 	return c
 }
 
-// runAll runs calls none of which may fail.
-func runAll(p place.Process, calls []tracee.Call) error {
-	if err := p.Run(calls); err != nil {
-		return err
-	}
-	for i := range calls {
-		if err := calls[i].Err(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // putCompletions writes the completion queue and what else the ring begins with,
 // but for what the kernel writes itself from now on.
 func (u *uring) putCompletions() error {

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/tracee"
 )
 
@@ -119,7 +120,7 @@ func (u *uring) repeat(ctx context.Context, rounds uint32, calls []tracee.Call) 
 		for range n {
 			batch = append(batch, calls...)
 		}
-		if err := runAll(u.owner, batch); err != nil {
+		if err := place.RunAll(u.owner, batch); err != nil {
 			return err
 		}
 		rounds -= n

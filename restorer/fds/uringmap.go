@@ -41,7 +41,7 @@ func mapRing(p place.Process, v *format.Vma, fd uint64) (err error) {
 		return err
 	}
 	var plugs []tracee.Call
-	defer func() { err = errors.Join(err, runAll(p, plugs)) }()
+	defer func() { err = errors.Join(err, place.RunAll(p, plugs)) }()
 	const most = 1 << 16 // vm.max_map_count
 	for range most {
 		at, err := mmap(0, 0)

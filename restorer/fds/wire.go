@@ -122,15 +122,7 @@ func (r *Restart) setOwner(p place.Process, number uint32, f *file) error {
 	if to != back {
 		calls = []tracee.Call{setUIDs(to), calls[0], setUIDs(back)}
 	}
-	if err := p.Run(calls); err != nil {
-		return err
-	}
-	for i := range calls {
-		if err := calls[i].Err(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return place.RunAll(p, calls)
 }
 
 // identities are the real and the effective user id of whoever made a process the

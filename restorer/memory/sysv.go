@@ -173,13 +173,8 @@ func (b *Backing) attachPart(p place.Process, v *format.Vma) error {
 			calls = append(calls, tracee.Call{Nr: unix.SYS_MUNMAP, Args: [6]uint64{rest[0], rest[1]}})
 		}
 	}
-	if err := p.Run(calls); err != nil {
+	if err := place.RunAll(p, calls); err != nil {
 		return err
-	}
-	for i := range calls {
-		if err := calls[i].Err(); err != nil {
-			return err
-		}
 	}
 	return protect(p, v)
 }
