@@ -12,20 +12,14 @@ import (
 	"lxc-checkpoint/internal/sys"
 )
 
-// deafness is an XDP program that drops every packet: return XDP_DROP.
-var deafness = []sys.BPFInstruction{
-	{Code: unix.BPF_ALU64 | unix.BPF_MOV | unix.BPF_K, Immediate: 1},
-	{Code: unix.BPF_JMP | 0x90}, // BPF_EXIT
-}
-
 // Deafen has the interfaces of our network namespace, but lo, drop all that comes
-// in, whether they are up yet or not: a packet for a connection whose socket is
-// not there yet would be answered with a reset.
+// in but what neighbours ask and answer, whether they are up yet or not: a packet
+// for a connection whose socket is not there yet would be answered with a reset.
 //
 // XDP does that on every interface (in its generic form), needs nothing of netfilter, and is
 // not among the rules that a container may have of its own.
 func Deafen() error {
-	program, err := sys.BPFLoad(&sys.BPFProgram{Type: unix.BPF_PROG_TYPE_XDP, Instructions: deafness})
+	program, err := sys.BPFLoad(&sys.BPFProgram{Type: unix.BPF_PROG_TYPE_XDP, Instructions: deafness()})
 	if err != nil {
 		return fmt.Errorf("load a program that drops packets: %w", err)
 	}

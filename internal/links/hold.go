@@ -12,7 +12,8 @@ import (
 )
 
 // Hold has the interfaces of a process's network namespace, but lo, drop all that
-// comes in, until release; if we end before, until then.
+// comes in but what neighbours ask and answer, until release; if we end before,
+// until then.
 func Hold(pid int) (release func(), err error) {
 	var held []int
 	release = func() {
@@ -21,7 +22,7 @@ func Hold(pid int) (release func(), err error) {
 		}
 	}
 	err = elsewhere.InNetwork(pid, func() error {
-		program, err := sys.BPFLoad(&sys.BPFProgram{Type: unix.BPF_PROG_TYPE_XDP, Instructions: deafness})
+		program, err := sys.BPFLoad(&sys.BPFProgram{Type: unix.BPF_PROG_TYPE_XDP, Instructions: deafness()})
 		if err != nil {
 			return err
 		}

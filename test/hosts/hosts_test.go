@@ -38,8 +38,14 @@ type host struct {
 // newHost makes a host that has our commands; it goes when the test ends.
 func newHost(t *testing.T, name, bin string) *host {
 	t.Helper()
+	return newHostIn(t, "/var/tmp", name, bin)
+}
+
+// newHostIn makes a host whose containers are on the file system of a directory.
+func newHostIn(t *testing.T, above, name, bin string) *host {
+	t.Helper()
 	need.Check(t, need.Root, need.LXC, need.Freezer, need.Program("nsenter"), need.Program("ip"), overlay)
-	dir, err := os.MkdirTemp("/var/tmp", "lxc-checkpoint-test-")
+	dir, err := os.MkdirTemp(above, "lxc-checkpoint-test-")
 	if err != nil {
 		t.Fatal(err)
 	}

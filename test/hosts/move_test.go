@@ -121,24 +121,33 @@ func copyFiles(from, to *host) {
 
 // pipe is lxc-checkpoint -n c -d 1 -k | ssh other lxc-restart -n c -d 0.
 func pipe(from, to *host) {
+	from.t.Helper()
+	if said := pipeInto(from, to, []string{"-k"}, nil); said != "" {
+		from.t.Fatalf("lxc-restart should say nothing, and says %s", said)
+	}
+}
+
+// pipeInto does so with more options, and returns what lxc-restart says.
+func pipeInto(from, to *host, checkpoint, restart []string) string {
 	t := from.t
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
-	restart := to.Command(to.tool("lxc-restart"), "-n", "c", "-d", "0")
-	restart.Stdin, restart.Stderr, restart.WaitDelay = r, &said, time.Second
-	if err := restart.Start(); err != nil {
+	var said, failed bytes.Buffer
+	there := to.Command(to.tool("lxc-restart"), append([]string{"-n", "c", "-d", "0"}, restart...)...)
+	there.Stdin, there.Stdout, there.Stderr, there.WaitDelay = r, &said, &failed, time.Second
+	if err := there.Start(); err != nil {
 		t.Fatal(err)
 	}
 	r.Close()
-	got := from.with(func(c *exec.Cmd) { c.Stdout = w }, from.tool("lxc-checkpoint"), "-n", "c", "-d", "1", "-k")
+	got := from.with(func(c *exec.Cmd) { c.Stdout = w }, from.tool("lxc-checkpoint"), append([]string{"-n", "c", "-d", "1"}, checkpoint...)...)
 	w.Close()
-	if err := restart.Wait(); err != nil || got.Code != 0 || got.Stderr != "" || said.Len() > 0 {
-		t.Fatalf("%v\nlxc-restart: %v\n%s", got, err, said.String())
+	if err := there.Wait(); err != nil || got.Code != 0 || got.Stderr != "" || failed.Len() > 0 {
+		t.Fatalf("%v\nlxc-restart: %v\n%s%s", got, err, failed.String(), said.String())
 	}
+	return said.String()
 }
 
 // dial connects from the host.

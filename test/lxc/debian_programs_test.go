@@ -45,7 +45,7 @@ func debian(t *testing.T) (*box, *programs) {
 func createDebian(t *testing.T) *box {
 	t.Helper()
 	need.Check(t, need.CC)
-	cached := debianRootfs(t, debianPackages)
+	cached := harness.DebianRootfs(t, harness.DebianPackages)
 	b := newBox(t, "debian")
 	if err := os.MkdirAll(b.rootfs, 0o755); err != nil {
 		t.Fatal(err)

@@ -177,7 +177,7 @@ func TestDebianSaving(t *testing.T) {
 // TestDebianOverlay: on an overlay, as LXC makes it for lxc-copy -s. What the
 // container writes lies in the upper directory.
 func TestDebianOverlay(t *testing.T) {
-	lower := debianRootfs(t, debianPackages)
+	lower := harness.DebianRootfs(t, harness.DebianPackages)
 	b := newBox(t, "debian")
 	if err := os.MkdirAll(b.rootfs, 0o755); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 // redis, nginx, postgres, sshd, dbus and cron.
 func openrc(t *testing.T) *box {
 	t.Helper()
-	lower := debianRootfs(t, debianPackages+morePackages)
+	lower := harness.DebianRootfs(t, harness.DebianPackages+harness.DebianServers)
 	b := newBox(t, "openrc")
 	if err := os.MkdirAll(b.rootfs, 0o755); err != nil {
 		t.Fatal(err)

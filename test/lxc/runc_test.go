@@ -36,7 +36,7 @@ json.dump(c, open("/bundle/config.json", "w"))
 // no call of the kernel sets that.)
 func TestRunc(t *testing.T) {
 	need.Check(t, need.Program("runc"), need.Program("busybox"))
-	b := debianSystemd(t, debianPackages)
+	b := debianSystemd(t, harness.DebianPackages)
 	bundle := filepath.Join(b.rootfs, "bundle/rootfs")
 	for _, dir := range []string{"bin", "proc", "dev", "sys", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(bundle, dir), 0o755); err != nil {

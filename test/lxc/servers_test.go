@@ -18,7 +18,7 @@ import (
 // clients in transactions, and an editor in tmux. A service follows the journal.
 func servers(t *testing.T) *box {
 	t.Helper()
-	b := debianSystemd(t, debianPackages+morePackages)
+	b := debianSystemd(t, harness.DebianPackages+harness.DebianServers)
 	key := filepath.Join(b.rootfs, "root/.ssh/id_ed25519")
 	for _, args := range [][]string{
 		{"install", "-d", "-m", "700", filepath.Dir(key)},

@@ -20,7 +20,7 @@ func debianSystemd(t *testing.T, packages string) *box {
 	t.Helper()
 	const common = "/usr/share/lxc/config/debian.common.conf"
 	need.Check(t, need.File(common, "test/install-needs.sh installs lxc-templates, which has it"))
-	cached := debianRootfs(t, packages)
+	cached := harness.DebianRootfs(t, packages)
 	b := newBox(t, "systemd")
 	if err := os.MkdirAll(b.rootfs, 0o755); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func (b *box) unit(name, target, text string) {
 // one that is refused by name.
 func systemd(t *testing.T) *box {
 	t.Helper()
-	b := debianSystemd(t, debianPackages)
+	b := debianSystemd(t, harness.DebianPackages)
 	// A service with a sandbox and limits of its own, one with a filter of packets
 	// (BPF programs with maps, as those have that talk to nobody), and a timer.
 	b.unit("counter.service", "multi-user.target", `[Service]

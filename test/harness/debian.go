@@ -1,4 +1,4 @@
-package lxc
+package harness
 
 import (
 	"context"
@@ -16,19 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/internal/need"
-	"lxc-checkpoint/test/harness"
 )
 
-// debianPackages are those that the container has beside Debian's smallest
-// system. Most tests have an init of their own, TestSystemd has systemd.
-const debianPackages = "redis-server,python3,systemd,systemd-sysv,dbus,iproute2,procps,cron"
+// DebianPackages are those that a container of tests has beside Debian's smallest
+// system: systemd, which not every test starts, and redis.
+const DebianPackages = "redis-server,python3,systemd,systemd-sysv,dbus,iproute2,procps,cron"
 
-// morePackages are those that TestSystemdServers and TestOpenRC have besides.
-const morePackages = ",libpam-systemd,openssh-server,openssh-client,nginx-light,postgresql,tmux,vim-tiny,openrc,busybox-static"
+// DebianServers are those that it has besides where it serves people.
+const DebianServers = ",libpam-systemd,openssh-server,openssh-client,nginx-light,postgresql,tmux,vim-tiny,openrc,busybox-static"
 
-// debianRootfs returns the directory of a Debian root file system with some
+// DebianRootfs returns the directory of a Debian root file system with some
 // packages, which nobody may change. It is made once and kept in the user's cache.
-func debianRootfs(t *testing.T, packages string) string {
+func DebianRootfs(t *testing.T, packages string) string {
 	t.Helper()
 	need.Check(t, need.Root, need.Debootstrap, need.Program("apt-get"))
 	dir, err := debianCached(packages)
@@ -127,7 +126,7 @@ func debootstrap(release, dir, packages string) error {
 		return err
 	}
 	const most = 6 * time.Minute
-	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience(most))
+	ctx, cancel := context.WithTimeout(context.Background(), Patience(most))
 	defer cancel()
 	c := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+packages, release, dir, mirror)
 	c.SysProcAttr = &syscall.SysProcAttr{
@@ -139,7 +138,7 @@ func debootstrap(release, dir, packages string) error {
 	defer runtime.UnlockOSThread()
 	out, err := c.CombinedOutput()
 	if ctx.Err() != nil {
-		err = fmt.Errorf("it was not finished after %v", harness.Patience(most))
+		err = fmt.Errorf("it was not finished after %v", Patience(most))
 	}
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
