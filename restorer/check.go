@@ -30,7 +30,7 @@ func Check(ctx context.Context, s *format.Skeleton, o Checked) refusal.List {
 		c.add("statefile", err)
 	}
 	c.list = append(c.list, hostObstacles(s)...)
-	c.list = append(c.list, missingFeatures(s)...)
+	c.list = append(c.list, missingFeatures(s, o.Options)...)
 	c.list = append(c.list, CheckStage(ctx, s, o)...)
 	c.checkFiles()
 	return c.list

@@ -10,6 +10,7 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/refusal"
+	"lxc-checkpoint/restorer/fds"
 	"lxc-checkpoint/restorer/stub"
 )
 
@@ -82,9 +83,19 @@ var features = []feature{
 	{"eBPF (CONFIG_BPF_SYSCALL)", func(s *format.Skeleton) bool { return len(s.BpfMaps)+len(s.BpfPrograms) > 0 }, lacks(unix.SYS_BPF, ^uintptr(0), 0, 0, 0), "restart on a kernel with it"},
 }
 
+// waitingConnections are only made again where connections go on.
+var waitingConnections = feature{
+	"connections that begin with a chosen number (Linux 6.10)", open(func(o *format.OpenFile) bool { return len(o.GetTcpListener().GetWaiting()) > 0 }),
+	func() bool { return !fds.CanWait() }, "have the program accept those that wait before the checkpoint, restart on Linux 6.10 or later, or give TCP connections up (--tcp-close)",
+}
+
 // missingFeatures names what the image needs and this kernel has not.
-func missingFeatures(s *format.Skeleton) (list refusal.List) {
-	for _, f := range features {
+func missingFeatures(s *format.Skeleton, o Options) (list refusal.List) {
+	needed := features
+	if !o.CloseTCP && !o.AsCopy {
+		needed = append(slices.Clip(needed), waitingConnections)
+	}
+	for _, f := range needed {
 		if f.needed(s) && f.missing() {
 			list = append(list, &refusal.Refusal{Object: "kernel", Reason: "it has no " + f.name + ", which the container needs", Remedy: f.remedy})
 		}

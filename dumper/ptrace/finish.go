@@ -198,7 +198,7 @@ func (h *Held) reap(ctx context.Context) error {
 		}
 		if err := ctx.Err(); err != nil {
 			for _, t := range h.tasks {
-				return fmt.Errorf("process %d (%s) was killed and has not ended: %w", t.pid, commandOf(t.pid), err)
+				return fmt.Errorf("process %d (%s) was killed and has not ended: %w%s", t.pid, commandOf(t.pid), err, uncollected())
 			}
 		}
 		time.Sleep(200 * time.Microsecond)

@@ -127,6 +127,11 @@ func ParseLink(body []byte) (*Link, error) {
 		}
 	}
 	keep := slices.Concat(linkAttributes, birthAttributes)
+	if l.Kind == "ipvlan" || l.Kind == "ipvtap" {
+		// It has the address of what is below it, as its permanent one, too; if it
+		// were told its address, it had no permanent one.
+		keep = slices.DeleteFunc(keep, func(a uint16) bool { return a == unix.IFLA_ADDRESS })
+	}
 	l.Attributes = only(all, keep)
 	return l, nil
 }
@@ -165,6 +170,9 @@ func settleData(kind string, all []netlink.Attribute) []netlink.Attribute {
 		ttlInherit    = 28 // IFLA_VXLAN_TTL_INHERIT: told as a byte, taken as a flag (Linux 6.18)
 		// IFLA_VXLAN_REMCSUM_*: even as 0 they change which bits are reserved (6.18).
 		remcsumTX, remcsumRX = 21, 22
+		// IFLA_VLAN_FLAGS: the flags, and which of them are meant. All bits are told
+		// as meant, ones that no kernel knows are not taken (Linux 6.1 to 6.18).
+		vlanFlags, vlanKnown = 2, 0xf
 	)
 	var kept []netlink.Attribute
 	for _, a := range all {
@@ -180,6 +188,9 @@ func settleData(kind string, all []netlink.Attribute) []netlink.Attribute {
 				continue
 			}
 			a.Value = append(slices.Clone(a.Value[:4]), a.Value[:4]...)
+		case kind == "vlan" && a.Type == vlanFlags && len(a.Value) == 8:
+			flags := a.Value[:4]
+			a.Value = binary.NativeEndian.AppendUint32(slices.Clone(flags), a.Uint32()|vlanKnown)
 		}
 		kept = append(kept, a)
 	}

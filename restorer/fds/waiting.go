@@ -19,18 +19,32 @@ import (
 // numbers that the kernel chooses; its peer knows the old ones. There is one case in
 // which the kernel says beforehand which it will choose: where such a connection
 // has been just before, and is in state TIME_WAIT, the next one begins 65,537
-// numbers further (tcp_timewait_state_process, net/ipv4/tcp_minisocks.c, Linux 3.x
-// to 6.18). So one is built, in repair mode, and ended; then comes what its peer had
-// sent: SYN, ACK, bytes, and the end if it has come.
+// numbers further (tcp_timewait_state_process, net/ipv4/tcp_minisocks.c). So one is
+// built, in repair mode, and ended; then comes what its peer had sent: SYN, ACK,
+// bytes, and the end if it has come.
+//
+// From Linux 4.15 to 6.9 the kernel means to, and forgets the number on its way
+// (tcp_v4_fill_cb wipes tcp_tw_isn out; 6.10 keeps it elsewhere): there it can't be
+// done.
 //
 // The timestamps that they had agreed upon can't be chosen: it goes on without them.
 const timeWaitStep = 65535 + 2
+
+// CanWait tells whether this kernel lets connections that wait to be accepted be
+// made again.
+func CanWait() bool {
+	major, minor, err := procfs.KernelVersion()
+	return err == nil && (major > 6 || major == 6 && minor >= 10)
+}
 
 // waitAtListener makes all that wait at a listening socket.
 func (j *join) waitAtListener(ctx context.Context, f *file) error {
 	l := f.GetTcpListener()
 	if len(l.Waiting) == 0 || j.CloseTCP {
 		return nil
+	}
+	if !CanWait() {
+		return errors.New("connections wait to be accepted, and this kernel can't be told with which number to begin: restart on Linux 6.10 or later, or give TCP connections up (--tcp-close)")
 	}
 	undo, err := admit(f.fd, l)
 	if err != nil {

@@ -44,6 +44,7 @@ var modules = []string{
 	"dummy", "ifb", "veth", "tun", "tap", "vrf", "macvlan", "macvtap", "ipvlan", "bonding", "tls",
 	"bridge", "stp", "llc", "8021q", "garp", "mrp", "vxlan", "geneve", "udp_tunnel", "ip6_udp_tunnel",
 	"ipip", "sit", "gre", "ip_gre", "ip6_gre", "ip_tunnel", "ip6_tunnel", "tunnel4", "tunnel6",
+	"nfnetlink", "nf_tables", "nft_compat", "libcrc32c", "crc32c_generic",
 }
 
 // moduleDir is where they are for a guest.

@@ -38,11 +38,10 @@ var remedies = []struct {
 	}},
 	{regexp.MustCompile(`end the lxc-attach session`), func(o *obstructed, _ *refusal.Refusal, _ []string) {
 		o.t.Helper()
-		if err := syscall.Kill(-o.attached.Process.Pid, syscall.SIGKILL); err != nil {
-			o.t.Error(err)
-		}
+		// The program first: lxc-attach has to collect it, or the container's
+		// init waits for it for ever where nobody else does.
+		o.inside("killall", "-9", "sleep")
 		_ = o.attached.Wait()
-		o.inside("killall", "-9", "sleep") // what the session has left, with its terminal
 	}},
 	{regexp.MustCompile(`end (that|the) debugger`), func(o *obstructed, r *refusal.Refusal, _ []string) {
 		// Who traces it is its parent.

@@ -30,6 +30,7 @@ static void expect(int fd, size_t n, const char *what)
 
 static void target(void)
 {
+	need_kernel(6, 10, "lets nobody choose with which number a connection begins: refused/tcp_waiting_old");
 	int families[] = {AF_INET, AF_INET6}, listener[2], client[2][KINDS], ports[2][KINDS], sent[2];
 	for (int i = 0; i < 2; i++) {
 		listener[i] = listen_tcp(families[i], 7080);

@@ -283,7 +283,9 @@ static struct lines *sysctl_lines;
 static inline int sysctl_line(const char *path, const struct stat *s, int type, struct FTW *f)
 {
 	(void)f;
-	if (type != FTW_F || !(s->st_mode & 0400) || strstr(path, "nf_conntrack_count"))
+	// How many connections there are, and what comes with a module that another
+	// target may load meanwhile.
+	if (type != FTW_F || !(s->st_mode & 0400) || strstr(path, "nf_conntrack_count") || strstr(path, "/net/vrf/"))
 		return 0;
 	char value[4096];
 	int fd = open(path, O_RDONLY);
@@ -303,9 +305,11 @@ static inline int by_text(const void *a, const void *b) { return strcmp(*(char *
 static inline void look(struct lines *l, char *text)
 {
 	// Statistics, how often the carrier changed, settings that sysctls show as
-	// well, who listens, numbers that namespaces have for others.
+	// well, who listens, numbers that namespaces have for others. The operational
+	// state of ipvlan is unknown until something happens to it (Linux 6.1); flags
+	// tell it too.
 	static const int in_link[] = {IFLA_STATS, IFLA_STATS64, IFLA_MAP, IFLA_CARRIER_CHANGES, IFLA_CARRIER_UP_COUNT, IFLA_CARRIER_DOWN_COUNT,
-		IFLA_AF_SPEC, IFLA_PROMISCUITY, IFLA_LINK_NETNSID, IFLA_ALLMULTI, -1};
+		IFLA_AF_SPEC, IFLA_PROMISCUITY, IFLA_LINK_NETNSID, IFLA_ALLMULTI, IFLA_OPERSTATE, -1};
 	static const int in_address[] = {IFA_CACHEINFO, -1}, in_route[] = {RTA_CACHEINFO, -1}, in_neighbour[] = {NDA_CACHEINFO, NDA_PROBES, -1};
 	*l = (struct lines){.text = text};
 	list_all(l, "link", RTM_GETLINK, 0, sizeof(struct ifinfomsg), 0, in_link);

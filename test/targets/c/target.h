@@ -31,6 +31,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,6 +70,17 @@ __attribute__((format(printf, 1, 2), noreturn, unused)) static void skip(const c
 	va_start(list, format);
 	answer("skip: ", format, list);
 	_exit(0);
+}
+
+// need_kernel skips on an older kernel than that, with what such a one does.
+__attribute__((unused)) static void need_kernel(int major, int minor, const char *otherwise)
+{
+	struct utsname u;
+	int a, b;
+	if (uname(&u) != 0 || sscanf(u.release, "%d.%d", &a, &b) != 2)
+		fail("what kernel is this?");
+	if (a < major || (a == major && b < minor))
+		skip("Linux %s %s", u.release, otherwise);
 }
 
 // check fails with a message if something is not so; must is for what the

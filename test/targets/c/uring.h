@@ -1,7 +1,6 @@
 // io_uring without liburing: a ring, and the few calls that targets need.
 #include "target.h"
 #include <linux/io_uring.h>
-#include <sys/utsname.h>
 
 struct ring {
 	int fd;
@@ -21,14 +20,7 @@ struct completion {
 };
 
 // Older kernels keep io_uring in other forms, which are refused.
-static void need_new(void)
-{
-	struct utsname u;
-	int major, minor;
-	must(uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2);
-	if (major < 6 || (major == 6 && minor < 16))
-		skip("Linux %s keeps io_uring in a form that is refused", u.release);
-}
+static void need_new(void) { need_kernel(6, 16, "keeps io_uring in a form that is refused"); }
 
 static __attribute__((unused)) struct ring ring_with(unsigned entries, struct io_uring_params p)
 {

@@ -18,5 +18,5 @@ static void target(void)
 		skip("this kernel has no io_uring: %s", strerror(errno));
 	must(dup2(fd, 3) == 3);
 	ready();
-	check(fcntl(3, F_GETFD) == 0, "the ring is gone: %s", strerror(errno));
+	check(fcntl(3, F_GETFD) >= 0, "the ring is gone: %s", strerror(errno));
 }
