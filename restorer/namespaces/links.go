@@ -125,14 +125,37 @@ func (m *networks) hang(s *netspace, l *format.Link) error {
 	}
 	defer c.Close()
 	attributes := append(vethInfo(s, l), netlink.Append(nil, netlink.Uint32(unix.IFLA_MASTER, uint32(bridge.Index)))...)
-	if err := c.Do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.Body(0, unix.IFF_UP, unix.IFF_UP, attributes)); err != nil {
+	// The kernel heeds the number of the container's end only if the host's end is
+	// given one, too (veth_newlink of drivers/net/veth.c, Linux 6.1 to 6.18).
+	free, err := afterLast()
+	if err != nil {
 		return err
+	}
+	for tries := 0; ; tries++ {
+		err := c.Do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.Body(free, unix.IFF_UP, unix.IFF_UP, attributes))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EBUSY) || tries > 100 {
+			return err
+		}
+		free++ // somebody was faster
 	}
 	s.now[l.Name] = &rtnl.Link{Name: l.Name, Index: l.Index}
 	if err := s.inside(links.Deafen); err != nil {
 		m.log.Info("packets may come in before the container's sockets are there", "interface", l.Name, "why", err)
 	}
 	return nil
+}
+
+// afterLast is a number above those of all of this host's interfaces.
+func afterLast() (uint32, error) {
+	all, err := net.Interfaces()
+	last := 0
+	for _, i := range all {
+		last = max(last, i.Index)
+	}
+	return uint32(last) + 1, err
 }
 
 // vethInfo are the attributes of a veth whose other end is an interface of a namespace.

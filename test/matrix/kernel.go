@@ -32,9 +32,10 @@ var (
 	// byte; 112 is REP_GOOD), and the guards against flaws of real CPUs. Without
 	// them it takes a fifth less time. The time comes from the HPET: where the host
 	// is busy the kernel measures the TSC wrongly, and its clock runs eight times
-	// too fast (Linux 6.12).
+	// too fast (Linux 6.12). That the TSC is not to be trusted it is told at once,
+	// before it has to change its own code for that.
 	amd64 = &arch{"amd64", "x86_64-linux-gnu-gcc", "qemu-system-x86_64", []string{"-cpu", "max,la57=off,erms=off,fsrm=off"},
-		"console=ttyS0 clearcpuid=112 clocksource=hpet mitigations=off", true}
+		"console=ttyS0 clearcpuid=112 clocksource=hpet tsc=unstable mitigations=off", true}
 	// The kernel signs every return address: by the book that takes QEMU most
 	// of the time, by a method of its own little.
 	arm64 = &arch{"arm64", "aarch64-linux-gnu-gcc", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "max,pauth-impdef=on"},

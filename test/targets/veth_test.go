@@ -15,7 +15,7 @@ import (
 // TestVeth: without LXC, an interface to a bridge of the host comes back on another
 // one; without being told which, a restart refuses it.
 func TestVeth(t *testing.T) {
-	need.Check(t, need.Root, need.Freezer, need.Program("ip"))
+	need.Check(t, need.Root, need.Freezer, need.Program("ip"), need.Program("nsenter"))
 	bridges := []string{fmt.Sprintf("lxckv%da", os.Getpid()%1_000_000), fmt.Sprintf("lxckv%db", os.Getpid()%1_000_000)}
 	for i, bridge := range bridges {
 		harness.Must(t, "ip", "link", "add", bridge, "type", "bridge")
@@ -42,7 +42,11 @@ func TestVeth(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := fmt.Sprint(r.tree.Cgroup.Processes()[0])
-	harness.Must(t, "ip", "link", "add", bridges[0]+"p", "type", "veth", "peer", "name", "wan", "netns", pid)
+	// In steps that busybox knows, too.
+	inner := bridges[0] + "q"
+	harness.Must(t, "ip", "link", "add", bridges[0]+"p", "type", "veth", "peer", "name", inner)
+	harness.Must(t, "ip", "link", "set", inner, "netns", pid)
+	harness.Must(t, "nsenter", "-t", pid, "-n", "ip", "link", "set", inner, "name", "wan")
 	harness.Must(t, "ip", "link", "set", bridges[0]+"p", "master", bridges[0], "up")
 	if _, err := r.await("ready", 20*time.Second); err != nil {
 		t.Fatal(err)

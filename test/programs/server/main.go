@@ -126,7 +126,7 @@ func main() {
 	server := http.Server{Handler: http.HandlerFunc(serve)}
 	var places []net.Addr
 	for _, network := range os.Args[1:] {
-		listener, err := net.Listen(network, map[string]string{"unix": "http.sock", "tcp": "localhost:8000"}[network])
+		listener, err := net.Listen(network, map[string]string{"unix": "http.sock", "tcp": "127.0.0.1:8000"}[network])
 		if err != nil {
 			panic(err)
 		}
