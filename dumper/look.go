@@ -358,8 +358,13 @@ func (l *looking) rootOf(pid int) (*view.Root, uint32) {
 // lookAtDescriptors looks at the descriptor tables, which also know the names
 // of the container's terminals.
 func (l *looking) lookAtDescriptors() error {
+	queues, err := l.lookAtQueues()
+	if err != nil {
+		return err
+	}
 	env := fds.Env{
-		First: l.first().Alive(), IDs: l.ids, Namespaces: map[uint64]uint32{}, Nested: l.nested,
+		Queues: queues,
+		First:  l.first().Alive(), IDs: l.ids, Namespaces: map[uint64]uint32{}, Nested: l.nested,
 		Tasks: l.numbers(), Objects: l.objects, Programs: l.programs, Ask: l.askSocket, Connections: l.connections, RefuseTCP: l.o.RefuseTCP, ShellJob: l.o.ShellJob, Log: l.o.Log,
 		Kernel: l.kernelMemory(), Facts: l.told, Enter: l.enterRing,
 		External: l.o.External,
@@ -374,8 +379,11 @@ func (l *looking) lookAtDescriptors() error {
 	}
 	l.refuse(refused)
 	l.rings = result.Rings
+	l.skeleton.MessageQueues = queues.Found
 	l.skeleton.Files, l.skeleton.OpenFiles, l.skeleton.Pipes = result.Files, result.OpenFiles, result.Pipes
 	l.skeleton.BpfMaps, l.skeleton.BpfPrograms, l.skeleton.BpfAttachments = l.programs.Maps, l.programs.Programs, l.programs.Attachments
+	l.refuse(queues.Refused())
+	l.checkQueues()
 	l.nameTerminals(result)
 	return nil
 }

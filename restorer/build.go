@@ -447,6 +447,9 @@ func (r *restart) makeFiles() error {
 	if err := r.files.Make(r.ctx); err != nil {
 		return err
 	}
+	if err := r.space.SetIPC(); err != nil {
+		return err
+	}
 	if err := r.files.Join(r.ctx, people{r}); err != nil {
 		return err
 	}

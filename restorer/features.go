@@ -80,6 +80,7 @@ var features = []feature{
 		return slices.ContainsFunc(s.SharedMemories, func(m *format.SharedMemory) bool { return m.GetSysv() != nil }) ||
 			slices.ContainsFunc(s.Namespaces, func(n *format.Namespace) bool { return len(n.Ipc.GetSemaphores())+len(n.Ipc.GetQueues()) > 0 })
 	}, absent("/proc/sys/kernel/shm_next_id"), "restart on a kernel with it"},
+	{"POSIX message queues (CONFIG_POSIX_MQUEUE)", func(s *format.Skeleton) bool { return len(s.MessageQueues) > 0 }, absent("/proc/sys/fs/mqueue"), "restart on a kernel with it"},
 	{"eBPF (CONFIG_BPF_SYSCALL)", func(s *format.Skeleton) bool { return len(s.BpfMaps)+len(s.BpfPrograms) > 0 }, lacks(unix.SYS_BPF, ^uintptr(0), 0, 0, 0), "restart on a kernel with it"},
 }
 

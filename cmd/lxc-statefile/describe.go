@@ -104,6 +104,9 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		return "pipe", pipe(s.Pipe(k.Pipe.Pipe))
 	case *format.OpenFile_Fifo:
 		return "fifo", k.Fifo.File.Path + ", " + pipe(s.Pipe(k.Fifo.Pipe))
+	case *format.OpenFile_MessageQueue:
+		q := s.MessageQueue(k.MessageQueue.Queue)
+		return "message queue", fmt.Sprintf("/%s, %d messages", q.GetName(), len(q.GetMessages()))
 	case *format.OpenFile_Eventfd:
 		return "eventfd", fmt.Sprintf("count %d", k.Eventfd.Count)
 	case *format.OpenFile_Timerfd:

@@ -18,6 +18,7 @@ type kind struct {
 var kinds = []kind{
 	{"memory", func(f *file) bool { return f.object != nil }, lookMemory},
 	{"namespace", isNamespace, lookNamespace},
+	{"message queue", isMessageQueue, lookMessageQueue},
 	{"regular file", func(f *file) bool { return f.typ() == unix.S_IFREG && named(f) }, lookRegular},
 	{"directory", func(f *file) bool { return f.typ() == unix.S_IFDIR && named(f) }, lookDirectory},
 	{"device", isPlainDevice, lookDevice},

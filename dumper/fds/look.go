@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/dumper/programs"
+	"lxc-checkpoint/dumper/queues"
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
@@ -38,6 +39,8 @@ type Env struct {
 	Tasks map[int]uint32
 	// Objects are the inodes without a path. Nil: a look of its own finds them.
 	Objects *view.Objects
+	// Queues looks at POSIX message queues. Nil: one of its own does.
+	Queues *queues.Looker
 	// Programs looks at BPF maps and programs. Nil: one of its own does.
 	Programs *programs.Looker
 	Log      *slog.Logger // nil: none
@@ -215,6 +218,9 @@ func newWalk(env Env) (*walk, error) {
 	}
 	if env.Objects == nil {
 		env.Objects = &view.Objects{IDs: env.IDs}
+	}
+	if env.Queues == nil {
+		env.Queues = &queues.Looker{IDs: env.IDs}
 	}
 	if env.Programs == nil {
 		env.Programs = programs.New(env.IDs)

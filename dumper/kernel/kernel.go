@@ -1,6 +1,6 @@
-// Package kernel tells what waits to be accepted by a TCP socket, and what lies
-// unread there: no descriptor leads to such a connection, so it is read in the
-// kernel's own memory.
+// Package kernel reads in the kernel's own memory what no call tells: TCP
+// connections that wait to be accepted, what lies unread there, and the messages in
+// POSIX message queues.
 package kernel
 
 import (

@@ -31,17 +31,10 @@ func objects(res *Result, n *object) error {
 		if err := sysvQueues(n.Ipc); err != nil {
 			return err
 		}
-		queues, err := messageQueues()
-		if err != nil {
+		if err := settings(n.Ipc); err != nil {
 			return err
 		}
-		for _, q := range queues {
-			res.refused = append(res.refused, &refusal.Refusal{
-				Object: "the container's IPC namespace, /" + q, Kind: "POSIX message queue",
-				Reason: "it can't be saved by this version", Remedy: "remove it inside the container, if it is not needed: rm /dev/mqueue/" + q,
-			})
-		}
-		return nil
+		return res.queues()
 	})
 }
 
@@ -65,7 +58,10 @@ func refuseObjects(res *Result, n *object) error {
 				refuse(kind)
 			}
 		}
-		queues, err := messageQueues()
+		root, queues, err := messageQueues()
+		if root != nil {
+			root.Close()
+		}
 		if len(queues) > 0 {
 			refuse("POSIX message queue")
 		}
@@ -73,32 +69,73 @@ func refuseObjects(res *Result, n *object) error {
 	})
 }
 
+// settings reads what sysctls the IPC namespace has that the thread is in.
+func settings(ipc *format.Ipc) error {
+	for _, name := range format.IPCSettings {
+		text, err := os.ReadFile("/proc/sys/" + name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a kernel without CONFIG_SYSVIPC or CONFIG_POSIX_MQUEUE
+		}
+		if err != nil {
+			return err
+		}
+		ipc.Sysctls = append(ipc.Sysctls, &format.Sysctl{Name: name, Value: strings.TrimSpace(string(text))})
+	}
+	return nil
+}
+
+// queues opens the POSIX message queues of the container's own IPC namespace.
+func (r *Result) queues() error {
+	root, names, err := messageQueues()
+	if err != nil || root == nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(root.Fd()), &st); err != nil {
+		root.Close()
+		return err
+	}
+	r.Queues = Queues{Directory: root, Names: names, Device: st.Dev}
+	return nil
+}
+
+// Queues are POSIX message queues: files in a directory.
+type Queues struct {
+	Directory *os.File // nil: there are none
+	Names     []string
+	Device    uint64 // of its file system
+}
+
 // messageQueues lists the POSIX message queues of the IPC namespace that the
-// thread is in: files of its mqueue file system, which is opened here without
+// thread is in: files of its mqueue file system, whose root is opened here without
 // being mounted anywhere (fsopen(2), Linux 5.2).
-func messageQueues() ([]string, error) {
+func messageQueues() (*os.File, []string, error) {
 	fs, err := unix.Fsopen("mqueue", unix.FSOPEN_CLOEXEC)
 	if errors.Is(err, unix.ENODEV) {
-		return nil, nil // a kernel without CONFIG_POSIX_MQUEUE
+		return nil, nil, nil // a kernel without CONFIG_POSIX_MQUEUE
 	}
 	if err != nil {
-		return nil, os.NewSyscallError("fsopen", err)
+		return nil, nil, os.NewSyscallError("fsopen", err)
 	}
 	defer unix.Close(fs)
 	if err := unix.FsconfigCreate(fs); err != nil {
-		return nil, os.NewSyscallError("fsconfig", err)
+		return nil, nil, os.NewSyscallError("fsconfig", err)
 	}
 	root, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
 	if err != nil {
-		return nil, os.NewSyscallError("fsmount", err)
+		return nil, nil, os.NewSyscallError("fsmount", err)
 	}
 	defer unix.Close(root)
 	// The mount itself can't be read by its descriptor (it is an O_PATH one).
 	fd, err := unix.Openat(root, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: "mqueue", Err: err}
+		return nil, nil, &os.PathError{Op: "open", Path: "mqueue", Err: err}
 	}
 	dir := os.NewFile(uintptr(fd), "mqueue")
-	defer dir.Close()
-	return dir.Readdirnames(-1)
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		dir.Close()
+		return nil, nil, err
+	}
+	return dir, names, nil
 }

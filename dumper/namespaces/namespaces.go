@@ -38,6 +38,8 @@ type Result struct {
 	Offsets procfs.TimeOffsets
 	// Segments are the System V segments of an IPC namespace of its own, by id.
 	Segments map[uint32]*view.Segment
+	// Queues are the POSIX message queues of an IPC namespace of its own.
+	Queues Queues
 
 	// Lost is what a restart will not bring back, though nothing is refused: a
 	// sentence each.

@@ -37,6 +37,9 @@ type File struct {
 
 // Close gives up our mounts.
 func (r *Result) Close() {
+	if r.Queues.Directory != nil {
+		r.Queues.Directory.Close()
+	}
 	for _, t := range r.Trees {
 		if t.fd >= 0 {
 			unix.Close(t.fd)

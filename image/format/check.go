@@ -51,7 +51,7 @@ func (s *Skeleton) Check() error {
 		return fmt.Errorf("%d is no process's number", n)
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.owners, c.mounts, c.cgroupTrees, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.keyrings, c.bpf, c.processes, c.groups, c.tree, c.pids, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.owners, c.mounts, c.cgroupTrees, c.memory, c.inherited, c.tables, c.messageQueues, c.openFiles, c.connections, c.epolls, c.seccomp, c.keyrings, c.bpf, c.processes, c.groups, c.tree, c.pids, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -71,6 +71,7 @@ const (
 	aSighand       kind = "signal table"
 	anOpenFile     kind = "open file"
 	aPipe          kind = "pipe"
+	aMessageQueue  kind = "message queue"
 	aFilter        kind = "seccomp filter"
 	aFileSystem    kind = "file system"
 	aFileContent   kind = "file's content"
@@ -115,6 +116,7 @@ func (c *checker) ids() error {
 		claim(c, anOpenFile, c.OpenFiles, (*OpenFile).GetId),
 		claim(c, inheritedPages, c.Inherited, (*Inherited).GetId),
 		claim(c, aPipe, c.Pipes, (*Pipe).GetId),
+		claim(c, aMessageQueue, c.MessageQueues, (*MessageQueue).GetId),
 		claim(c, aFilter, c.SeccompFilters, (*SeccompFilter).GetId),
 		claim(c, aKeyring, c.SessionKeyrings, (*SessionKeyring).GetId),
 		claim(c, aBpfMap, c.BpfMaps, (*BpfMap).GetId),

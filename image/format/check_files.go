@@ -110,6 +110,8 @@ func (c *checker) openFile(o *OpenFile) error {
 			return nil
 		}
 		return c.want(k.Fifo.Pipe, aPipe, who)
+	case *OpenFile_MessageQueue:
+		return c.messageQueueFile(k.MessageQueue, who)
 	case *OpenFile_BpfMap:
 		return c.want(k.BpfMap.GetObject(), aBpfMap, who)
 	case *OpenFile_BpfProgram:

@@ -24,6 +24,7 @@ type Skeleton struct {
 	Sighands        []*Sighand
 	OpenFiles       []*OpenFile
 	Pipes           []*Pipe
+	MessageQueues   []*MessageQueue
 	SeccompFilters  []*SeccompFilter
 	SessionKeyrings []*SessionKeyring
 	BpfMaps         []*BpfMap
@@ -76,6 +77,9 @@ func (s *Skeleton) Records() []*Record {
 	}
 	for _, m := range s.Pipes {
 		add(&Record{Body: &Record_Pipe{m}})
+	}
+	for _, m := range s.MessageQueues {
+		add(&Record{Body: &Record_MessageQueue{m}})
 	}
 	for _, m := range s.SeccompFilters {
 		add(&Record{Body: &Record_SeccompFilter{m}})
@@ -141,6 +145,8 @@ func (s *Skeleton) Add(r *Record) error {
 		s.OpenFiles = append(s.OpenFiles, b.OpenFile)
 	case *Record_Pipe:
 		s.Pipes = append(s.Pipes, b.Pipe)
+	case *Record_MessageQueue:
+		s.MessageQueues = append(s.MessageQueues, b.MessageQueue)
 	case *Record_SeccompFilter:
 		s.SeccompFilters = append(s.SeccompFilters, b.SeccompFilter)
 	case *Record_SessionKeyring:
@@ -207,6 +213,11 @@ func (s *Skeleton) OpenFile(id uint32) *OpenFile { return find(s.OpenFiles, id, 
 
 // Pipe finds a pipe by its id.
 func (s *Skeleton) Pipe(id uint32) *Pipe { return find(s.Pipes, id, (*Pipe).GetId) }
+
+// MessageQueue finds a POSIX message queue by its id.
+func (s *Skeleton) MessageQueue(id uint32) *MessageQueue {
+	return find(s.MessageQueues, id, (*MessageQueue).GetId)
+}
 
 // Process finds a process by its number in the container.
 func (s *Skeleton) Process(pid uint32) *Process { return find(s.Processes, pid, (*Process).GetPid) }

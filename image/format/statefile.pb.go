@@ -403,6 +403,7 @@ type Record struct {
 	//	*Record_BpfProgram
 	//	*Record_BpfAttachment
 	//	*Record_SessionKeyring
+	//	*Record_MessageQueue
 	//	*Record_Layout
 	//	*Record_Pages
 	//	*Record_End
@@ -619,6 +620,15 @@ func (x *Record) GetSessionKeyring() *SessionKeyring {
 	return nil
 }
 
+func (x *Record) GetMessageQueue() *MessageQueue {
+	if x != nil {
+		if x, ok := x.Body.(*Record_MessageQueue); ok {
+			return x.MessageQueue
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetLayout() *Layout {
 	if x != nil {
 		if x, ok := x.Body.(*Record_Layout); ok {
@@ -740,6 +750,10 @@ type Record_SessionKeyring struct {
 	SessionKeyring *SessionKeyring `protobuf:"bytes,240,opt,name=session_keyring,json=sessionKeyring,proto3,oneof"`
 }
 
+type Record_MessageQueue struct {
+	MessageQueue *MessageQueue `protobuf:"bytes,280,opt,name=message_queue,json=messageQueue,proto3,oneof"`
+}
+
 type Record_Layout struct {
 	// The last record of the skeleton.
 	Layout *Layout `protobuf:"bytes,13,opt,name=layout,proto3,oneof"`
@@ -798,6 +812,8 @@ func (*Record_BpfProgram) isRecord_Body() {}
 func (*Record_BpfAttachment) isRecord_Body() {}
 
 func (*Record_SessionKeyring) isRecord_Body() {}
+
+func (*Record_MessageQueue) isRecord_Body() {}
 
 func (*Record_Layout) isRecord_Body() {}
 
@@ -1482,9 +1498,11 @@ func (x *IdRange) GetCount() uint32 {
 // Ipc is what lives in an IPC namespace whether anybody uses it or not, but for
 // memory (SysvSegment).
 type Ipc struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Semaphores    []*SysvSemaphores      `protobuf:"bytes,1,rep,name=semaphores,proto3" json:"semaphores,omitempty"`
-	Queues        []*SysvQueue           `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Semaphores []*SysvSemaphores      `protobuf:"bytes,1,rep,name=semaphores,proto3" json:"semaphores,omitempty"`
+	Queues     []*SysvQueue           `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`
+	// Its settings (IPCSettings); their names are below /proc/sys itself.
+	Sysctls       []*Sysctl `protobuf:"bytes,3,rep,name=sysctls,proto3" json:"sysctls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1529,6 +1547,13 @@ func (x *Ipc) GetSemaphores() []*SysvSemaphores {
 func (x *Ipc) GetQueues() []*SysvQueue {
 	if x != nil {
 		return x.Queues
+	}
+	return nil
+}
+
+func (x *Ipc) GetSysctls() []*Sysctl {
+	if x != nil {
+		return x.Sysctls
 	}
 	return nil
 }
@@ -2038,7 +2063,7 @@ func (x *Nftables) GetHandle() uint64 {
 // Sysctl is a file below /proc/sys.
 type Sysctl struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`   // below /proc/sys/net: "ipv4/ip_forward"
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`   // a network's: below /proc/sys/net: "ipv4/ip_forward"
 	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"` // as it is read, without the last newline
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4436,6 +4461,7 @@ type OpenFile struct {
 	//	*OpenFile_BpfProgram
 	//	*OpenFile_IoUring
 	//	*OpenFile_External
+	//	*OpenFile_MessageQueue
 	Kind isOpenFile_Kind `protobuf_oneof:"kind"`
 	// The network namespace that a socket belongs to; 0: that of the container's
 	// first process.
@@ -4769,6 +4795,15 @@ func (x *OpenFile) GetExternal() *External {
 	return nil
 }
 
+func (x *OpenFile) GetMessageQueue() *MessageQueueFile {
+	if x != nil {
+		if x, ok := x.Kind.(*OpenFile_MessageQueue); ok {
+			return x.MessageQueue
+		}
+	}
+	return nil
+}
+
 func (x *OpenFile) GetNetwork() uint32 {
 	if x != nil {
 		return x.Network
@@ -4880,6 +4915,10 @@ type OpenFile_External struct {
 	External *External `protobuf:"bytes,230,opt,name=external,proto3,oneof"`
 }
 
+type OpenFile_MessageQueue struct {
+	MessageQueue *MessageQueueFile `protobuf:"bytes,280,opt,name=message_queue,json=messageQueue,proto3,oneof"`
+}
+
 func (*OpenFile_Regular) isOpenFile_Kind() {}
 
 func (*OpenFile_Directory) isOpenFile_Kind() {}
@@ -4929,6 +4968,8 @@ func (*OpenFile_BpfProgram) isOpenFile_Kind() {}
 func (*OpenFile_IoUring) isOpenFile_Kind() {}
 
 func (*OpenFile_External) isOpenFile_Kind() {}
+
+func (*OpenFile_MessageQueue) isOpenFile_Kind() {}
 
 // IoUring is a ring of io_uring_setup(2) (struct io_ring_ctx,
 // include/linux/io_uring_types.h). What programs see of it is memory that the
@@ -6075,6 +6116,307 @@ func (x *Pipe) GetPackets() []uint32 {
 	return nil
 }
 
+// MessageQueue is a queue of mq_open(3), of the container's own IPC namespace
+// (struct mqueue_inode_info, ipc/mqueue.c). Its times are lost.
+type MessageQueue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          []byte                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`        // without a slash
+	Removed       bool                   `protobuf:"varint,3,opt,name=removed,proto3" json:"removed,omitempty"` // mq_unlink(3): it ends with its last open file
+	Mode          uint32                 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`       // nine bits, and those of suid
+	Uid           uint32                 `protobuf:"varint,5,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           uint32                 `protobuf:"varint,6,opt,name=gid,proto3" json:"gid,omitempty"`
+	MostMessages  uint32                 `protobuf:"varint,7,opt,name=most_messages,json=mostMessages,proto3" json:"most_messages,omitempty"` // mq_maxmsg
+	MessageSize   uint32                 `protobuf:"varint,8,opt,name=message_size,json=messageSize,proto3" json:"message_size,omitempty"`    // mq_msgsize, bytes
+	Messages      []*QueuedMessage       `protobuf:"bytes,9,rep,name=messages,proto3" json:"messages,omitempty"`                              // in the order in which they will be received
+	Notification  *QueueNotification     `protobuf:"bytes,10,opt,name=notification,proto3" json:"notification,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageQueue) Reset() {
+	*x = MessageQueue{}
+	mi := &file_statefile_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageQueue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageQueue) ProtoMessage() {}
+
+func (x *MessageQueue) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageQueue.ProtoReflect.Descriptor instead.
+func (*MessageQueue) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *MessageQueue) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *MessageQueue) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *MessageQueue) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
+func (x *MessageQueue) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *MessageQueue) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *MessageQueue) GetGid() uint32 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *MessageQueue) GetMostMessages() uint32 {
+	if x != nil {
+		return x.MostMessages
+	}
+	return 0
+}
+
+func (x *MessageQueue) GetMessageSize() uint32 {
+	if x != nil {
+		return x.MessageSize
+	}
+	return 0
+}
+
+func (x *MessageQueue) GetMessages() []*QueuedMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+func (x *MessageQueue) GetNotification() *QueueNotification {
+	if x != nil {
+		return x.Notification
+	}
+	return nil
+}
+
+type QueuedMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Priority      uint32                 `protobuf:"varint,1,opt,name=priority,proto3" json:"priority,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueuedMessage) Reset() {
+	*x = QueuedMessage{}
+	mi := &file_statefile_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueuedMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueuedMessage) ProtoMessage() {}
+
+func (x *QueuedMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueuedMessage.ProtoReflect.Descriptor instead.
+func (*QueuedMessage) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *QueuedMessage) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *QueuedMessage) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// QueueNotification is a registration of mq_notify(3).
+type QueueNotification struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pid           uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`   // who is told, in the container's pid namespace
+	Kind          uint32                 `protobuf:"varint,2,opt,name=kind,proto3" json:"kind,omitempty"` // SIGEV_SIGNAL (0) or SIGEV_NONE (1)
+	Signal        uint32                 `protobuf:"varint,3,opt,name=signal,proto3" json:"signal,omitempty"`
+	Value         uint64                 `protobuf:"varint,4,opt,name=value,proto3" json:"value,omitempty"` // sigev_value
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueueNotification) Reset() {
+	*x = QueueNotification{}
+	mi := &file_statefile_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueueNotification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueueNotification) ProtoMessage() {}
+
+func (x *QueueNotification) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueueNotification.ProtoReflect.Descriptor instead.
+func (*QueueNotification) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *QueueNotification) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *QueueNotification) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *QueueNotification) GetSignal() uint32 {
+	if x != nil {
+		return x.Signal
+	}
+	return 0
+}
+
+func (x *QueueNotification) GetValue() uint64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+// MessageQueueFile is an open file of a queue.
+type MessageQueueFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Queue uint32                 `protobuf:"varint,1,opt,name=queue,proto3" json:"queue,omitempty"` // MessageQueue.id
+	// It was opened through a file system of the container, not by mq_open(3).
+	Path           string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	MountNamespace uint32 `protobuf:"varint,3,opt,name=mount_namespace,json=mountNamespace,proto3" json:"mount_namespace,omitempty"` // of path, as FileIdentity's
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *MessageQueueFile) Reset() {
+	*x = MessageQueueFile{}
+	mi := &file_statefile_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageQueueFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageQueueFile) ProtoMessage() {}
+
+func (x *MessageQueueFile) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageQueueFile.ProtoReflect.Descriptor instead.
+func (*MessageQueueFile) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *MessageQueueFile) GetQueue() uint32 {
+	if x != nil {
+		return x.Queue
+	}
+	return 0
+}
+
+func (x *MessageQueueFile) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *MessageQueueFile) GetMountNamespace() uint32 {
+	if x != nil {
+		return x.MountNamespace
+	}
+	return 0
+}
+
 type Eventfd struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Count         uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
@@ -6085,7 +6427,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6097,7 +6439,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6110,7 +6452,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -6144,7 +6486,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6156,7 +6498,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6169,7 +6511,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -6223,7 +6565,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6235,7 +6577,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6248,7 +6590,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -6272,7 +6614,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6284,7 +6626,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6297,7 +6639,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -6327,7 +6669,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6339,7 +6681,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6352,7 +6694,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -6387,7 +6729,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6399,7 +6741,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6412,7 +6754,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -6438,7 +6780,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6450,7 +6792,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6463,7 +6805,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -6487,7 +6829,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6499,7 +6841,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6512,7 +6854,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -6561,7 +6903,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6573,7 +6915,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6586,7 +6928,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -6627,7 +6969,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6639,7 +6981,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6652,7 +6994,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -6735,7 +7077,7 @@ type TcpWaiting struct {
 
 func (x *TcpWaiting) Reset() {
 	*x = TcpWaiting{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6747,7 +7089,7 @@ func (x *TcpWaiting) String() string {
 func (*TcpWaiting) ProtoMessage() {}
 
 func (x *TcpWaiting) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6760,7 +7102,7 @@ func (x *TcpWaiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWaiting.ProtoReflect.Descriptor instead.
 func (*TcpWaiting) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TcpWaiting) GetState() uint32 {
@@ -6870,7 +7212,7 @@ type NetlinkSocket struct {
 
 func (x *NetlinkSocket) Reset() {
 	*x = NetlinkSocket{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6882,7 +7224,7 @@ func (x *NetlinkSocket) String() string {
 func (*NetlinkSocket) ProtoMessage() {}
 
 func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6895,7 +7237,7 @@ func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetlinkSocket.ProtoReflect.Descriptor instead.
 func (*NetlinkSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *NetlinkSocket) GetType() uint32 {
@@ -6964,7 +7306,7 @@ type PacketSocket struct {
 
 func (x *PacketSocket) Reset() {
 	*x = PacketSocket{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6976,7 +7318,7 @@ func (x *PacketSocket) String() string {
 func (*PacketSocket) ProtoMessage() {}
 
 func (x *PacketSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6989,7 +7331,7 @@ func (x *PacketSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketSocket.ProtoReflect.Descriptor instead.
 func (*PacketSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PacketSocket) GetType() uint32 {
@@ -7054,7 +7396,7 @@ type PacketMembership struct {
 
 func (x *PacketMembership) Reset() {
 	*x = PacketMembership{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7066,7 +7408,7 @@ func (x *PacketMembership) String() string {
 func (*PacketMembership) ProtoMessage() {}
 
 func (x *PacketMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7079,7 +7421,7 @@ func (x *PacketMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketMembership.ProtoReflect.Descriptor instead.
 func (*PacketMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *PacketMembership) GetInterface() uint32 {
@@ -7129,7 +7471,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7141,7 +7483,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7154,7 +7496,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -7202,7 +7544,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7214,7 +7556,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7227,7 +7569,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -7296,7 +7638,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7308,7 +7650,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7321,7 +7663,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -7349,7 +7691,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7361,7 +7703,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7374,7 +7716,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -7425,7 +7767,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7437,7 +7779,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7450,7 +7792,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -7621,7 +7963,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7633,7 +7975,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7646,7 +7988,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -7726,7 +8068,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7738,7 +8080,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7751,7 +8093,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -7900,7 +8242,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7912,7 +8254,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7925,7 +8267,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -7971,7 +8313,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7983,7 +8325,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7996,7 +8338,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -8073,7 +8415,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8085,7 +8427,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8098,7 +8440,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -8302,7 +8644,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8314,7 +8656,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8327,7 +8669,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -8354,7 +8696,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8366,7 +8708,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8379,7 +8721,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -8407,7 +8749,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8419,7 +8761,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8432,7 +8774,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -8461,7 +8803,7 @@ type CgroupTree struct {
 
 func (x *CgroupTree) Reset() {
 	*x = CgroupTree{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8473,7 +8815,7 @@ func (x *CgroupTree) String() string {
 func (*CgroupTree) ProtoMessage() {}
 
 func (x *CgroupTree) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8486,7 +8828,7 @@ func (x *CgroupTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupTree.ProtoReflect.Descriptor instead.
 func (*CgroupTree) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *CgroupTree) GetControllers() string {
@@ -8520,7 +8862,7 @@ type Cgroup struct {
 
 func (x *Cgroup) Reset() {
 	*x = Cgroup{}
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8532,7 +8874,7 @@ func (x *Cgroup) String() string {
 func (*Cgroup) ProtoMessage() {}
 
 func (x *Cgroup) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8545,7 +8887,7 @@ func (x *Cgroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
 func (*Cgroup) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{85}
+	return file_statefile_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Cgroup) GetPath() string {
@@ -8605,7 +8947,7 @@ type CgroupFile struct {
 
 func (x *CgroupFile) Reset() {
 	*x = CgroupFile{}
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8617,7 +8959,7 @@ func (x *CgroupFile) String() string {
 func (*CgroupFile) ProtoMessage() {}
 
 func (x *CgroupFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8630,7 +8972,7 @@ func (x *CgroupFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupFile.ProtoReflect.Descriptor instead.
 func (*CgroupFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{86}
+	return file_statefile_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *CgroupFile) GetName() string {
@@ -8686,7 +9028,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8698,7 +9040,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8711,7 +9053,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{87}
+	return file_statefile_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -8746,7 +9088,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8758,7 +9100,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8771,7 +9113,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{88}
+	return file_statefile_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -8824,7 +9166,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8836,7 +9178,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8849,7 +9191,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{89}
+	return file_statefile_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -9020,7 +9362,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9032,7 +9374,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9045,7 +9387,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{90}
+	return file_statefile_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -9342,7 +9684,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9354,7 +9696,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9367,7 +9709,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{91}
+	return file_statefile_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -9413,7 +9755,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9425,7 +9767,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9438,7 +9780,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{92}
+	return file_statefile_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -9485,7 +9827,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9497,7 +9839,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9510,7 +9852,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{93}
+	return file_statefile_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -9554,7 +9896,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9566,7 +9908,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9579,7 +9921,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{94}
+	return file_statefile_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -9607,7 +9949,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9619,7 +9961,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9632,7 +9974,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{95}
+	return file_statefile_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -9669,7 +10011,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9681,7 +10023,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9694,7 +10036,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{96}
+	return file_statefile_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -9759,7 +10101,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9771,7 +10113,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9784,7 +10126,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{97}
+	return file_statefile_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -9933,7 +10275,7 @@ type SessionKeyring struct {
 
 func (x *SessionKeyring) Reset() {
 	*x = SessionKeyring{}
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9945,7 +10287,7 @@ func (x *SessionKeyring) String() string {
 func (*SessionKeyring) ProtoMessage() {}
 
 func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9958,7 +10300,7 @@ func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKeyring.ProtoReflect.Descriptor instead.
 func (*SessionKeyring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{98}
+	return file_statefile_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *SessionKeyring) GetId() uint32 {
@@ -10025,7 +10367,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10037,7 +10379,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10050,7 +10392,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{99}
+	return file_statefile_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Key) GetName() string {
@@ -10112,7 +10454,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10124,7 +10466,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10137,7 +10479,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{100}
+	return file_statefile_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -10241,7 +10583,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10253,7 +10595,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10266,7 +10608,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{101}
+	return file_statefile_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -10287,7 +10629,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10299,7 +10641,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10312,7 +10654,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{102}
+	return file_statefile_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -10343,7 +10685,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10355,7 +10697,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10368,7 +10710,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{103}
+	return file_statefile_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -10420,7 +10762,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10432,7 +10774,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10445,7 +10787,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{104}
+	return file_statefile_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -10491,7 +10833,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10503,7 +10845,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10516,7 +10858,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{105}
+	return file_statefile_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -10570,7 +10912,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10582,7 +10924,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10595,7 +10937,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{106}
+	return file_statefile_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -10695,7 +11037,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10707,7 +11049,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10720,7 +11062,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{107}
+	return file_statefile_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -10790,7 +11132,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10802,7 +11144,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10815,7 +11157,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{108}
+	return file_statefile_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -10845,7 +11187,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10857,7 +11199,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10870,7 +11212,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{109}
+	return file_statefile_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -10905,7 +11247,7 @@ var File_statefile_proto protoreflect.FileDescriptor
 
 const file_statefile_proto_rawDesc = "" +
 	"\n" +
-	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\xc4\v\n" +
+	"\x0fstatefile.proto\x12\x14lxccheckpoint.format\"\x90\f\n" +
 	"\x06Record\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x126\n" +
 	"\x06header\x18\x02 \x01(\v2\x1c.lxccheckpoint.format.HeaderH\x00R\x06header\x12?\n" +
@@ -10929,7 +11271,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\vbpf_program\x18\x97\x01 \x01(\v2 .lxccheckpoint.format.BpfProgramH\x00R\n" +
 	"bpfProgram\x12M\n" +
 	"\x0ebpf_attachment\x18\x98\x01 \x01(\v2#.lxccheckpoint.format.BpfAttachmentH\x00R\rbpfAttachment\x12P\n" +
-	"\x0fsession_keyring\x18\xf0\x01 \x01(\v2$.lxccheckpoint.format.SessionKeyringH\x00R\x0esessionKeyring\x126\n" +
+	"\x0fsession_keyring\x18\xf0\x01 \x01(\v2$.lxccheckpoint.format.SessionKeyringH\x00R\x0esessionKeyring\x12J\n" +
+	"\rmessage_queue\x18\x98\x02 \x01(\v2\".lxccheckpoint.format.MessageQueueH\x00R\fmessageQueue\x126\n" +
 	"\x06layout\x18\r \x01(\v2\x1c.lxccheckpoint.format.LayoutH\x00R\x06layout\x123\n" +
 	"\x05pages\x18\x0e \x01(\v2\x1b.lxccheckpoint.format.PagesH\x00R\x05pages\x12-\n" +
 	"\x03end\x18\x0f \x01(\v2\x19.lxccheckpoint.format.EndH\x00R\x03end\x12@\n" +
@@ -11001,12 +11344,13 @@ const file_statefile_proto_rawDesc = "" +
 	"\aIdRange\x12\x16\n" +
 	"\x06inside\x18\x01 \x01(\rR\x06inside\x12\x18\n" +
 	"\aoutside\x18\x02 \x01(\rR\aoutside\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\rR\x05count\"\x84\x01\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\"\xbc\x01\n" +
 	"\x03Ipc\x12D\n" +
 	"\n" +
 	"semaphores\x18\x01 \x03(\v2$.lxccheckpoint.format.SysvSemaphoresR\n" +
 	"semaphores\x127\n" +
-	"\x06queues\x18\x02 \x03(\v2\x1f.lxccheckpoint.format.SysvQueueR\x06queues\"q\n" +
+	"\x06queues\x18\x02 \x03(\v2\x1f.lxccheckpoint.format.SysvQueueR\x06queues\x126\n" +
+	"\asysctls\x18\x03 \x03(\v2\x1c.lxccheckpoint.format.SysctlR\asysctls\"q\n" +
 	"\x0eSysvSemaphores\x12G\n" +
 	"\vpermissions\x18\x01 \x01(\v2%.lxccheckpoint.format.SysvPermissionsR\vpermissions\x12\x16\n" +
 	"\x06values\x18\x02 \x03(\rR\x06values\"\xaf\x01\n" +
@@ -11269,7 +11613,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\ahandler\x18\x02 \x01(\x04R\ahandler\x12\x14\n" +
 	"\x05flags\x18\x03 \x01(\x04R\x05flags\x12\x1a\n" +
 	"\brestorer\x18\x04 \x01(\x04R\brestorer\x12\x12\n" +
-	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xfd\x0e\n" +
+	"\x04mask\x18\x05 \x01(\x06R\x04mask\"\xcd\x0f\n" +
 	"\bOpenFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x14\n" +
 	"\x05flags\x18\x02 \x01(\rR\x05flags\x12\x1a\n" +
@@ -11310,7 +11654,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\vbpf_program\x18\x97\x01 \x01(\v2\x1d.lxccheckpoint.format.BpfFileH\x00R\n" +
 	"bpfProgram\x12;\n" +
 	"\bio_uring\x18\xc8\x01 \x01(\v2\x1d.lxccheckpoint.format.IoUringH\x00R\aioUring\x12=\n" +
-	"\bexternal\x18\xe6\x01 \x01(\v2\x1e.lxccheckpoint.format.ExternalH\x00R\bexternal\x12\x19\n" +
+	"\bexternal\x18\xe6\x01 \x01(\v2\x1e.lxccheckpoint.format.ExternalH\x00R\bexternal\x12N\n" +
+	"\rmessage_queue\x18\x98\x02 \x01(\v2&.lxccheckpoint.format.MessageQueueFileH\x00R\fmessageQueue\x12\x19\n" +
 	"\anetwork\x18\x84\x02 \x01(\rR\anetworkB\x06\n" +
 	"\x04kind\"\x9e\x05\n" +
 	"\aIoUring\x12\x14\n" +
@@ -11404,7 +11749,31 @@ const file_statefile_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1a\n" +
 	"\bcapacity\x18\x02 \x01(\rR\bcapacity\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x18\n" +
-	"\apackets\x18\x04 \x03(\rR\apackets\"=\n" +
+	"\apackets\x18\x04 \x03(\rR\apackets\"\xda\x02\n" +
+	"\fMessageQueue\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
+	"\aremoved\x18\x03 \x01(\bR\aremoved\x12\x12\n" +
+	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x10\n" +
+	"\x03uid\x18\x05 \x01(\rR\x03uid\x12\x10\n" +
+	"\x03gid\x18\x06 \x01(\rR\x03gid\x12#\n" +
+	"\rmost_messages\x18\a \x01(\rR\fmostMessages\x12!\n" +
+	"\fmessage_size\x18\b \x01(\rR\vmessageSize\x12?\n" +
+	"\bmessages\x18\t \x03(\v2#.lxccheckpoint.format.QueuedMessageR\bmessages\x12K\n" +
+	"\fnotification\x18\n" +
+	" \x01(\v2'.lxccheckpoint.format.QueueNotificationR\fnotification\"?\n" +
+	"\rQueuedMessage\x12\x1a\n" +
+	"\bpriority\x18\x01 \x01(\rR\bpriority\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"g\n" +
+	"\x11QueueNotification\x12\x10\n" +
+	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x16\n" +
+	"\x06signal\x18\x03 \x01(\rR\x06signal\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\x04R\x05value\"e\n" +
+	"\x10MessageQueueFile\x12\x14\n" +
+	"\x05queue\x18\x01 \x01(\rR\x05queue\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12'\n" +
+	"\x0fmount_namespace\x18\x03 \x01(\rR\x0emountNamespace\"=\n" +
 	"\aEventfd\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x1c\n" +
 	"\tsemaphore\x18\x02 \x01(\bR\tsemaphore\"\xa8\x01\n" +
@@ -11925,7 +12294,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 110)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 114)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -11990,59 +12359,63 @@ var file_statefile_proto_goTypes = []any{
 	(*PtyMaster)(nil),           // 60: lxccheckpoint.format.PtyMaster
 	(*PipeEnd)(nil),             // 61: lxccheckpoint.format.PipeEnd
 	(*Pipe)(nil),                // 62: lxccheckpoint.format.Pipe
-	(*Eventfd)(nil),             // 63: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 64: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 65: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 66: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 67: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 68: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 69: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 70: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 71: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 72: lxccheckpoint.format.TcpListener
-	(*TcpWaiting)(nil),          // 73: lxccheckpoint.format.TcpWaiting
-	(*NetlinkSocket)(nil),       // 74: lxccheckpoint.format.NetlinkSocket
-	(*PacketSocket)(nil),        // 75: lxccheckpoint.format.PacketSocket
-	(*PacketMembership)(nil),    // 76: lxccheckpoint.format.PacketMembership
-	(*InetAddress)(nil),         // 77: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 78: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 79: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 80: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 81: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 82: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 83: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 84: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 85: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 86: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 87: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 88: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 89: lxccheckpoint.format.CgroupMembership
-	(*CgroupTree)(nil),          // 90: lxccheckpoint.format.CgroupTree
-	(*Cgroup)(nil),              // 91: lxccheckpoint.format.Cgroup
-	(*CgroupFile)(nil),          // 92: lxccheckpoint.format.CgroupFile
-	(*Limit)(nil),               // 93: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 94: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 95: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 96: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 97: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 98: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 99: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 100: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 101: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 102: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 103: lxccheckpoint.format.Credentials
-	(*SessionKeyring)(nil),      // 104: lxccheckpoint.format.SessionKeyring
-	(*Key)(nil),                 // 105: lxccheckpoint.format.Key
-	(*Scheduling)(nil),          // 106: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 107: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 108: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 109: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 110: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 111: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 112: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 113: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 114: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 115: lxccheckpoint.format.BpfAttachment
+	(*MessageQueue)(nil),        // 63: lxccheckpoint.format.MessageQueue
+	(*QueuedMessage)(nil),       // 64: lxccheckpoint.format.QueuedMessage
+	(*QueueNotification)(nil),   // 65: lxccheckpoint.format.QueueNotification
+	(*MessageQueueFile)(nil),    // 66: lxccheckpoint.format.MessageQueueFile
+	(*Eventfd)(nil),             // 67: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 68: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 69: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 70: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 71: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 72: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 73: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 74: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 75: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 76: lxccheckpoint.format.TcpListener
+	(*TcpWaiting)(nil),          // 77: lxccheckpoint.format.TcpWaiting
+	(*NetlinkSocket)(nil),       // 78: lxccheckpoint.format.NetlinkSocket
+	(*PacketSocket)(nil),        // 79: lxccheckpoint.format.PacketSocket
+	(*PacketMembership)(nil),    // 80: lxccheckpoint.format.PacketMembership
+	(*InetAddress)(nil),         // 81: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 82: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 83: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 84: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 85: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 86: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 87: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 88: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 89: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 90: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 91: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 92: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 93: lxccheckpoint.format.CgroupMembership
+	(*CgroupTree)(nil),          // 94: lxccheckpoint.format.CgroupTree
+	(*Cgroup)(nil),              // 95: lxccheckpoint.format.Cgroup
+	(*CgroupFile)(nil),          // 96: lxccheckpoint.format.CgroupFile
+	(*Limit)(nil),               // 97: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 98: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 99: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 100: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 101: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 102: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 103: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 104: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 105: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 106: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 107: lxccheckpoint.format.Credentials
+	(*SessionKeyring)(nil),      // 108: lxccheckpoint.format.SessionKeyring
+	(*Key)(nil),                 // 109: lxccheckpoint.format.Key
+	(*Scheduling)(nil),          // 110: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 111: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 112: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 113: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 114: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 115: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 116: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 117: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 118: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 119: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -12055,144 +12428,149 @@ var file_statefile_proto_depIdxs = []int32{
 	45,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
 	47,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	62,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	86,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	99,  // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	90,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	103, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	24,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	90,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	112, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	113, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	115, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	104, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
-	107, // 18: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	109, // 19: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	110, // 20: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	29,  // 21: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
-	31,  // 22: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
-	8,   // 23: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
-	0,   // 24: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
-	21,  // 25: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
-	23,  // 26: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
-	22,  // 27: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
-	17,  // 28: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
-	18,  // 29: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
-	13,  // 30: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	89,  // 31: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
-	11,  // 32: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
-	12,  // 33: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
-	12,  // 34: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
-	14,  // 35: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
-	15,  // 36: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
-	40,  // 37: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	40,  // 38: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	16,  // 39: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
-	20,  // 40: lxccheckpoint.format.Network.sysctls:type_name -> lxccheckpoint.format.Sysctl
-	19,  // 41: lxccheckpoint.format.Network.nftables:type_name -> lxccheckpoint.format.Nftables
-	25,  // 42: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
-	26,  // 43: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
-	27,  // 44: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	33,  // 45: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	32,  // 46: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	30,  // 47: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
-	1,   // 48: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	27,  // 49: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	35,  // 50: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	36,  // 51: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	39,  // 52: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	37,  // 53: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	37,  // 54: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	38,  // 55: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	40,  // 56: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	42,  // 57: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	43,  // 58: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,   // 59: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	46,  // 60: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	43,  // 61: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	27,  // 62: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	27,  // 63: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	27,  // 64: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	59,  // 65: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	61,  // 66: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	61,  // 67: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	63,  // 68: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	69,  // 69: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	72,  // 70: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	83,  // 71: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	64,  // 72: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	65,  // 73: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	66,  // 74: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	68,  // 75: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	60,  // 76: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	74,  // 77: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	75,  // 78: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
-	78,  // 79: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	81,  // 80: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	57,  // 81: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	58,  // 82: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	56,  // 83: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	56,  // 84: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	48,  // 85: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
-	55,  // 86: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
-	49,  // 87: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
-	50,  // 88: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
-	51,  // 89: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
-	52,  // 90: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
-	53,  // 91: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
-	54,  // 92: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
-	27,  // 93: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	67,  // 94: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	27,  // 95: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	70,  // 96: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	71,  // 97: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	73,  // 98: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
-	77,  // 99: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
-	77,  // 100: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
-	71,  // 101: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	76,  // 102: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
-	71,  // 103: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	77,  // 104: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	77,  // 105: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	71,  // 106: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	79,  // 107: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	80,  // 108: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	77,  // 109: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	77,  // 110: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	77,  // 111: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	71,  // 112: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	82,  // 113: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	71,  // 114: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	84,  // 115: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	85,  // 116: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	84,  // 117: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	87,  // 118: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 119: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	96,  // 120: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	93,  // 121: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	94,  // 122: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	88,  // 123: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	89,  // 124: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	95,  // 125: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	91,  // 126: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	38,  // 127: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	92,  // 128: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	100, // 129: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	101, // 130: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	103, // 131: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	102, // 132: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	106, // 133: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 134: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	98,  // 135: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	97,  // 136: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	89,  // 137: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 138: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	105, // 139: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
-	108, // 140: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	111, // 141: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	114, // 142: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	143, // [143:143] is the sub-list for method output_type
-	143, // [143:143] is the sub-list for method input_type
-	143, // [143:143] is the sub-list for extension type_name
-	143, // [143:143] is the sub-list for extension extendee
-	0,   // [0:143] is the sub-list for field type_name
+	94,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
+	116, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	117, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	119, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	108, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
+	63,  // 18: lxccheckpoint.format.Record.message_queue:type_name -> lxccheckpoint.format.MessageQueue
+	111, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	113, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	114, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	29,  // 22: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
+	31,  // 23: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
+	8,   // 24: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
+	0,   // 25: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
+	21,  // 26: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
+	23,  // 27: lxccheckpoint.format.Namespace.mounts:type_name -> lxccheckpoint.format.Mount
+	22,  // 28: lxccheckpoint.format.Namespace.time:type_name -> lxccheckpoint.format.TimeOffsets
+	17,  // 29: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
+	18,  // 30: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
+	13,  // 31: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
+	93,  // 32: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	11,  // 33: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
+	12,  // 34: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
+	12,  // 35: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
+	14,  // 36: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
+	15,  // 37: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
+	20,  // 38: lxccheckpoint.format.Ipc.sysctls:type_name -> lxccheckpoint.format.Sysctl
+	40,  // 39: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	40,  // 40: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	16,  // 41: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
+	20,  // 42: lxccheckpoint.format.Network.sysctls:type_name -> lxccheckpoint.format.Sysctl
+	19,  // 43: lxccheckpoint.format.Network.nftables:type_name -> lxccheckpoint.format.Nftables
+	25,  // 44: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	26,  // 45: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	27,  // 46: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	33,  // 47: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	32,  // 48: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	30,  // 49: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
+	1,   // 50: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	27,  // 51: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	35,  // 52: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	36,  // 53: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	39,  // 54: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	37,  // 55: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	37,  // 56: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	38,  // 57: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	40,  // 58: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	42,  // 59: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	43,  // 60: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,   // 61: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	46,  // 62: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	43,  // 63: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	27,  // 64: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	27,  // 65: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	27,  // 66: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	59,  // 67: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	61,  // 68: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	61,  // 69: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	67,  // 70: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	73,  // 71: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	76,  // 72: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	87,  // 73: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	68,  // 74: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	69,  // 75: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	70,  // 76: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	72,  // 77: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	60,  // 78: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	78,  // 79: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	79,  // 80: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
+	82,  // 81: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	85,  // 82: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	57,  // 83: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	58,  // 84: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	56,  // 85: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	56,  // 86: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	48,  // 87: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
+	55,  // 88: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
+	66,  // 89: lxccheckpoint.format.OpenFile.message_queue:type_name -> lxccheckpoint.format.MessageQueueFile
+	49,  // 90: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
+	50,  // 91: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
+	51,  // 92: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
+	52,  // 93: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
+	53,  // 94: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
+	54,  // 95: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
+	27,  // 96: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	64,  // 97: lxccheckpoint.format.MessageQueue.messages:type_name -> lxccheckpoint.format.QueuedMessage
+	65,  // 98: lxccheckpoint.format.MessageQueue.notification:type_name -> lxccheckpoint.format.QueueNotification
+	71,  // 99: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	27,  // 100: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	74,  // 101: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	75,  // 102: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	77,  // 103: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
+	81,  // 104: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 105: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
+	75,  // 106: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	80,  // 107: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
+	75,  // 108: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	81,  // 109: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 110: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	75,  // 111: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	83,  // 112: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	84,  // 113: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	81,  // 114: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 115: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 116: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	75,  // 117: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	86,  // 118: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	75,  // 119: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	88,  // 120: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	89,  // 121: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	88,  // 122: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	91,  // 123: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 124: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	100, // 125: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	97,  // 126: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	98,  // 127: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	92,  // 128: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	93,  // 129: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	99,  // 130: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	95,  // 131: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	38,  // 132: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	96,  // 133: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	104, // 134: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	105, // 135: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	107, // 136: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	106, // 137: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	110, // 138: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 139: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	102, // 140: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	101, // 141: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	93,  // 142: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 143: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	109, // 144: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
+	112, // 145: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	115, // 146: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	118, // 147: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	148, // [148:148] is the sub-list for method output_type
+	148, // [148:148] is the sub-list for method input_type
+	148, // [148:148] is the sub-list for extension type_name
+	148, // [148:148] is the sub-list for extension extendee
+	0,   // [0:148] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -12219,6 +12597,7 @@ func file_statefile_proto_init() {
 		(*Record_BpfProgram)(nil),
 		(*Record_BpfAttachment)(nil),
 		(*Record_SessionKeyring)(nil),
+		(*Record_MessageQueue)(nil),
 		(*Record_Layout)(nil),
 		(*Record_Pages)(nil),
 		(*Record_End)(nil),
@@ -12256,6 +12635,7 @@ func file_statefile_proto_init() {
 		(*OpenFile_BpfProgram)(nil),
 		(*OpenFile_IoUring)(nil),
 		(*OpenFile_External)(nil),
+		(*OpenFile_MessageQueue)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -12263,7 +12643,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   110,
+			NumMessages:   114,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -117,6 +117,7 @@ func Everything() *format.Skeleton {
 		{Id: 12, Kind: format.NamespaceKind_IPC, Inode: 4026532001, Own: true, Ipc: &format.Ipc{
 			Semaphores: []*format.SysvSemaphores{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Values: []uint32{1, 0}}},
 			Queues:     []*format.SysvQueue{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Capacity: 16384, Messages: []*format.SysvMessage{{Type: 3, Data: []byte("m")}}}},
+			Sysctls:    []*format.Sysctl{{Name: "fs/mqueue/msg_max", Value: "10"}},
 		}},
 	}
 	s.Namespaces = append(s.Namespaces,
@@ -182,7 +183,7 @@ func Everything() *format.Skeleton {
 		{Number: 20, OpenFile: 60}, {Number: 21, OpenFile: 61}, {Number: 22, OpenFile: 63}, {Number: 23, OpenFile: 64}, {Number: 24, OpenFile: 65},
 		{Number: 25, OpenFile: 66}, {Number: 26, OpenFile: 67}, {Number: 27, OpenFile: 68},
 		{Number: 30, OpenFile: 160}, {Number: 31, OpenFile: 161}, {Number: 32, OpenFile: 162}, {Number: 33, OpenFile: 163}, {Number: 34, OpenFile: 164}, {Number: 35, OpenFile: 230},
-		{Number: 40, OpenFile: 250},
+		{Number: 40, OpenFile: 250}, {Number: 41, OpenFile: 281},
 	}
 	s.Files[0].Locks = []*format.FileLock{{Kind: format.LockKind_LOCK_RECORD, Exclusive: true, Start: 10, Length: 5, Pid: 5, Number: 3}}
 	s.OpenFiles = []*format.OpenFile{
@@ -225,6 +226,12 @@ func Everything() *format.Skeleton {
 			Path: "/dev/ptmx", Directory: "/dev/pts", Index: 3, Output: []byte("$ "), Mode: 0o620, Gid: 5,
 		}}})
 	s.OpenFiles = append(s.OpenFiles, &format.OpenFile{Id: 250, Flags: 2, Kind: &format.OpenFile_IoUring{IoUring: ioUring()}})
+	s.OpenFiles = append(s.OpenFiles, &format.OpenFile{Id: 281, Flags: 2, Kind: &format.OpenFile_MessageQueue{MessageQueue: &format.MessageQueueFile{Queue: 280, Path: "/dev/mqueue/queue"}}})
+	s.MessageQueues = []*format.MessageQueue{{
+		Id: 280, Name: []byte("queue"), Mode: 0o600, Uid: 1, Gid: 2, MostMessages: 3, MessageSize: 100,
+		Messages:     []*format.QueuedMessage{{Priority: 3, Data: []byte("first")}, {Priority: 0, Data: nil}},
+		Notification: &format.QueueNotification{Pid: 5, Signal: 10, Value: 7},
+	}}
 	s.Pipes = []*format.Pipe{{Id: 40, Capacity: 65536, Data: []byte("unread")}}
 	s.SeccompFilters = []*format.SeccompFilter{
 		{Id: 41, Instructions: allow},

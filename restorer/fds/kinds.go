@@ -56,6 +56,7 @@ func kinds() map[protoreflect.Name]*kind {
 		"bpf_map":        {name: "a BPF map", make: makeBPFMap},
 		"bpf_program":    {name: "a BPF program", make: makeBPFProgram},
 		"io_uring":       {name: "an io_uring", make: makeUring},
+		"message_queue":  {name: "a POSIX message queue", make: makeMessageQueue},
 		"external":       {name: "an end of something outside", make: makeExternal},
 		"pidfd":          {name: "a pidfd", make: makePidfd},
 		"pty_master":     {name: "the master of a pseudo terminal", make: makePtyMaster, arm: armPtyMaster},

@@ -2,6 +2,7 @@ package fds
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -15,8 +16,10 @@ import (
 	"lxc-checkpoint/dumper/bpf"
 	dumper "lxc-checkpoint/dumper/fds"
 	"lxc-checkpoint/dumper/programs"
+	"lxc-checkpoint/dumper/queues"
 	dumperview "lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -38,6 +41,7 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		defer kernel.Close()
 		env.Kernel = func() (dumperview.Kernel, error) { return kernel, nil }
 	}
+	env.Queues = &queues.Looker{IDs: ids, Device: queueDevice(t, h), Tasks: env.Tasks}
 	res, refused, err := dumper.Look(context.Background(), env, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
 	must(t, err)
 	table := res.Files[0]
@@ -53,7 +57,7 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		used[d.OpenFile] = used[d.OpenFile] || !own
 		return own
 	})
-	s := &format.Skeleton{Files: res.Files, Pipes: res.Pipes, BpfMaps: looker.Maps, BpfPrograms: looker.Programs}
+	s := &format.Skeleton{MessageQueues: env.Queues.Found, Files: res.Files, Pipes: res.Pipes, BpfMaps: looker.Maps, BpfPrograms: looker.Programs}
 	for _, o := range res.OpenFiles {
 		if used[o.Id] {
 			s.OpenFiles = append(s.OpenFiles, o)
@@ -81,6 +85,9 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		rename(&o.Id)
 		if e := o.GetPipe(); e != nil {
 			rename(&e.Pipe)
+		}
+		if e := o.GetMessageQueue(); e != nil {
+			rename(&e.Queue)
 		}
 		if e := o.GetFifo(); e != nil {
 			rename(&e.Pipe)
@@ -121,6 +128,9 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 	for _, p := range s.Pipes {
 		rename(&p.Id)
 	}
+	for _, q := range s.MessageQueues {
+		rename(&q.Id)
+	}
 	for _, m := range s.BpfMaps {
 		rename(&m.Id)
 	}
@@ -151,7 +161,9 @@ func TestLookMakeLook(t *testing.T) {
 	s := &format.Skeleton{
 		BpfMaps:     []*format.BpfMap{{Id: 153, Type: unix.BPF_MAP_TYPE_HASH, KeySize: 4, ValueSize: 2, MaxEntries: 9, Name: "numbers", Frozen: true, Keys: []byte("key1"), Values: []byte("v1")}},
 		BpfPrograms: []*format.BpfProgram{{Id: 154, Type: unix.BPF_PROG_TYPE_CGROUP_SKB, Name: "allow", Gpl: true, Instructions: bpfAllow, Maps: []*format.BpfReference{{Map: 153}}}},
-		Pipes:       []*format.Pipe{{Id: 51, Capacity: 8192, Data: []byte("hello")}, {Id: 52, Capacity: 65536, Data: []byte("packets"), Packets: []uint32{3, 4}}, {Id: 53, Capacity: 4096, Data: []byte("fifo")}},
+		MessageQueues: []*format.MessageQueue{{Id: 55, Name: fmt.Appendf(nil, "lxc-checkpoint-%d", os.Getpid()), Removed: true, Mode: 0o604, Uid: 5, Gid: 6, MostMessages: 3, MessageSize: 20,
+			Messages: []*format.QueuedMessage{{Priority: 9, Data: []byte("high")}, {Priority: 1, Data: []byte("low")}, {Priority: 1}}}},
+		Pipes: []*format.Pipe{{Id: 51, Capacity: 8192, Data: []byte("hello")}, {Id: 52, Capacity: 65536, Data: []byte("packets"), Packets: []uint32{3, 4}}, {Id: 53, Capacity: 4096, Data: []byte("fifo")}},
 		OpenFiles: []*format.OpenFile{
 			regular(h, 1, "/data/f", unix.O_RDWR|unix.O_APPEND, 7),
 			regular(h, 2, "/data/f", unix.O_PATH, 0),
@@ -193,6 +205,8 @@ func TestLookMakeLook(t *testing.T) {
 			{Id: 28, Flags: unix.O_RDWR, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{
 				Path: "/dev/pts/ptmx", Directory: "/dev/pts", Index: 1, Termios: modes, Winsize: size, Locked: true, HungUp: true, Mode: 0o600,
 			}}},
+			{Id: 56, Flags: unix.O_WRONLY | unix.O_NONBLOCK, Kind: &format.OpenFile_MessageQueue{MessageQueue: &format.MessageQueueFile{Queue: 55}}},
+			{Id: 57, Flags: unix.O_RDONLY, Position: 3, Kind: &format.OpenFile_MessageQueue{MessageQueue: &format.MessageQueueFile{Queue: 55}}},
 		},
 	}
 	s.OpenFiles = append(append(s.OpenFiles, unixSamples(s)...), inetSamples()...)
@@ -250,6 +264,12 @@ func TestLookMakeLook(t *testing.T) {
 	for i := range first.Pipes {
 		same(first.Pipes[i], second.Pipes[i])
 	}
+	if len(first.MessageQueues) != 1 || len(second.MessageQueues) != 1 {
+		t.Fatalf("queues %v, then %v", first.MessageQueues, second.MessageQueues)
+	}
+	first.MessageQueues[0].Id, second.MessageQueues[0].Id, s.MessageQueues[0].Id = 1, 1, 1
+	same(first.MessageQueues[0], second.MessageQueues[0])
+	same(s.MessageQueues[0], first.MessageQueues[0])
 	// And what was made first is what was seen.
 	for i, o := range first.OpenFiles {
 		if want := mustKind(t, s.OpenFiles[i]); mustKind(t, o).name != want.name {
@@ -272,6 +292,31 @@ func TestLookMakeLook(t *testing.T) {
 	if p := first.Pipes[1]; string(p.Data) != "packets" || !slices.Equal(p.Packets, []uint32{3, 4}) {
 		t.Errorf("packets: %v", p)
 	}
+}
+
+// queueDevice is the number of the file system of message queues.
+func queueDevice(t *testing.T, h *helper) (device uint64) {
+	must(t, elsewhere.Run(func() error {
+		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/ipc", h.pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(ns)
+		if err := unix.Setns(ns, unix.CLONE_NEWIPC); err != nil {
+			return err
+		}
+		const name = "device"
+		fd, err := sys.MqOpen(name, unix.O_RDWR|unix.O_CREAT, 0o600, nil)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		var st unix.Stat_t
+		err = errors.Join(sys.MqUnlink(name), unix.Fstat(fd, &st))
+		device = st.Dev
+		return err
+	}))
+	return device
 }
 
 // bpfAllow loads the address of a map, which it does not use, and returns 1.

@@ -76,6 +76,7 @@ type Restart struct {
 	held     map[string]int
 	bpf      map[uint32]*bpfObject // maps and programs, by the image's number
 	attached []bpfAttached
+	queued   map[uint32]int // open files of message queues that makeQueues has opened, by id
 }
 
 // usersOf are those of the user namespace that a process is in.
@@ -123,7 +124,7 @@ func New(s *format.Skeleton, root place.Process, log *slog.Logger) (*Restart, er
 		return nil, fmt.Errorf("open the container's root directory %s: %w", path, err)
 	}
 	r := &Restart{skeleton: s, root: root, Finder: NewFinder(dir, log),
-		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}, bpf: map[uint32]*bpfObject{}}
+		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}, bpf: map[uint32]*bpfObject{}, queued: map[uint32]int{}}
 	table := kinds()
 	for _, o := range s.OpenFiles {
 		k, err := kindOf(table, o)
@@ -170,6 +171,9 @@ func raiseLimit(n uint64) error {
 // Make makes every open file of the image once, as a descriptor of ours.
 func (r *Restart) Make(ctx context.Context) error {
 	if err := r.makeSockets(ctx); err != nil {
+		return err
+	}
+	if err := r.makeQueues(); err != nil {
 		return err
 	}
 	for _, f := range r.files {
@@ -219,6 +223,10 @@ func (r *Restart) Close() error {
 		unix.Close(fd)
 	}
 	r.held = nil
+	for _, fd := range r.queued {
+		unix.Close(fd)
+	}
+	r.queued = nil
 	r.closeBPF()
 	closeFD(&r.rootDir)
 	return nil

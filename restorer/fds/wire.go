@@ -177,6 +177,9 @@ func (r *Restart) Arm() error {
 		}
 		closeFD(&f.fd)
 	}
+	if err := r.notifyQueues(); err != nil {
+		return err
+	}
 	if err := r.launchRings(); err != nil {
 		return err
 	}

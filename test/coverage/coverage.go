@@ -92,7 +92,7 @@ func Kinds(rows []Row) []*Kind {
 		kind("Mappings", "mappings", ``),
 		kind("Address space and memory", "memory", ``),
 		kind("The container's world", "cgroups", `[Cc]group`),
-		kind("The container's world", "System V IPC, POSIX message queues", `System V|SEM_UNDO|semop|IPC_|message queue|[Mm]queue`),
+		kind("The container's world", "System V IPC, POSIX message queues", `System V|SEM_UNDO|semop|IPC_|message queue|[Mm]queue|mq_`),
 		kind("The container's world", "mounts, tmpfs", `[Mm]ount|tmpfs|pivot_root|hugetlbfs`),
 		kind("The container's world", "namespaces, clocks, LXC", ``),
 		kind("Network", "network: interfaces, addresses, routes, filters", ``),

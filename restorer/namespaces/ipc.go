@@ -1,0 +1,58 @@
+package namespaces
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/internal/elsewhere"
+)
+
+// SetIPC gives the container's IPC namespace its settings, when all that lives in it
+// has been made: some limit that.
+func (r *Root) SetIPC() error {
+	for _, n := range r.skeleton.Namespaces {
+		if len(n.Ipc.GetSysctls()) == 0 {
+			continue
+		}
+		err := elsewhere.Run(func() error {
+			ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/ipc", r.root.PID()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(ns)
+			if err := unix.Setns(ns, unix.CLONE_NEWIPC); err != nil {
+				return fmt.Errorf("enter the container's IPC namespace: %w", err)
+			}
+			for _, s := range n.Ipc.Sysctls {
+				r.setIPC(s.Name, s.Value)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setIPC writes a setting that differs. What this kernel has not, or does not take,
+// the container goes on without: it says so.
+func (r *Root) setIPC(name, value string) {
+	path := "/proc/sys/" + name
+	now, err := os.ReadFile(path)
+	if err == nil && strings.TrimSpace(string(now)) == value {
+		return
+	}
+	if err == nil {
+		err = os.WriteFile(path, []byte(value), 0)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		r.mounts.log.Warn("this kernel lacks a sysctl that the container had", "name", strings.ReplaceAll(name, "/", "."), "value", value)
+	} else if err != nil {
+		r.mounts.log.Warn("a sysctl of the container could not be set", "name", strings.ReplaceAll(name, "/", "."), "value", value, "why", err)
+	}
+}
