@@ -36,6 +36,7 @@ type restart struct {
 	born    map[uint32][]uint32   // the namespaces that each process is in
 	bears   map[uint32][]uint32   // those that its children are born into
 	settled map[uint32]bool       // processes that have what their children are to be in
+	keyed   map[uint32]bool       // tasks that have their session keyring
 	level   int                   // of the container's pid namespace, from ours
 	leaders map[uint32]*stub.Task // processes by their number, helpers too
 	tasks   map[uint32]*stub.Task // threads by theirs
@@ -54,7 +55,7 @@ type restart struct {
 func begin(ctx context.Context, img *reader.Reader, plan *Plan, o Options) (*restart, error) {
 	r := &restart{
 		ctx: ctx, opts: o, log: o.Log, plan: plan, img: img,
-		born: map[uint32][]uint32{}, bears: map[uint32][]uint32{}, settled: map[uint32]bool{}, leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
+		born: map[uint32][]uint32{}, bears: map[uint32][]uint32{}, settled: map[uint32]bool{}, keyed: map[uint32]bool{}, leaders: map[uint32]*stub.Task{}, tasks: map[uint32]*stub.Task{}, zombies: map[uint32]bool{},
 	}
 	if err := o.hangVeths(); err != nil {
 		return nil, err

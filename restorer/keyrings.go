@@ -3,6 +3,7 @@ package restorer
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/restorer/stub"
@@ -10,11 +11,14 @@ import (
 )
 
 // keyrings makes the session keyrings, as long as all tasks are root: nobody
-// else may join them, or give keys away.
+// else may join them, or give keys away. Those that are there before they enter
+// their user namespaces get theirs then, since one that has been entered may not
+// see the keyring's owner, and take it along, as do the threads that they make
+// there; the others get theirs when it is called again.
 func (r *restart) keyrings() error {
 	for _, ring := range r.plan.Skeleton.SessionKeyrings {
-		for _, members := range r.byUsers(ring) {
-			if err := r.keyringOf(ring, members); err != nil {
+		for i, members := range r.byUsers(ring) {
+			if err := r.keyringOf(ring, members, i); err != nil {
 				return keyringError(ring, err)
 			}
 		}
@@ -22,10 +26,17 @@ func (r *restart) keyrings() error {
 	return nil
 }
 
-func (r *restart) keyringOf(ring *format.SessionKeyring, members []*stub.Task) error {
+// keyringOf makes one for all of its tasks in one user namespace, which has a
+// number among those.
+func (r *restart) keyringOf(ring *format.SessionKeyring, members []*stub.Task, users int) error {
 	err := r.keyring(ring, members, ring.Name)
+	// While another restart gives such a keyring to its tasks, it can be found.
+	for end := time.Now().Add(time.Second); ring.Name == tasks.Anonymous && errors.Is(err, tasks.ErrKeyringName) && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+		err = r.keyring(ring, members, ring.Name)
+	}
 	if errors.Is(err, tasks.ErrKeyringName) {
-		name := fmt.Sprintf("%s.%x", ring.Name, r.plan.Skeleton.Header.ImageId+uint64(ring.Id))
+		name := fmt.Sprintf("%s.%x.%d", ring.Name, r.plan.Skeleton.Header.ImageId+uint64(ring.Id), users)
 		r.log.Warn("a session keyring gets another name", "keyring", ring.Name, "name", name, "why", err)
 		err = r.keyring(ring, members, name)
 	}
@@ -36,24 +47,26 @@ func (r *restart) keyringOf(ring *format.SessionKeyring, members []*stub.Task) e
 	return err
 }
 
-// byUsers are the tasks that have a session keyring, apart by their user namespaces:
-// each has the names of its own keyrings only (find_keyring_by_name,
-// security/keys/keyring.c), so those of another one get a keyring of their own with
-// the same keys.
+// byUsers are the tasks that are to get a session keyring, apart by the user
+// namespaces that they are in: each has the names of its own keyrings only
+// (find_keyring_by_name, security/keys/keyring.c), so those of another one get a
+// keyring of their own with the same keys.
 func (r *restart) byUsers(ring *format.SessionKeyring) [][]*stub.Task {
 	var all [][]*stub.Task
 	place := map[uint32]int{}
 	for _, p := range r.plan.Skeleton.Processes {
-		users := r.plan.Skeleton.UserNamespaceOf(p.Namespaces)
+		users := r.plan.Skeleton.UserNamespaceOf(r.isIn(p.Pid))
 		for _, k := range p.Tasks {
-			if k.SessionKeyring != ring.Id || k.Ended || p.State == format.ProcessState_ZOMBIE {
+			t := r.tasks[k.Tid]
+			if k.SessionKeyring != ring.Id || k.Ended || p.State == format.ProcessState_ZOMBIE || t == nil || r.keyed[k.Tid] {
 				continue
 			}
+			r.keyed[k.Tid] = true
 			if _, known := place[users]; !known {
 				place[users] = len(all)
 				all = append(all, nil)
 			}
-			all[place[users]] = append(all[place[users]], r.tasks[k.Tid])
+			all[place[users]] = append(all[place[users]], t)
 		}
 	}
 	return all

@@ -66,6 +66,9 @@ func (r *restart) enterUsers(p *format.Process) error {
 
 // enterAllUsers has those enter that have not yet, and makes their threads.
 func (r *restart) enterAllUsers() error {
+	if err := r.keyrings(); err != nil {
+		return err
+	}
 	numbers := map[uint32]int{}
 	for _, p := range r.plan.Skeleton.Processes {
 		if p.State == format.ProcessState_ZOMBIE || !r.isOutside(p) {
@@ -79,6 +82,7 @@ func (r *restart) enterAllUsers() error {
 		}
 		for _, k := range p.Tasks[1:] {
 			numbers[k.Tid] = r.tasks[k.Tid].PID()
+			r.keyed[k.Tid] = k.SessionKeyring == p.Tasks[0].SessionKeyring // inherited
 		}
 	}
 	return r.space.EnterThreadCgroups(numbers)
@@ -87,10 +91,15 @@ func (r *restart) enterAllUsers() error {
 // usersOf are those of the user namespace that a process is in, by its number on
 // the host: the first process's, as long as it has been put into no other.
 func (r *restart) usersOf(pid int) *format.Users {
-	if born, ok := r.born[r.numberOf(pid)]; ok {
-		return r.plan.Skeleton.UsersOf(born)
+	return r.plan.Skeleton.UsersOf(r.isIn(r.numberOf(pid)))
+}
+
+// isIn are the namespaces that a process is in.
+func (r *restart) isIn(pid uint32) []uint32 {
+	if born, ok := r.born[pid]; ok {
+		return born
 	}
-	return r.plan.Skeleton.UsersOf(r.plan.Root.Namespaces)
+	return r.plan.Root.Namespaces
 }
 
 // numberOf is the number in the container of a task's process, by the task's on

@@ -18,8 +18,8 @@ const (
 	ownUsers   = 1<<64 - 4 // KEY_SPEC_USER_KEYRING
 )
 
-// anonymous is what the kernel calls a session keyring that got no name.
-const anonymous = "_ses"
+// Anonymous is what the kernel calls a session keyring that got no name.
+const Anonymous = "_ses"
 
 // ErrKeyringName: there is another keyring of that name.
 var ErrKeyringName = errors.New("another keyring has that name as well (see /proc/keys)")
@@ -29,7 +29,7 @@ var ErrKeyringName = errors.New("another keyring has that name as well (see /pro
 func MakeKeyring(p place.Process, ring *format.SessionKeyring, name string) (serial uint64, err error) {
 	b := &batch{}
 	at := uint64(0)
-	if name != anonymous {
+	if name != Anonymous {
 		if keys, err := procfs.ReadFile("/proc/keys"); err != nil || strings.Contains(string(keys), " "+name+": ") {
 			return 0, errors.Join(ErrKeyringName, err)
 		}

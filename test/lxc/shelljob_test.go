@@ -67,6 +67,13 @@ func (s *session) types(line, answer string) {
 	s.shows(from, answer)
 }
 
+// hasShown tells whether the terminal has shown something.
+func (s *session) hasShown(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.shown.String(), what)
+}
+
 // shows waits until the terminal has shown something, from a byte on.
 func (s *session) shows(from int, what string) {
 	s.t.Helper()
