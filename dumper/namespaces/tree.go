@@ -228,6 +228,9 @@ func (t *Tree) node(name string, st *unix.Stat_t) error {
 	if n.Attributes, err = attributes(path, name == t.root); err != nil {
 		return fmt.Errorf("extended attributes of %s: %w", name, err)
 	}
+	if n.Flags, err = flags(path, st.Mode, name == t.root); err != nil {
+		return fmt.Errorf("flags of %s: %w", name, err)
+	}
 	if !directory {
 		return nil
 	}
@@ -256,6 +259,35 @@ func (t *Tree) directory(name, path string) error {
 		}
 	}
 	return nil
+}
+
+// flags reads what chattr(1) has set of a file or directory (in tmpfs since Linux
+// 6.6). Files are not opened for that: it would break a lease.
+func flags(path string, mode uint32, follow bool) (uint32, error) {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		var st unix.Statx_t
+		at := unix.AT_SYMLINK_NOFOLLOW
+		if follow {
+			at = 0
+		}
+		if err := unix.Statx(unix.AT_FDCWD, path, at, 0, &st); err != nil {
+			return 0, err
+		}
+		return uint32(st.Attributes & (unix.STATX_ATTR_APPEND | unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_NODUMP)), nil // the same numbers
+	case unix.S_IFDIR:
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOATIME|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return 0, err
+		}
+		defer unix.Close(fd)
+		all, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
+		if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EOPNOTSUPP) {
+			return 0, nil // ramfs, and tmpfs of older kernels
+		}
+		return all & format.FileFlags, err
+	}
+	return 0, nil
 }
 
 // attributes reads the extended attributes of a file, the ACLs among them

@@ -103,6 +103,9 @@ func (n *FileNode) check() error {
 	if n.Mode&^(typeMask|0o7777) != 0 || n.Size > maxFile || !regular && n.Content != 0 {
 		return fmt.Errorf("mode %#o and a size of %d don't go together", n.Mode, n.Size)
 	}
+	if n.Flags&^FileFlags != 0 || n.Flags != 0 && !regular && n.Mode&typeMask != typeDirectory {
+		return fmt.Errorf("flags %#x that it can't have", n.Flags)
+	}
 	for _, a := range n.Attributes {
 		const maxName, maxValue = 255, 64 << 10 // XATTR_NAME_MAX, XATTR_SIZE_MAX
 		if a.Name == "" || badName(a.Name, maxName) || len(a.Value) > maxValue {
@@ -141,3 +144,7 @@ func (c *checker) mountNamespace(id uint32, who func() string) error {
 	}
 	return nil
 }
+
+// FileFlags are FS_*_FL that a FileNode can have: append only, immutable, no dump,
+// no access times (SHMEM_FL_USER_MODIFIABLE, include/linux/shmem_fs.h).
+const FileFlags = 0x20 | 0x10 | 0x40 | 0x80

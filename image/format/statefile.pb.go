@@ -1753,6 +1753,8 @@ type Link struct {
 	Attributes    []byte   `protobuf:"bytes,13,opt,name=attributes,proto3" json:"attributes,omitempty"`                   // IFLA_* that can be set
 	OtherNames    []string `protobuf:"bytes,14,rep,name=other_names,json=otherNames,proto3" json:"other_names,omitempty"` // IFLA_ALT_IFNAME
 	Running       bool     `protobuf:"varint,15,opt,name=running,proto3" json:"running,omitempty"`                        // IFLA_OPERSTATE was "up": it had a carrier
+	Token         []byte   `protobuf:"bytes,220,opt,name=token,proto3" json:"token,omitempty"`                            // IFLA_INET6_TOKEN: the lower half of the addresses that routers give it; none: all zero
+	Multicast     [][]byte `protobuf:"bytes,221,rep,name=multicast,proto3" json:"multicast,omitempty"`                    // link-layer addresses of groups that it was told to listen to (SIOCADDMULTI)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1892,6 +1894,20 @@ func (x *Link) GetRunning() bool {
 	return false
 }
 
+func (x *Link) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *Link) GetMulticast() [][]byte {
+	if x != nil {
+		return x.Multicast
+	}
+	return nil
+}
+
 // Network is what is set in a network namespace besides its interfaces. Of each
 // kind of thing the image has all that there were, whoever had set them: a restart
 // removes what it finds besides. A thing is a header and its attributes (see Link).
@@ -1906,6 +1922,9 @@ type Network struct {
 	Nftables   []*Nftables            `protobuf:"bytes,7,rep,name=nftables,proto3" json:"nftables,omitempty"`     // tables before what is in them, rules in their order
 	// Connections that are tracked (IPCTNL_MSG_CT_NEW): struct nfgenmsg and attributes.
 	Connections   [][]byte `protobuf:"bytes,8,rep,name=connections,proto3" json:"connections,omitempty"`
+	Labels        [][]byte `protobuf:"bytes,220,rep,name=labels,proto3" json:"labels,omitempty"`     // struct ifaddrlblmsg: labels of IPv6 addresses (RFC 6724)
+	Groups        [][]byte `protobuf:"bytes,221,rep,name=groups,proto3" json:"groups,omitempty"`     // struct br_port_msg: permanent multicast groups of bridges
+	Policies      [][]byte `protobuf:"bytes,222,rep,name=policies,proto3" json:"policies,omitempty"` // struct xfrm_userpolicy_info: of IPsec
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1992,6 +2011,27 @@ func (x *Network) GetNftables() []*Nftables {
 func (x *Network) GetConnections() [][]byte {
 	if x != nil {
 		return x.Connections
+	}
+	return nil
+}
+
+func (x *Network) GetLabels() [][]byte {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Network) GetGroups() [][]byte {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *Network) GetPolicies() [][]byte {
+	if x != nil {
+		return x.Policies
 	}
 	return nil
 }
@@ -2474,6 +2514,7 @@ type FileNode struct {
 	Target        string               `protobuf:"bytes,10,opt,name=target,proto3" json:"target,omitempty"` // of a symbolic link
 	Attributes    []*ExtendedAttribute `protobuf:"bytes,11,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	Content       uint32               `protobuf:"varint,12,opt,name=content,proto3" json:"content,omitempty"` // the owner of its bytes in Pages records; 0 if it has none
+	Flags         uint32               `protobuf:"varint,220,opt,name=flags,proto3" json:"flags,omitempty"`    // FS_*_FL that can be set (FS_IOC_SETFLAGS, ioctl_iflags(2))
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2588,6 +2629,13 @@ func (x *FileNode) GetAttributes() []*ExtendedAttribute {
 func (x *FileNode) GetContent() uint32 {
 	if x != nil {
 		return x.Content
+	}
+	return 0
+}
+
+func (x *FileNode) GetFlags() uint32 {
+	if x != nil {
+		return x.Flags
 	}
 	return 0
 }
@@ -11360,7 +11408,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bmessages\x18\x03 \x03(\v2!.lxccheckpoint.format.SysvMessageR\bmessages\"5\n" +
 	"\vSysvMessage\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\x03R\x04type\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\x88\x03\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xbe\x03\n" +
 	"\x04Link\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02up\x18\x02 \x01(\bR\x02up\x12\x14\n" +
@@ -11382,7 +11430,9 @@ const file_statefile_proto_rawDesc = "" +
 	"attributes\x12\x1f\n" +
 	"\vother_names\x18\x0e \x03(\tR\n" +
 	"otherNames\x12\x18\n" +
-	"\arunning\x18\x0f \x01(\bR\arunning\"\xa7\x02\n" +
+	"\arunning\x18\x0f \x01(\bR\arunning\x12\x15\n" +
+	"\x05token\x18\xdc\x01 \x01(\fR\x05token\x12\x1d\n" +
+	"\tmulticast\x18\xdd\x01 \x03(\fR\tmulticast\"\xf6\x02\n" +
 	"\aNetwork\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\fR\taddresses\x12\x1a\n" +
 	"\bnexthops\x18\x02 \x03(\fR\bnexthops\x12\x16\n" +
@@ -11393,7 +11443,10 @@ const file_statefile_proto_rawDesc = "" +
 	"neighbours\x126\n" +
 	"\asysctls\x18\x06 \x03(\v2\x1c.lxccheckpoint.format.SysctlR\asysctls\x12:\n" +
 	"\bnftables\x18\a \x03(\v2\x1e.lxccheckpoint.format.NftablesR\bnftables\x12 \n" +
-	"\vconnections\x18\b \x03(\fR\vconnections\"J\n" +
+	"\vconnections\x18\b \x03(\fR\vconnections\x12\x17\n" +
+	"\x06labels\x18\xdc\x01 \x03(\fR\x06labels\x12\x17\n" +
+	"\x06groups\x18\xdd\x01 \x03(\fR\x06groups\x12\x1b\n" +
+	"\bpolicies\x18\xde\x01 \x03(\fR\bpolicies\"J\n" +
 	"\bNftables\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\fR\x04body\x12\x16\n" +
@@ -11436,7 +11489,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\aoptions\x18\x05 \x01(\tR\aoptions\x12\x18\n" +
 	"\aoutside\x18\x06 \x01(\bR\aoutside\x124\n" +
 	"\x05nodes\x18\a \x03(\v2\x1e.lxccheckpoint.format.FileNodeR\x05nodes\x12$\n" +
-	"\rpid_namespace\x18\xd2\x01 \x01(\rR\fpidNamespace\"\xd3\x02\n" +
+	"\rpid_namespace\x18\xd2\x01 \x01(\rR\fpidNamespace\"\xea\x02\n" +
 	"\bFileNode\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\"\n" +
 	"\rlink_plus_one\x18\x02 \x01(\rR\vlinkPlusOne\x12\x12\n" +
@@ -11452,7 +11505,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\n" +
 	"attributes\x18\v \x03(\v2'.lxccheckpoint.format.ExtendedAttributeR\n" +
 	"attributes\x12\x18\n" +
-	"\acontent\x18\f \x01(\rR\acontent\"=\n" +
+	"\acontent\x18\f \x01(\rR\acontent\x12\x15\n" +
+	"\x05flags\x18\xdc\x01 \x01(\rR\x05flags\"=\n" +
 	"\x11ExtendedAttribute\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\xea\x01\n" +

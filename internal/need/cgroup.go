@@ -43,6 +43,23 @@ func Freezers() []string {
 	return all
 }
 
+// Hierarchies returns where the hierarchies of a version of cgroups are mounted,
+// each once; 0: of both.
+func Hierarchies(version int) []string {
+	text, _ := os.ReadFile("/proc/self/mounts")
+	var all []string
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) < 4 || f[2] == "cgroup" && version == 2 || f[2] == "cgroup2" && version == 1 || !strings.HasPrefix(f[2], "cgroup") || seen[f[2]+f[3]] {
+			continue
+		}
+		seen[f[2]+f[3]] = true
+		all = append(all, f[1])
+	}
+	return all
+}
+
 var hierarchies = sync.OnceValue(func() (h struct{ v1, v2 string }) {
 	text, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {

@@ -56,8 +56,9 @@ var kinds = map[string][]uint16{
 	"vrf": {1},
 	// vlan: id, flags, egress and ingress priorities, protocol.
 	"vlan": {1, 2, 3, 4, 5},
-	// macvlan, macvtap: mode, flags, length of the broadcasts' queue.
-	"macvlan": {1, 2, 7}, "macvtap": {1, 2, 7},
+	// macvlan, macvtap: mode, flags, what to do with the sources, they, length of the
+	// broadcasts' queue, up to how many listeners they are handed on at once.
+	"macvlan": {1, 2, 3, 5, 7, 9}, "macvtap": {1, 2, 3, 5, 7, 9},
 	// ipvlan, ipvtap: mode, flags.
 	"ipvlan": {1, 2}, "ipvtap": {1, 2},
 	// bridge: all but what it has elected, its timers, its statistics. Its group
@@ -173,6 +174,9 @@ func settleData(kind string, all []netlink.Attribute) []netlink.Attribute {
 		// IFLA_VLAN_FLAGS: the flags, and which of them are meant. All bits are told
 		// as meant, ones that no kernel knows are not taken (Linux 6.1 to 6.18).
 		vlanFlags, vlanKnown = 2, 0xf
+		// Those that an interface of mode source takes packets of:
+		// IFLA_MACVLAN_MACADDR_DATA, and that they are to be set.
+		macaddrMode, macaddrData, macaddrSet = 3, 5, 3
 	)
 	var kept []netlink.Attribute
 	for _, a := range all {
@@ -191,6 +195,11 @@ func settleData(kind string, all []netlink.Attribute) []netlink.Attribute {
 		case kind == "vlan" && a.Type == vlanFlags && len(a.Value) == 8:
 			flags := a.Value[:4]
 			a.Value = binary.NativeEndian.AppendUint32(slices.Clone(flags), a.Uint32()|vlanKnown)
+		case (kind == "macvlan" || kind == "macvtap") && a.Type == macaddrData:
+			if len(a.Value) == 0 {
+				continue
+			}
+			kept = append(kept, netlink.Uint32(macaddrMode, macaddrSet))
 		}
 		kept = append(kept, a)
 	}

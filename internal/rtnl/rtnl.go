@@ -129,6 +129,7 @@ var Addresses = &Thing{
 const (
 	ifaProto             = 11 // IFA_PROTO, Linux 5.18
 	nhaFDB               = 11 // NHA_FDB
+	nhaResGroup          = 12 // NHA_RES_GROUP, Linux 5.13
 	rtaNHID              = 30 // RTA_NH_ID
 	ndaProtocol, ndaNHID = 12, 13
 	// Flags of an address that can be set; the others the kernel works out.
@@ -165,13 +166,27 @@ var Nexthops = &Thing{
 	header: 8, families: []byte{unix.AF_UNSPEC, unix.AF_INET, unix.AF_INET6},
 	keep: []uint16{
 		unix.NHA_ID, unix.NHA_GROUP, unix.NHA_GROUP_TYPE, unix.NHA_BLACKHOLE, unix.NHA_OIF, unix.NHA_GATEWAY, unix.NHA_ENCAP_TYPE, unix.NHA_ENCAP,
-		nhaFDB,
+		nhaFDB, nhaResGroup,
 	},
-	settle: func(header []byte, all []netlink.Attribute) ([]netlink.Attribute, bool) {
-		header[1] = 0 // the scope, which the kernel works out
-		maskFlags(header[4:8])
-		return all, true
-	},
+	settle: settleNexthop,
+}
+
+func settleNexthop(header []byte, all []netlink.Attribute) ([]netlink.Attribute, bool) {
+	const unbalancedTime = 4 // NHA_RES_GROUP_UNBALANCED_TIME: told, not taken
+	header[1] = 0            // the scope, which the kernel works out
+	maskFlags(header[4:8])
+	for i, a := range all {
+		if a.Type != nhaResGroup {
+			continue
+		}
+		inner, err := netlink.Parse(a.Value)
+		if err != nil {
+			return nil, false
+		}
+		inner = slices.DeleteFunc(inner, func(a netlink.Attribute) bool { return a.Type == unbalancedTime })
+		all[i] = netlink.Nest(nhaResGroup, inner...)
+	}
+	return all, true
 }
 
 // Routes are those of all tables (struct rtmsg).
@@ -294,7 +309,7 @@ func settleNeighbour(header []byte, all []netlink.Attribute) ([]netlink.Attribut
 		if proxy {
 			ne.PutUint16(header[8:], 0)
 		}
-		return all, proxy || state&unix.NUD_PERMANENT != 0
+		return all, proxy || state&unix.NUD_PERMANENT != 0 || flags&unix.NTF_EXT_LEARNED != 0 || state&unix.NUD_NOARP != 0 && toOne(all)
 	}
 	if state&(unix.NUD_PERMANENT|unix.NUD_NOARP) == 0 {
 		return nil, false // learnt
@@ -314,6 +329,13 @@ func settleNeighbour(header []byte, all []netlink.Attribute) ([]netlink.Attribut
 		}
 	}
 	return all, true
+}
+
+// toOne tells whether a neighbour has the address of one other host. Those with none
+// and of groups the kernel makes by itself.
+func toOne(all []netlink.Attribute) bool {
+	i := slices.IndexFunc(all, func(a netlink.Attribute) bool { return a.Type == unix.NDA_LLADDR })
+	return i >= 0 && len(all[i].Value) > 0 && all[i].Value[0]&1 == 0 && slices.ContainsFunc(all[i].Value, func(b byte) bool { return b != 0 })
 }
 
 // List asks for all things of a kind that belong into an image.

@@ -5,6 +5,7 @@ package memory
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -26,7 +27,9 @@ type Backing struct {
 	numbers map[objectKey]int
 	leader  map[uint32]int // Mm → host pid of a process that has it
 	local   []int
-	rootDir int // O_PATH descriptor of the container's root directory
+	// programs are those that become a process's only in Finish.
+	programs map[fileKey]int
+	rootDir  int // O_PATH descriptor of the container's root directory
 }
 
 type fileKey struct {
@@ -44,7 +47,7 @@ type objectKey struct {
 // Open opens whatever the image's mappings and executables need and gives it to
 // the first process.
 func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, err error) {
-	b := &Backing{files: map[fileKey]int{}, objects: map[uint32]*object{}, numbers: map[objectKey]int{}, leader: map[uint32]int{}}
+	b := &Backing{files: map[fileKey]int{}, objects: map[uint32]*object{}, numbers: map[objectKey]int{}, leader: map[uint32]int{}, programs: map[fileKey]int{}}
 	defer func() {
 		if err != nil {
 			b.Close()
@@ -74,6 +77,9 @@ func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, er
 			return nil, err
 		}
 	}
+	if err := b.openPrograms(s, opener); err != nil {
+		return nil, err
+	}
 	if err := b.makeObjects(s, root); err != nil {
 		return nil, err
 	}
@@ -95,6 +101,41 @@ func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, er
 	// keep a removed program from being one (ETXTBSY), and a memfd from its seals.
 	b.closeLocal()
 	return b, nil
+}
+
+// openPrograms opens those that lie in file systems in memory, whose bytes come
+// from the image: nobody can write to a file that is a process's program
+// (ETXTBSY), so it becomes one in Finish.
+func (b *Backing) openPrograms(s *format.Skeleton, opener Opener) error {
+	for _, mm := range s.Mms {
+		if mm.Exe == nil || mm.ExeMemory != 0 || !slices.ContainsFunc(s.FileSystems, func(f *format.FileSystem) bool {
+			return len(f.Nodes) > 0 && f.Device == mm.Exe.Device
+		}) {
+			continue
+		}
+		k := fileKey{mm.Exe.Path, mm.Exe.Device, mm.Exe.Inode, false}
+		if _, ok := b.programs[k]; ok {
+			continue
+		}
+		fd, err := opener.Open(mm.Exe, unix.O_RDONLY)
+		if err != nil {
+			return fmt.Errorf("open a program: %w", err)
+		}
+		b.programs[k] = fd
+	}
+	return nil
+}
+
+// program is our descriptor of a program that becomes one in Finish.
+func (b *Backing) program(mm *format.Mm) (int, bool) {
+	if mm.ExeMemory != 0 {
+		return b.objects[mm.ExeMemory].local, true
+	}
+	if mm.Exe == nil {
+		return -1, false
+	}
+	fd, ok := b.programs[fileKey{mm.Exe.Path, mm.Exe.Device, mm.Exe.Inode, false}]
+	return fd, ok
 }
 
 // File is one that is mapped or executed.
@@ -178,6 +219,10 @@ func (b *Backing) Close() {
 	for _, o := range b.objects {
 		o.close()
 	}
+	for _, fd := range b.programs {
+		unix.Close(fd)
+	}
+	b.programs = nil
 	b.objects = nil
 	if b.rootDir > 0 {
 		unix.Close(b.rootDir)

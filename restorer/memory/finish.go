@@ -128,12 +128,14 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 // noProgram leaves /proc/PID/exe as it is.
 const noProgram = ^uint32(0)
 
-// setProgram makes a removed file the program of a process.
+// setProgram makes a file whose bytes were in the image, a removed one or one in a
+// file system in memory, the program of a process.
 func (b *Backing) setProgram(p place.Process, mm *format.Mm) error {
-	if mm.ExeMemory == 0 {
+	fd, ok := b.program(mm)
+	if !ok {
 		return nil
 	}
-	there, err := p.Send([]int{b.objects[mm.ExeMemory].local})
+	there, err := p.Send([]int{fd})
 	if err != nil {
 		return err
 	}

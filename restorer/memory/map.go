@@ -59,9 +59,10 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso *Vdso, have []Piece, 
 	if err := vdso.place(p, mm); err != nil {
 		return err
 	}
-	// A removed program is one only when its bytes are there: see Finish.
+	// One whose bytes are in the image is a program only when they are there: see
+	// Finish.
 	exe := noProgram
-	if mm.Exe != nil && mm.ExeMemory == 0 {
+	if _, late := b.program(mm); !late && mm.Exe != nil {
 		exe = uint32(b.number(mm.Exe, false))
 	}
 	return b.setMap(p, mm, exe)

@@ -299,8 +299,8 @@ func clone(fd int, below string) (int, error) {
 // within opens what a path leads to inside of one mount, whatever is mounted on
 // it.
 func within(mount int, below string, flags uint64) (int, error) {
-	if below == "/" {
-		below = "."
+	if below == "/" { // it can be of a file
+		return unix.FcntlInt(uintptr(mount), unix.F_DUPFD_CLOEXEC, 0)
 	}
 	return unix.Openat2(mount, strings.TrimPrefix(below, "/"), &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC | flags,

@@ -241,7 +241,7 @@ func (r *Root) makeCgroupNamespace(p place.Process, n *format.Namespace) error {
 // or bound in the container, and lets go of what only the restart needed.
 func (r *Root) Settle() error {
 	for _, t := range r.mounts.trees {
-		if err := t.times(); err != nil {
+		if err := t.finish(); err != nil {
 			return err
 		}
 	}

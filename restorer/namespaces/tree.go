@@ -171,6 +171,9 @@ func dress(name string, n *format.FileNode, follow bool) error {
 		return fmt.Errorf("owner: %w", err)
 	}
 	for _, a := range n.Attributes {
+		if isCapability(a) {
+			continue // whoever writes to the file removes it: see finish
+		}
 		if err := set(name, a.Name, a.Value, 0); err != nil {
 			return fmt.Errorf("extended attribute %s: %w", a.Name, err)
 		}
@@ -184,7 +187,56 @@ func dress(name string, n *format.FileNode, follow bool) error {
 	return nil
 }
 
-// times gives every file its times, when nothing more is written to it.
+// isCapability tells the attribute that has a file's capabilities.
+func isCapability(a *format.ExtendedAttribute) bool { return a.Name == "security.capability" }
+
+// finish gives every file its times, and what can come only when nothing more is
+// written to it.
+func (t *tree) finish() error {
+	for _, n := range t.Nodes {
+		name, err := t.path(n.Path)
+		if err != nil {
+			return err
+		}
+		for _, a := range n.Attributes {
+			if !isCapability(a) {
+				continue
+			}
+			if err := unix.Lsetxattr(name, a.Name, a.Value, 0); err != nil {
+				return fmt.Errorf("%s in a %s of the container: its capabilities: %w", n.Path, t.Fstype, err)
+			}
+		}
+	}
+	if err := t.times(); err != nil {
+		return err
+	}
+	// Last: nobody can change what is immutable.
+	for _, n := range t.Nodes {
+		if n.Flags == 0 {
+			continue
+		}
+		name, err := t.path(n.Path)
+		if err == nil {
+			err = setFlags(name, n.Flags)
+		}
+		if err != nil {
+			return fmt.Errorf("%s in a %s of the container: its flags (chattr): %w", n.Path, t.Fstype, err)
+		}
+	}
+	return nil
+}
+
+// setFlags does what chattr(1) does.
+func setFlags(name string, flags uint32) error {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOATIME|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags))
+}
+
+// times gives every file its times.
 func (t *tree) times() error {
 	for i := len(t.Nodes) - 1; i >= 0; i-- {
 		n := t.Nodes[i]
