@@ -10,14 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// NetworkHook has lxc-restart be a hook of LXC's, which containers keep that it has
+// brought back: it mounts nothing.
+const NetworkHook = "--as-network-hook"
+
 // configuredMounts asks LXC's monitor for what ConfiguredMounts holds.
 func (c *Container) configuredMounts(ctx context.Context) []string {
 	if c.Rootfs == "" {
 		return nil // it has what is mounted on the host
 	}
 	for _, hook := range []string{"pre-mount", "mount", "autodev", "start-host", "start"} {
-		if text, ok := c.configItem(ctx, "lxc.hook."+hook); !ok || text != "" {
+		text, ok := c.configItem(ctx, "lxc.hook."+hook)
+		if !ok {
 			return nil
+		}
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasSuffix(line, " "+NetworkHook) {
+				return nil // it may mount anything
+			}
 		}
 	}
 	entries, ok := c.configItem(ctx, "lxc.mount.entry")

@@ -49,6 +49,9 @@ type Options struct {
 	Heir       *heir.Testator
 	MaxDeleted uint64   // bytes that a removed file may hold; 0: no limit
 	External   []string // pipes and UNIX sockets whose other end may be outside, by name
+	// ExternalMounts are places in the container where something is mounted that
+	// nobody makes again.
+	ExternalMounts []string
 	// At is called at steps (internal/action); an error of it ends the checkpoint.
 	// nil: none.
 	At func(ctx context.Context, step string) error

@@ -219,7 +219,7 @@ func (l *looking) lookAtNamespaces() error {
 		return err
 	}
 	l.world = result
-	err = result.LookAtMounts(l.ids, namespaces.Mounts{Configured: l.container.ConfiguredMounts, LXC: l.container.Name != "" && l.container.Rootfs != ""})
+	err = result.LookAtMounts(l.ids, namespaces.Mounts{Configured: l.container.ConfiguredMounts, LXC: l.container.Name != "" && l.container.Rootfs != "", External: l.o.ExternalMounts})
 	if err != nil {
 		return err
 	}

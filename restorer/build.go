@@ -94,7 +94,7 @@ func (r *restart) enter() (err error) {
 		return err
 	}
 	if r.space, err = namespaces.Enter(r.plan.Skeleton, r.root, r.helper, namespaces.Surroundings{
-		HostMounts: r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", AsCopy: r.opts.AsCopy, Veth: r.opts.Veth,
+		HostMounts: r.opts.Native || r.plan.Skeleton.Container.Rootfs == "", AsCopy: r.opts.AsCopy, Veth: r.opts.Veth, External: r.opts.External,
 	}, r.log); err != nil {
 		return err
 	}

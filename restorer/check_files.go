@@ -16,6 +16,7 @@ import (
 	"lxc-checkpoint/refusal"
 	"lxc-checkpoint/restorer/fds"
 	"lxc-checkpoint/restorer/memory"
+	"lxc-checkpoint/restorer/namespaces"
 )
 
 // found is where a file of the container lies while the container does not run.
@@ -71,6 +72,13 @@ func (c *checker) checkFiles() {
 				r := refused(e.Name, err)
 				r.Object = number + ", " + r.Object
 				c.list = append(c.list, c.of(r, table))
+			}
+		}
+	}
+	for _, m := range look.mounts[0] {
+		if m.External && !c.o.Alive {
+			if _, err := namespaces.ExternalMount(c.o.External, m); err != nil {
+				c.list = append(c.list, refused("mount "+m.Mountpoint, err))
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"lxc-checkpoint/dumper"
@@ -69,14 +70,14 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.BoolVar(&o.printStats, "print-stats", false, "write figures of the checkpoint to stderr, as JSON")
 	f.BoolVar(&o.shellJob, "shell-job", false, "take along what lxc-attach has put into the container, with its terminals")
 	f.BoolVar(&o.tcpRefuse, "tcp-refuse", false, "refuse to checkpoint TCP connections")
-	f.StringArrayVar(&o.external, "external", nil, "save pipe:[INODE] or socket:[INODE], the `NAME` of one with an end outside")
+	f.StringArrayVar(&o.external, "external", nil, "save pipe:[INODE], socket:[INODE] or mount:PLACE from outside by its `NAME`")
 	f.BoolVar(&o.noBPF, "no-bpf", false, "load no eBPF program: have the tasks tell everything themselves")
 	o.tool.AddCommon(true)
 	return o
 }
 
-// externalName is how the kernel names pipes and sockets.
-var externalName = regexp.MustCompile(`^(pipe|socket):\[[0-9]+\]$`)
+// externalName is how the kernel names pipes and sockets, and where a mount is.
+var externalName = regexp.MustCompile(`^((pipe|socket):\[[0-9]+\]|mount:/.+)$`)
 
 // parse parses the command line and checks that the options go together. done
 // says that help was shown.
@@ -111,7 +112,7 @@ func (o *options) parse(args []string) (done bool, err error) {
 	case given("lxcpath") && (given("cgroup") || given("pid")):
 		return false, cli.Usagef("-P goes with -n only: --cgroup and --pid do not ask LXC")
 	case slices.ContainsFunc(o.external, func(n string) bool { return !externalName.MatchString(n) }):
-		return false, cli.Usagef("--external takes the name of a pipe or UNIX socket as /proc/PID/fd has it, pipe:[INODE] or socket:[INODE], and not %q", o.external)
+		return false, cli.Usagef("--external takes the name of a pipe or UNIX socket as /proc/PID/fd has it, pipe:[INODE] or socket:[INODE], or mount: and a place in the container where something is mounted, and not %q", o.external)
 	case o.json && !o.check:
 		return false, cli.Usagef("--json goes with --check only")
 	case o.check && (given("statefile") || given("statefd")):
@@ -134,10 +135,18 @@ func (o *options) parse(args []string) (done bool, err error) {
 
 // dumper are the options that a checkpoint and a look have in common.
 func (o *options) dumper() dumper.Options {
+	var files, mounts []string
+	for _, name := range o.external {
+		if place, ok := strings.CutPrefix(name, "mount:"); ok {
+			mounts = append(mounts, place)
+		} else {
+			files = append(files, name)
+		}
+	}
 	return dumper.Options{
 		Timeout: o.timeout.Duration, Tool: cli.Version, Log: o.tool.Log,
 		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, ShellJob: o.shellJob, MaxDeleted: uint64(o.maxDeleted),
-		External: o.external, Heir: o.heir,
+		External: files, ExternalMounts: mounts, Heir: o.heir,
 		// What no host could restart is not saved.
 		Check: restorer.CheckPlan, Forks: restorer.Forks,
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -98,6 +99,11 @@ func (o *options) restorer() restorer.Options {
 	external := map[string]string{}
 	for _, e := range o.external {
 		name, to, _ := strings.Cut(e, "=")
+		if isMount(name) {
+			if absolute, err := filepath.Abs(to); err == nil {
+				to = absolute
+			}
+		}
 		external[name] = to
 	}
 	veth := map[string]string{}

@@ -60,7 +60,7 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	f.BoolVar(&o.native, "native", false, "without LXC, from the statefile alone")
 	f.StringVar(&o.cgroup, "cgroup", "", "native: put it into the cgroup `PATH` (default lxc-checkpoint/NAME)")
 	f.BoolVar(&o.allowChanged, "allow-changed", false, "go on with files that have changed since the checkpoint")
-	f.StringArrayVar(&o.external, "external", nil, "what was saved as external is now PATH, or descriptor N: `NAME=PATH|NAME=fd:N`")
+	f.StringArrayVar(&o.external, "external", nil, "what was saved by its name only is now PATH, or descriptor N: `NAME=PATH|NAME=fd:N`")
 	f.StringArrayVar(&o.veth, "veth", nil, "its network interface NAME hangs on this host's BRIDGE: `NAME=BRIDGE`")
 	f.BoolVar(&o.tcpClose, "tcp-close", false, "end its TCP connections: programs hear of a reset (ECONNRESET)")
 	f.BoolVar(&o.shellJob, "shell-job", false, "join your terminal to that of a session that lxc-attach had put in")
@@ -97,6 +97,8 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("where from? Name a file with -S FILE, or an open descriptor with -d FD")
 	case slices.ContainsFunc(o.external, func(e string) bool { name, to, ok := strings.Cut(e, "="); return !ok || name == "" || to == "" }):
 		return false, cli.Usagef("--external takes NAME=PATH or NAME=fd:N, and not %q", o.external)
+	case slices.ContainsFunc(o.external, func(e string) bool { name, to, _ := strings.Cut(e, "="); return isMount(name) && strings.HasPrefix(to, "fd:") }):
+		return false, cli.Usagef("--external mount:DIRECTORY takes a directory or file of this host, and no descriptor: %q", o.external)
 	case slices.ContainsFunc(o.veth, func(e string) bool { name, to, _ := strings.Cut(e, "="); return badLink(name) || badLink(to) }):
 		return false, cli.Usagef("--veth takes NAME=BRIDGE, an interface of the container and one of this host, and not %q", o.veth)
 	case o.json && !o.check:
@@ -120,6 +122,9 @@ func (o *options) parse(args []string) (done bool, err error) {
 	}
 	return false, nil
 }
+
+// isMount tells names of mounts from those of pipes and sockets.
+func isMount(name string) bool { return strings.HasPrefix(name, "mount:") }
 
 // badLink tells what is no name of a network interface.
 func badLink(name string) bool {

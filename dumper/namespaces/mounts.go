@@ -59,6 +59,9 @@ type Mounts struct {
 	Configured []string
 	// LXC: LXC has made the container, and will again.
 	LXC bool
+	// External are places in the container where the operator will say at a restart
+	// what is to be mounted.
+	External []string
 }
 
 // LookAtMounts finds out what the mounts are of, and what is in those file

@@ -16,9 +16,14 @@ func (r *Result) refuseMounts(m Mounts) {
 		reason string
 	}
 	seen := map[once]bool{}
+	external := r.external(m)
 	for _, n := range r.order {
 		for _, mount := range n.Mounts {
 			reason, remedy := r.mountObstacle(n, mount, m)
+			if reason != "" && slices.ContainsFunc(external, func(e *format.Mount) bool { return inRoot(mount, e) }) {
+				mount.External = slices.Contains(external, mount)
+				continue
+			}
 			if reason == "" || seen[once{mount.FileSystem, reason}] {
 				continue
 			}
@@ -30,6 +35,41 @@ func (r *Result) refuseMounts(m Mounts) {
 			r.refused = append(r.refused, refused)
 		}
 	}
+}
+
+// external are the mounts that the operator will say about what they are. A name
+// that there is no need for is refused: it is a mistake.
+func (r *Result) external(m Mounts) (all []*format.Mount) {
+	for _, name := range m.External {
+		var found *format.Mount
+		for _, n := range r.order {
+			for _, mount := range n.Mounts {
+				if !n.nested && mount.Mountpoint == name {
+					found = mount // what lies on top is what is seen
+				}
+			}
+		}
+		reason := "nothing is mounted there in the container (its /proc/self/mountinfo shows what is)"
+		if found != nil {
+			if obstacle, _ := r.mountObstacle(r.firstMounts(), found, m); obstacle != "" {
+				all = append(all, found)
+				continue
+			}
+			reason = "a restart mounts that again by itself"
+		}
+		r.refused = append(r.refused, &refusal.Refusal{Object: "--external mount:" + name, Reason: reason, Remedy: "leave the option out"})
+	}
+	return all
+}
+
+// firstMounts is the mount namespace that the container's first process is in.
+func (r *Result) firstMounts() *object {
+	for _, n := range r.order {
+		if n.Kind == format.NamespaceKind_MNT && !n.nested {
+			return n
+		}
+	}
+	return nil
 }
 
 // mountObstacle says why a restart can't mount something; "" if it can, or need
@@ -54,11 +94,12 @@ func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason
 		return "a process serves it, and a restart can't reconnect the two", "unmount it (fusermount -u), or serve it from outside and have LXC mount it (lxc.mount.entry in the container's config)"
 	case f.Outside:
 		if m.LXC && !r.shown(mount, m) {
-			return "it comes from outside of the container, and its config does not mount it", "have LXC mount it (lxc.mount.entry in the container's config)"
+			return "it comes from outside of the container, and its config does not mount it",
+				"have LXC mount it (lxc.mount.entry in the container's config), or save it by its name (--external mount:" + mount.Mountpoint + "), and say at the restart what is to be there"
 		}
 		return "", ""
 	case strings.HasPrefix(f.Source, "/dev/"):
-		return "it is on a device of the host that the container has mounted by itself", "mount it on the host, and have LXC bind it (lxc.mount.entry in the container's config)"
+		return "it is on a device of the host that the container has mounted by itself", "mount it on the host, and have LXC bind it (lxc.mount.entry in the container's config), or save it by its name (--external mount:" + mount.Mountpoint + "), and say at the restart where the host has it"
 	case r.shown(mount, m):
 		return "", ""
 	}

@@ -2273,7 +2273,9 @@ type Mount struct {
 	FileSystem   uint32                 `protobuf:"varint,11,opt,name=file_system,json=fileSystem,proto3" json:"file_system,omitempty"` // a FileSystem
 	// It came with the copy of a mount namespace for another user namespace, whose
 	// tasks can't unmount it (MNT_LOCKED, include/linux/mount.h).
-	Locked        bool `protobuf:"varint,210,opt,name=locked,proto3" json:"locked,omitempty"`
+	Locked bool `protobuf:"varint,210,opt,name=locked,proto3" json:"locked,omitempty"`
+	// Nobody makes it again: the operator says at the restart what is to be there.
+	External      bool `protobuf:"varint,230,opt,name=external,proto3" json:"external,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2388,6 +2390,13 @@ func (x *Mount) GetFileSystem() uint32 {
 func (x *Mount) GetLocked() bool {
 	if x != nil {
 		return x.Locked
+	}
+	return false
+}
+
+func (x *Mount) GetExternal() bool {
+	if x != nil {
+		return x.External
 	}
 	return false
 }
@@ -11462,7 +11471,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\vTimeOffsets\x12!\n" +
 	"\fmonotonic_ns\x18\x01 \x01(\x03R\vmonotonicNs\x12\x1f\n" +
 	"\vboottime_ns\x18\x02 \x01(\x03R\n" +
-	"boottimeNs\"\xd6\x02\n" +
+	"boottimeNs\"\xf3\x02\n" +
 	"\x05Mount\x12\x19\n" +
 	"\bmount_id\x18\x01 \x01(\rR\amountId\x12\x1b\n" +
 	"\tparent_id\x18\x02 \x01(\rR\bparentId\x12\x16\n" +
@@ -11479,7 +11488,8 @@ const file_statefile_proto_rawDesc = "" +
 	" \x01(\tR\fsuperOptions\x12\x1f\n" +
 	"\vfile_system\x18\v \x01(\rR\n" +
 	"fileSystem\x12\x17\n" +
-	"\x06locked\x18\xd2\x01 \x01(\bR\x06locked\"\xf4\x01\n" +
+	"\x06locked\x18\xd2\x01 \x01(\bR\x06locked\x12\x1b\n" +
+	"\bexternal\x18\xe6\x01 \x01(\bR\bexternal\"\xf4\x01\n" +
 	"\n" +
 	"FileSystem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +

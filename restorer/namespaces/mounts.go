@@ -30,6 +30,7 @@ type mounter struct {
 	root place.Process
 	// sameHost: the first namespace is a copy of the host's.
 	sameHost bool
+	external map[string]string // see Surroundings
 	log      *slog.Logger
 	users    *Root // who makes what belongs to user namespaces of the container
 
@@ -69,8 +70,8 @@ type source struct {
 
 // makeMounts makes the mounts of all mount namespaces that are the container's
 // own. The first process is in the first of them.
-func makeMounts(s *format.Skeleton, root place.Process, users *Root, sameHost bool, log *slog.Logger) (*mounter, error) {
-	m := &mounter{s: s, root: root, users: users, sameHost: sameHost, log: log, made: map[uint32]int{}, proc: -1, workshop: -1, bench: -1}
+func makeMounts(s *format.Skeleton, root place.Process, users *Root, have Surroundings, log *slog.Logger) (*mounter, error) {
+	m := &mounter{s: s, root: root, users: users, sameHost: have.HostMounts, external: have.External, log: log, made: map[uint32]int{}, proc: -1, workshop: -1, bench: -1}
 	for _, n := range s.Namespaces {
 		if n.Kind == format.NamespaceKind_MNT && n.Own && len(n.Mounts) > 0 {
 			m.spaces = append(m.spaces, &space{Namespace: n, ns: -1, root: -1, mounts: map[uint32]int{}})
@@ -88,7 +89,7 @@ func makeMounts(s *format.Skeleton, root place.Process, users *Root, sameHost bo
 		err = m.makeOwned()
 	}
 	if err == nil {
-		err = m.run(m.openFirst, m.tidyFirst, m.openWorkshop, m.takeOver, m.makeFileSystems, m.growTrees, m.makeLocked)
+		err = m.run(m.openFirst, m.tidyFirst, m.openWorkshop, m.takeOver, m.takeExternal, m.makeFileSystems, m.growTrees, m.makeLocked)
 	}
 	if err == nil {
 		err = m.copyLocked()

@@ -35,6 +35,9 @@ type Root struct {
 // Surroundings are what the stage has made.
 type Surroundings struct {
 	HostMounts bool // its mount namespace is a copy of ours
+	// External says which directory or file of this host is to be mounted where the
+	// container had something that nobody makes again, by "mount:" and the place.
+	External map[string]string
 	// Veth are interfaces of the host that those of the container hang on, by their
 	// names in it: of those that nobody else makes.
 	Veth   map[string]string
@@ -80,7 +83,7 @@ func Enter(s *format.Skeleton, root place.Process, fork Forker, have Surrounding
 	if err := r.makeNetworks(have, log); err != nil {
 		return nil, err
 	}
-	if r.mounts, err = makeMounts(s, root, r, have.HostMounts, log); err != nil {
+	if r.mounts, err = makeMounts(s, root, r, have, log); err != nil {
 		r.mounts = &mounter{}
 		return nil, err
 	}

@@ -185,7 +185,7 @@ func logged(text string) string {
 // HookArgument has lxc-restart be the hook that LXC runs when the container's
 // network interfaces are there and not yet up (lxc.hook.pre-mount; LXC 5.0): it
 // deafens them, so that no peer is told that there are no connections.
-const HookArgument = "--as-network-hook"
+const HookArgument = container.NetworkHook
 
 // networkHook is the command of that hook; "" if the container has no network of
 // its own.

@@ -31,6 +31,9 @@ mv /debian/modules/*.ko "/lib/modules/$(uname -r)"
 depmod
 echo /bin/modprobe >/proc/sys/kernel/modprobe
 modprobe loop
+# When several targets want it at once, busybox's modprobe comes back to all but the
+# first before it is there.
+modprobe veth
 mkdir /dev/net && mknod /dev/net/tun c 10 200
 echo 8 >/proc/sys/vm/nr_hugepages
 dd if=/dev/zero of=/swap bs=1M count=32 2>/dev/null # a file of a tmpfs can't be swapped to
