@@ -97,7 +97,10 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("where from? Name a file with -S FILE, or an open descriptor with -d FD")
 	case slices.ContainsFunc(o.external, func(e string) bool { name, to, ok := strings.Cut(e, "="); return !ok || name == "" || to == "" }):
 		return false, cli.Usagef("--external takes NAME=PATH or NAME=fd:N, and not %q", o.external)
-	case slices.ContainsFunc(o.external, func(e string) bool { name, to, _ := strings.Cut(e, "="); return isMount(name) && strings.HasPrefix(to, "fd:") }):
+	case slices.ContainsFunc(o.external, func(e string) bool {
+		name, to, _ := strings.Cut(e, "=")
+		return isMount(name) && strings.HasPrefix(to, "fd:")
+	}):
 		return false, cli.Usagef("--external mount:DIRECTORY takes a directory or file of this host, and no descriptor: %q", o.external)
 	case slices.ContainsFunc(o.veth, func(e string) bool { name, to, _ := strings.Cut(e, "="); return badLink(name) || badLink(to) }):
 		return false, cli.Usagef("--veth takes NAME=BRIDGE, an interface of the container and one of this host, and not %q", o.veth)
