@@ -13,6 +13,7 @@ import (
 	"lxc-checkpoint/container"
 	"lxc-checkpoint/dumper/bpf"
 	"lxc-checkpoint/dumper/fds"
+	"lxc-checkpoint/dumper/kernel"
 	"lxc-checkpoint/dumper/memory"
 	"lxc-checkpoint/dumper/namespaces"
 	"lxc-checkpoint/dumper/programs"
@@ -43,15 +44,17 @@ type looking struct {
 	skeleton    *format.Skeleton
 	refused     refusal.List
 
-	at       clocks.Times            // of the hold: what remains is counted from here
-	told     map[int]*view.TaskFacts // by the teller; nil: nothing
-	found    []*tasks.Process        // in the order of held.Processes
-	facts    map[uint32]memory.Facts
-	spaces   []memory.Space
-	tables   []fds.Table
-	fs       []tasks.Object
-	rings    map[uint64]uint32 // of io_uring, by their first pages
-	contents *memory.Memory
+	at         clocks.Times            // of the hold: what remains is counted from here
+	told       map[int]*view.TaskFacts // by the teller; nil: nothing
+	found      []*tasks.Process        // in the order of held.Processes
+	facts      map[uint32]memory.Facts
+	spaces     []memory.Space
+	tables     []fds.Table
+	fs         []tasks.Object
+	rings      map[uint64]uint32              // of io_uring, by their first pages
+	aio        map[uint32][]kernel.AioContext // of each address space
+	aioUnknown error                          // why nobody tells of them
+	contents   *memory.Memory
 
 	world  *namespaces.Result
 	root   *view.Root        // of the container's first mount namespace
@@ -65,7 +68,7 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, connec
 	objects := &view.Objects{IDs: ids, MaxDeleted: o.MaxDeleted}
 	l := &looking{
 		ctx: ctx, container: c, held: held, connections: connections, teller: teller, o: o,
-		ids: ids, objects: objects, programs: programs.New(ids), skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{},
+		ids: ids, objects: objects, programs: programs.New(ids), skeleton: &format.Skeleton{}, facts: map[uint32]memory.Facts{}, aio: map[uint32][]kernel.AioContext{},
 	}
 	var err error
 	if l.at, err = clocks.Now(); err != nil {
@@ -80,6 +83,7 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, connec
 		{"namespaces", l.lookAtNamespaces},
 		{"directories", l.lookAtFs},
 		{"programs of cgroups", l.lookAtPrograms},
+		{"asynchronous I/O", l.lookAtAio},
 		{"descriptors", l.lookAtDescriptors},
 		{"memory", l.lookAtMemory},
 	} {
@@ -468,7 +472,7 @@ func (l *looking) tablesOf(session uint32) map[uint32]bool {
 
 // lookAtMemory looks at the address spaces.
 func (l *looking) lookAtMemory() error {
-	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers, Rings: l.rings, Kin: l.kin()}, l.spaces)
+	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers, Rings: l.rings, Aio: l.aio, AioUnknown: l.aioUnknown, Kin: l.kin()}, l.spaces)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/refusal"
 	"lxc-checkpoint/restorer/fds"
+	"lxc-checkpoint/restorer/memory"
 	"lxc-checkpoint/restorer/stub"
 )
 
@@ -81,6 +82,9 @@ var features = []feature{
 			slices.ContainsFunc(s.Namespaces, func(n *format.Namespace) bool { return len(n.Ipc.GetSemaphores())+len(n.Ipc.GetQueues()) > 0 })
 	}, absent("/proc/sys/kernel/shm_next_id"), "restart on a kernel with it"},
 	{"POSIX message queues (CONFIG_POSIX_MQUEUE)", func(s *format.Skeleton) bool { return len(s.MessageQueues) > 0 }, absent("/proc/sys/fs/mqueue"), "restart on a kernel with it"},
+	{"asynchronous I/O (CONFIG_AIO)", vma(func(v *format.Vma) bool { return v.Aio != nil }), lacks(unix.SYS_IO_DESTROY, 0, 0, 0, 0), "restart on a kernel with it"},
+	{"contexts of asynchronous I/O for so few requests", func(s *format.Skeleton) bool { return !memory.AioFits(s) }, func() bool { return true },
+		"restart on a host with as few CPUs (/sys/devices/system/cpu/possible): the kernel makes room for four requests of each"},
 	{"eBPF (CONFIG_BPF_SYSCALL)", func(s *format.Skeleton) bool { return len(s.BpfMaps)+len(s.BpfPrograms) > 0 }, lacks(unix.SYS_BPF, ^uintptr(0), 0, 0, 0), "restart on a kernel with it"},
 }
 

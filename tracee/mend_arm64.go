@@ -17,6 +17,7 @@ var mendable = []uint64{
 	unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, // ep_poll, fs/eventpoll.c
 	unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, // __do_semtimedop, ipc/sem.c
 	unix.SYS_RT_SIGTIMEDWAIT, // kernel/signal.c
+	unix.SYS_IO_GETEVENTS,    // fs/aio.c
 	unix.SYS_IO_URING_ENTER,  // else it returns how much it has submitted (io_uring/io_uring.c)
 	// Sockets with SO_RCVTIMEO (sock_intr_errno, include/net/sock.h).
 	unix.SYS_READ, unix.SYS_READV, unix.SYS_RECVFROM, unix.SYS_RECVMSG,

@@ -23,6 +23,7 @@ type Memory struct {
 	mapped  []byte
 	spec    *btf.Spec
 	members map[[2]string]uint32
+	perCPU  perCPU
 }
 
 // The window: what to read and how much, how that went, then the bytes.
@@ -91,6 +92,7 @@ func (m *Memory) Close() {
 		_ = unix.Munmap(m.mapped)
 		m.mapped = nil
 	}
+	m.perCPU.close()
 	_ = m.program.Close()
 	_ = m.window.Close()
 }
@@ -102,7 +104,7 @@ func (m *Memory) Read(address uint64, b []byte) error {
 		binary.NativeEndian.PutUint64(m.mapped[windowAddress:], address)
 		binary.NativeEndian.PutUint32(m.mapped[windowLength:], uint32(n))
 		binary.NativeEndian.PutUint64(m.mapped[windowResult:], 1) // never what the helper returns
-		if err := m.run(); err != nil {
+		if err := m.run(m.program); err != nil {
 			return err
 		}
 		if r := int64(binary.NativeEndian.Uint64(m.mapped[windowResult:])); r != 0 {
@@ -114,12 +116,12 @@ func (m *Memory) Read(address uint64, b []byte) error {
 	return nil
 }
 
-func (m *Memory) run() error {
+func (m *Memory) run(program *ebpf.Program) error {
 	// union bpf_attr, its test: what BPF_PROG_TEST_RUN takes.
 	attr := struct {
 		program, _ uint32
 		_          [9]uint64
-	}{program: uint32(m.program.FD())}
+	}{program: uint32(program.FD())}
 	for {
 		_, _, e := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_TEST_RUN, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
 		switch e {

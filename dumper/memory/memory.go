@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/kernel"
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
@@ -93,6 +94,10 @@ type Env struct {
 	// Rings are the rings of io_uring (OpenFile.id), by the page frames that a
 	// mapping of one begins with.
 	Rings map[uint64]uint32
+	// Aio are the contexts of io_setup(2) of each address space (Space.ID);
+	// AioUnknown says why nobody tells of them.
+	Aio        map[uint32][]kernel.AioContext
+	AioUnknown error
 	// Kin says who was forked by whom; nil: nobody shares pages with anybody.
 	Kin *Kin
 }

@@ -103,6 +103,9 @@ func (l *looker) withFile(s *spaceLook, a *procfs.MappedArea, v *format.Vma, fla
 	if strings.HasPrefix(a.Path, "anon_inode:[io_uring]") {
 		return l.ofRing(s, a, v)
 	}
+	if a.Path == "/[aio] (deleted)" {
+		return l.ofAio(s, a, v)
+	}
 	if o := specialFile(a, flags); o != nil {
 		s.refuse(a, o.Kind, o.Reason, o.Remedy)
 		return nil, nil
@@ -135,8 +138,6 @@ func specialFile(a *procfs.MappedArea, flags map[string]bool) *view.Obstacle {
 	switch {
 	case strings.HasPrefix(p, "/secretmem"):
 		return obstacle("secret memory", "the kernel hides memory of memfd_secret(2) even from root", "")
-	case p == "/[aio] (deleted)":
-		return obstacle("asynchronous I/O", "a ring of io_setup(2) can't be made again by this version", "let the program use no aio (nginx: aio off; mysqld: innodb_use_native_aio=0)")
 	case strings.HasPrefix(p, "anon_inode:[perf_event]"):
 		return obstacle("perf event", "it counts on this host's CPU", "end the profiler")
 	case strings.HasPrefix(p, "anon_inode:"):

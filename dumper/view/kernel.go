@@ -9,4 +9,7 @@ type Kernel interface {
 	// Bit is where a field of one bit lies.
 	Bit(structure, name string) (at uint32, bit uint8, err error)
 	Size(structure string) (uint32, error)
+	// PerCPU is where a CPU has its part of what the kernel keeps for each: of the
+	// first element of a map of ours, open as fd.
+	PerCPU(cpu uint32) (fd int, address uint64, err error)
 }

@@ -254,6 +254,12 @@ func TestCheckRefuses(t *testing.T) {
 				}
 			}
 		}, "open file 30, which is no io_uring"},
+		{aio(func(v *format.Vma) { v.Aio = nil }), "VMA_AIO does not go with"},
+		{aio(func(v *format.Vma) { v.Aio.Ring = v.Aio.Ring[:100] }), "another size"},
+		{aio(func(v *format.Vma) { v.Aio.Id = 3 }), "an impossible number"},
+		{aio(func(v *format.Vma) { v.Aio.Ring[4] = 126 }), "as the kernel has made it"},
+		{aio(func(v *format.Vma) { v.Aio.Ring[8] = 127 }), "as the kernel has made it"},
+		{aio(func(v *format.Vma) { v.Aio.Ring[12] = 200 }), "as the kernel has made it"},
 		{func(s *format.Skeleton) { s.SeccompFilters[0].Instructions = make([]byte, 12) }, "12 bytes"},
 		{func(s *format.Skeleton) { s.SeccompFilters[0].Previous = 42 }, "comes before the one that it follows"},
 		{func(s *format.Skeleton) {
@@ -408,4 +414,15 @@ func openFile(s *format.Skeleton, id uint32) *format.OpenFile {
 		}
 	}
 	return nil
+}
+
+// aio changes the mapping that is a ring of io_setup(2).
+func aio(change func(v *format.Vma)) func(*format.Skeleton) {
+	return func(s *format.Skeleton) {
+		for _, v := range s.Mms[0].Vmas {
+			if v.Aio != nil {
+				change(v)
+			}
+		}
+	}
 }

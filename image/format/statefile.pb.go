@@ -105,25 +105,27 @@ const (
 	VmaKind_VMA_FILE_SHARED      VmaKind = 3 // nothing of it is in the contents
 	VmaKind_VMA_SHARED_ANONYMOUS VmaKind = 4 // a SharedMemory object's bytes
 	VmaKind_VMA_VDSO             VmaKind = 5
-	VmaKind_VMA_VVAR             VmaKind = 6 // "[vvar]"
-	VmaKind_VMA_VVAR_VCLOCK      VmaKind = 7 // "[vvar_vclock]", Linux 6.13
-	VmaKind_VMA_VSYSCALL         VmaKind = 8 // fixed address, the same in every process; not restored
-	VmaKind_VMA_IO_URING         VmaKind = 9 // of the ring open_file, its part at offset (IORING_OFF_*)
+	VmaKind_VMA_VVAR             VmaKind = 6  // "[vvar]"
+	VmaKind_VMA_VVAR_VCLOCK      VmaKind = 7  // "[vvar_vclock]", Linux 6.13
+	VmaKind_VMA_VSYSCALL         VmaKind = 8  // fixed address, the same in every process; not restored
+	VmaKind_VMA_IO_URING         VmaKind = 9  // of the ring open_file, its part at offset (IORING_OFF_*)
+	VmaKind_VMA_AIO              VmaKind = 10 // the whole ring of a context of io_setup(2)
 )
 
 // Enum value maps for VmaKind.
 var (
 	VmaKind_name = map[int32]string{
-		0: "VMA_UNSPECIFIED",
-		1: "VMA_ANONYMOUS",
-		2: "VMA_FILE_PRIVATE",
-		3: "VMA_FILE_SHARED",
-		4: "VMA_SHARED_ANONYMOUS",
-		5: "VMA_VDSO",
-		6: "VMA_VVAR",
-		7: "VMA_VVAR_VCLOCK",
-		8: "VMA_VSYSCALL",
-		9: "VMA_IO_URING",
+		0:  "VMA_UNSPECIFIED",
+		1:  "VMA_ANONYMOUS",
+		2:  "VMA_FILE_PRIVATE",
+		3:  "VMA_FILE_SHARED",
+		4:  "VMA_SHARED_ANONYMOUS",
+		5:  "VMA_VDSO",
+		6:  "VMA_VVAR",
+		7:  "VMA_VVAR_VCLOCK",
+		8:  "VMA_VSYSCALL",
+		9:  "VMA_IO_URING",
+		10: "VMA_AIO",
 	}
 	VmaKind_value = map[string]int32{
 		"VMA_UNSPECIFIED":      0,
@@ -136,6 +138,7 @@ var (
 		"VMA_VVAR_VCLOCK":      7,
 		"VMA_VSYSCALL":         8,
 		"VMA_IO_URING":         9,
+		"VMA_AIO":              10,
 	}
 )
 
@@ -3322,9 +3325,10 @@ type Vma struct {
 	LockOnFault  bool     `protobuf:"varint,17,opt,name=lock_on_fault,json=lockOnFault,proto3" json:"lock_on_fault,omitempty"`    // locked by MLOCK_ONFAULT ("lf"): pages as they come
 	// MAP_DROPPABLE (Linux 6.11, "dp"): the kernel may drop its pages at any time,
 	// so none is in the contents.
-	Droppable     bool   `protobuf:"varint,18,opt,name=droppable,proto3" json:"droppable,omitempty"`
-	Sealed        bool   `protobuf:"varint,19,opt,name=sealed,proto3" json:"sealed,omitempty"`                      // mseal(2) (Linux 6.10, "sl")
-	OpenFile      uint32 `protobuf:"varint,200,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"` // kind IO_URING
+	Droppable     bool        `protobuf:"varint,18,opt,name=droppable,proto3" json:"droppable,omitempty"`
+	Sealed        bool        `protobuf:"varint,19,opt,name=sealed,proto3" json:"sealed,omitempty"`                      // mseal(2) (Linux 6.10, "sl")
+	OpenFile      uint32      `protobuf:"varint,200,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"` // kind IO_URING
+	Aio           *AioContext `protobuf:"bytes,281,opt,name=aio,proto3" json:"aio,omitempty"`                            // kind AIO
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3499,6 +3503,67 @@ func (x *Vma) GetOpenFile() uint32 {
 	return 0
 }
 
+func (x *Vma) GetAio() *AioContext {
+	if x != nil {
+		return x.Aio
+	}
+	return nil
+}
+
+// AioContext is a context of io_setup(2) (struct kioctx, fs/aio.c), whose name is
+// the address of its ring. Nothing is under way in it.
+type AioContext struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`    // its place in the address space's table of contexts
+	Ring          []byte                 `protobuf:"bytes,2,opt,name=ring,proto3" json:"ring,omitempty"` // struct aio_ring and its events: those from head to tail nobody has read
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AioContext) Reset() {
+	*x = AioContext{}
+	mi := &file_statefile_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AioContext) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AioContext) ProtoMessage() {}
+
+func (x *AioContext) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AioContext.ProtoReflect.Descriptor instead.
+func (*AioContext) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *AioContext) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *AioContext) GetRing() []byte {
+	if x != nil {
+		return x.Ring
+	}
+	return nil
+}
+
 // SharedMemory is an inode that no path names, and so the one owner of its
 // bytes: mappings (Vma.shared_memory), descriptors (OpenFile.memory),
 // programs (Mm.exe_memory) and directories (Fs.*_memory) refer to it. Without a
@@ -3520,7 +3585,7 @@ type SharedMemory struct {
 
 func (x *SharedMemory) Reset() {
 	*x = SharedMemory{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3532,7 +3597,7 @@ func (x *SharedMemory) String() string {
 func (*SharedMemory) ProtoMessage() {}
 
 func (x *SharedMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3545,7 +3610,7 @@ func (x *SharedMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedMemory.ProtoReflect.Descriptor instead.
 func (*SharedMemory) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SharedMemory) GetId() uint32 {
@@ -3637,7 +3702,7 @@ type Memfd struct {
 
 func (x *Memfd) Reset() {
 	*x = Memfd{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3649,7 +3714,7 @@ func (x *Memfd) String() string {
 func (*Memfd) ProtoMessage() {}
 
 func (x *Memfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3662,7 +3727,7 @@ func (x *Memfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memfd.ProtoReflect.Descriptor instead.
 func (*Memfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Memfd) GetName() []byte {
@@ -3701,7 +3766,7 @@ type DeletedFile struct {
 
 func (x *DeletedFile) Reset() {
 	*x = DeletedFile{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3713,7 +3778,7 @@ func (x *DeletedFile) String() string {
 func (*DeletedFile) ProtoMessage() {}
 
 func (x *DeletedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3726,7 +3791,7 @@ func (x *DeletedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedFile.ProtoReflect.Descriptor instead.
 func (*DeletedFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DeletedFile) GetPath() string {
@@ -3765,7 +3830,7 @@ type Inode struct {
 
 func (x *Inode) Reset() {
 	*x = Inode{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3777,7 +3842,7 @@ func (x *Inode) String() string {
 func (*Inode) ProtoMessage() {}
 
 func (x *Inode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3790,7 +3855,7 @@ func (x *Inode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inode.ProtoReflect.Descriptor instead.
 func (*Inode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Inode) GetMode() uint32 {
@@ -3845,7 +3910,7 @@ type Xattr struct {
 
 func (x *Xattr) Reset() {
 	*x = Xattr{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3857,7 +3922,7 @@ func (x *Xattr) String() string {
 func (*Xattr) ProtoMessage() {}
 
 func (x *Xattr) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3870,7 +3935,7 @@ func (x *Xattr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Xattr.ProtoReflect.Descriptor instead.
 func (*Xattr) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Xattr) GetName() string {
@@ -3899,7 +3964,7 @@ type SysvSegment struct {
 
 func (x *SysvSegment) Reset() {
 	*x = SysvSegment{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3911,7 +3976,7 @@ func (x *SysvSegment) String() string {
 func (*SysvSegment) ProtoMessage() {}
 
 func (x *SysvSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3924,7 +3989,7 @@ func (x *SysvSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvSegment.ProtoReflect.Descriptor instead.
 func (*SysvSegment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SysvSegment) GetPermissions() *SysvPermissions {
@@ -3966,7 +4031,7 @@ type SysvPermissions struct {
 
 func (x *SysvPermissions) Reset() {
 	*x = SysvPermissions{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3978,7 +4043,7 @@ func (x *SysvPermissions) String() string {
 func (*SysvPermissions) ProtoMessage() {}
 
 func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3991,7 +4056,7 @@ func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvPermissions.ProtoReflect.Descriptor instead.
 func (*SysvPermissions) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SysvPermissions) GetId() uint32 {
@@ -4056,7 +4121,7 @@ type Files struct {
 
 func (x *Files) Reset() {
 	*x = Files{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4068,7 +4133,7 @@ func (x *Files) String() string {
 func (*Files) ProtoMessage() {}
 
 func (x *Files) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4081,7 +4146,7 @@ func (x *Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Files.ProtoReflect.Descriptor instead.
 func (*Files) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Files) GetId() uint32 {
@@ -4116,7 +4181,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4128,7 +4193,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4141,7 +4206,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Descriptor) GetNumber() uint32 {
@@ -4185,7 +4250,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4197,7 +4262,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4210,7 +4275,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FileLock) GetKind() LockKind {
@@ -4272,7 +4337,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4284,7 +4349,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4297,7 +4362,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Fs) GetId() uint32 {
@@ -4360,7 +4425,7 @@ type Sighand struct {
 
 func (x *Sighand) Reset() {
 	*x = Sighand{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4372,7 +4437,7 @@ func (x *Sighand) String() string {
 func (*Sighand) ProtoMessage() {}
 
 func (x *Sighand) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4385,7 +4450,7 @@ func (x *Sighand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighand.ProtoReflect.Descriptor instead.
 func (*Sighand) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Sighand) GetId() uint32 {
@@ -4415,7 +4480,7 @@ type SignalAction struct {
 
 func (x *SignalAction) Reset() {
 	*x = SignalAction{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4427,7 +4492,7 @@ func (x *SignalAction) String() string {
 func (*SignalAction) ProtoMessage() {}
 
 func (x *SignalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4440,7 +4505,7 @@ func (x *SignalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalAction.ProtoReflect.Descriptor instead.
 func (*SignalAction) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SignalAction) GetSignal() uint32 {
@@ -4529,7 +4594,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4541,7 +4606,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4554,7 +4619,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *OpenFile) GetId() uint32 {
@@ -5061,7 +5126,7 @@ type IoUring struct {
 
 func (x *IoUring) Reset() {
 	*x = IoUring{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5073,7 +5138,7 @@ func (x *IoUring) String() string {
 func (*IoUring) ProtoMessage() {}
 
 func (x *IoUring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5086,7 +5151,7 @@ func (x *IoUring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUring.ProtoReflect.Descriptor instead.
 func (*IoUring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *IoUring) GetFlags() uint32 {
@@ -5225,7 +5290,7 @@ type IoUringRequest struct {
 
 func (x *IoUringRequest) Reset() {
 	*x = IoUringRequest{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5237,7 +5302,7 @@ func (x *IoUringRequest) String() string {
 func (*IoUringRequest) ProtoMessage() {}
 
 func (x *IoUringRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5250,7 +5315,7 @@ func (x *IoUringRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringRequest.ProtoReflect.Descriptor instead.
 func (*IoUringRequest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *IoUringRequest) GetSqe() []byte {
@@ -5300,7 +5365,7 @@ type IoUringBuffer struct {
 
 func (x *IoUringBuffer) Reset() {
 	*x = IoUringBuffer{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5312,7 +5377,7 @@ func (x *IoUringBuffer) String() string {
 func (*IoUringBuffer) ProtoMessage() {}
 
 func (x *IoUringBuffer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5325,7 +5390,7 @@ func (x *IoUringBuffer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringBuffer.ProtoReflect.Descriptor instead.
 func (*IoUringBuffer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *IoUringBuffer) GetStart() uint64 {
@@ -5360,7 +5425,7 @@ type IoUringFile struct {
 
 func (x *IoUringFile) Reset() {
 	*x = IoUringFile{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5372,7 +5437,7 @@ func (x *IoUringFile) String() string {
 func (*IoUringFile) ProtoMessage() {}
 
 func (x *IoUringFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5385,7 +5450,7 @@ func (x *IoUringFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringFile.ProtoReflect.Descriptor instead.
 func (*IoUringFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *IoUringFile) GetOpenFile() uint32 {
@@ -5413,7 +5478,7 @@ type IoUringEvent struct {
 
 func (x *IoUringEvent) Reset() {
 	*x = IoUringEvent{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5425,7 +5490,7 @@ func (x *IoUringEvent) String() string {
 func (*IoUringEvent) ProtoMessage() {}
 
 func (x *IoUringEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5438,7 +5503,7 @@ func (x *IoUringEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringEvent.ProtoReflect.Descriptor instead.
 func (*IoUringEvent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *IoUringEvent) GetOpenFile() uint32 {
@@ -5470,7 +5535,7 @@ type IoUringBufferRing struct {
 
 func (x *IoUringBufferRing) Reset() {
 	*x = IoUringBufferRing{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5482,7 +5547,7 @@ func (x *IoUringBufferRing) String() string {
 func (*IoUringBufferRing) ProtoMessage() {}
 
 func (x *IoUringBufferRing) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5495,7 +5560,7 @@ func (x *IoUringBufferRing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringBufferRing.ProtoReflect.Descriptor instead.
 func (*IoUringBufferRing) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *IoUringBufferRing) GetGroup() uint32 {
@@ -5552,7 +5617,7 @@ type IoUringUser struct {
 
 func (x *IoUringUser) Reset() {
 	*x = IoUringUser{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5564,7 +5629,7 @@ func (x *IoUringUser) String() string {
 func (*IoUringUser) ProtoMessage() {}
 
 func (x *IoUringUser) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5577,7 +5642,7 @@ func (x *IoUringUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringUser.ProtoReflect.Descriptor instead.
 func (*IoUringUser) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *IoUringUser) GetTask() uint32 {
@@ -5611,7 +5676,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5623,7 +5688,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5636,7 +5701,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *External) GetName() string {
@@ -5677,7 +5742,7 @@ type BpfFile struct {
 
 func (x *BpfFile) Reset() {
 	*x = BpfFile{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5689,7 +5754,7 @@ func (x *BpfFile) String() string {
 func (*BpfFile) ProtoMessage() {}
 
 func (x *BpfFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5702,7 +5767,7 @@ func (x *BpfFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfFile.ProtoReflect.Descriptor instead.
 func (*BpfFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *BpfFile) GetObject() uint32 {
@@ -5723,7 +5788,7 @@ type MemoryFile struct {
 
 func (x *MemoryFile) Reset() {
 	*x = MemoryFile{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5735,7 +5800,7 @@ func (x *MemoryFile) String() string {
 func (*MemoryFile) ProtoMessage() {}
 
 func (x *MemoryFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5748,7 +5813,7 @@ func (x *MemoryFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
 func (*MemoryFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *MemoryFile) GetSharedMemory() uint32 {
@@ -5768,7 +5833,7 @@ type NamespaceFile struct {
 
 func (x *NamespaceFile) Reset() {
 	*x = NamespaceFile{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5780,7 +5845,7 @@ func (x *NamespaceFile) String() string {
 func (*NamespaceFile) ProtoMessage() {}
 
 func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5793,7 +5858,7 @@ func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceFile.ProtoReflect.Descriptor instead.
 func (*NamespaceFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *NamespaceFile) GetNamespace() uint32 {
@@ -5820,7 +5885,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5832,7 +5897,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5845,7 +5910,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Terminal) GetPath() string {
@@ -5916,7 +5981,7 @@ type PtyMaster struct {
 
 func (x *PtyMaster) Reset() {
 	*x = PtyMaster{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5928,7 +5993,7 @@ func (x *PtyMaster) String() string {
 func (*PtyMaster) ProtoMessage() {}
 
 func (x *PtyMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5941,7 +6006,7 @@ func (x *PtyMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PtyMaster.ProtoReflect.Descriptor instead.
 func (*PtyMaster) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PtyMaster) GetPath() string {
@@ -6061,7 +6126,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6073,7 +6138,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6086,7 +6151,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -6117,7 +6182,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6129,7 +6194,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6142,7 +6207,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -6193,7 +6258,7 @@ type MessageQueue struct {
 
 func (x *MessageQueue) Reset() {
 	*x = MessageQueue{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6205,7 +6270,7 @@ func (x *MessageQueue) String() string {
 func (*MessageQueue) ProtoMessage() {}
 
 func (x *MessageQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6218,7 +6283,7 @@ func (x *MessageQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageQueue.ProtoReflect.Descriptor instead.
 func (*MessageQueue) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *MessageQueue) GetId() uint32 {
@@ -6301,7 +6366,7 @@ type QueuedMessage struct {
 
 func (x *QueuedMessage) Reset() {
 	*x = QueuedMessage{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6313,7 +6378,7 @@ func (x *QueuedMessage) String() string {
 func (*QueuedMessage) ProtoMessage() {}
 
 func (x *QueuedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6326,7 +6391,7 @@ func (x *QueuedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueuedMessage.ProtoReflect.Descriptor instead.
 func (*QueuedMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *QueuedMessage) GetPriority() uint32 {
@@ -6356,7 +6421,7 @@ type QueueNotification struct {
 
 func (x *QueueNotification) Reset() {
 	*x = QueueNotification{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6368,7 +6433,7 @@ func (x *QueueNotification) String() string {
 func (*QueueNotification) ProtoMessage() {}
 
 func (x *QueueNotification) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6381,7 +6446,7 @@ func (x *QueueNotification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueNotification.ProtoReflect.Descriptor instead.
 func (*QueueNotification) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *QueueNotification) GetPid() uint32 {
@@ -6425,7 +6490,7 @@ type MessageQueueFile struct {
 
 func (x *MessageQueueFile) Reset() {
 	*x = MessageQueueFile{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6437,7 +6502,7 @@ func (x *MessageQueueFile) String() string {
 func (*MessageQueueFile) ProtoMessage() {}
 
 func (x *MessageQueueFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6450,7 +6515,7 @@ func (x *MessageQueueFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageQueueFile.ProtoReflect.Descriptor instead.
 func (*MessageQueueFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *MessageQueueFile) GetQueue() uint32 {
@@ -6484,7 +6549,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6496,7 +6561,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6509,7 +6574,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -6543,7 +6608,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6555,7 +6620,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6568,7 +6633,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -6622,7 +6687,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6634,7 +6699,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6647,7 +6712,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -6671,7 +6736,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6683,7 +6748,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6696,7 +6761,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -6726,7 +6791,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6738,7 +6803,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6751,7 +6816,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -6786,7 +6851,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6798,7 +6863,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6811,7 +6876,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -6837,7 +6902,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6849,7 +6914,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6862,7 +6927,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -6886,7 +6951,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6898,7 +6963,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6911,7 +6976,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -6960,7 +7025,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6972,7 +7037,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6985,7 +7050,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -7026,7 +7091,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7038,7 +7103,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7051,7 +7116,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -7134,7 +7199,7 @@ type TcpWaiting struct {
 
 func (x *TcpWaiting) Reset() {
 	*x = TcpWaiting{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7146,7 +7211,7 @@ func (x *TcpWaiting) String() string {
 func (*TcpWaiting) ProtoMessage() {}
 
 func (x *TcpWaiting) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7159,7 +7224,7 @@ func (x *TcpWaiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWaiting.ProtoReflect.Descriptor instead.
 func (*TcpWaiting) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TcpWaiting) GetState() uint32 {
@@ -7269,7 +7334,7 @@ type NetlinkSocket struct {
 
 func (x *NetlinkSocket) Reset() {
 	*x = NetlinkSocket{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7281,7 +7346,7 @@ func (x *NetlinkSocket) String() string {
 func (*NetlinkSocket) ProtoMessage() {}
 
 func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7294,7 +7359,7 @@ func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetlinkSocket.ProtoReflect.Descriptor instead.
 func (*NetlinkSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *NetlinkSocket) GetType() uint32 {
@@ -7363,7 +7428,7 @@ type PacketSocket struct {
 
 func (x *PacketSocket) Reset() {
 	*x = PacketSocket{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7375,7 +7440,7 @@ func (x *PacketSocket) String() string {
 func (*PacketSocket) ProtoMessage() {}
 
 func (x *PacketSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7388,7 +7453,7 @@ func (x *PacketSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketSocket.ProtoReflect.Descriptor instead.
 func (*PacketSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *PacketSocket) GetType() uint32 {
@@ -7453,7 +7518,7 @@ type PacketMembership struct {
 
 func (x *PacketMembership) Reset() {
 	*x = PacketMembership{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7465,7 +7530,7 @@ func (x *PacketMembership) String() string {
 func (*PacketMembership) ProtoMessage() {}
 
 func (x *PacketMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7478,7 +7543,7 @@ func (x *PacketMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketMembership.ProtoReflect.Descriptor instead.
 func (*PacketMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *PacketMembership) GetInterface() uint32 {
@@ -7528,7 +7593,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7540,7 +7605,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7553,7 +7618,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -7601,7 +7666,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7613,7 +7678,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7626,7 +7691,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -7695,7 +7760,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7707,7 +7772,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7720,7 +7785,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -7748,7 +7813,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7760,7 +7825,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7773,7 +7838,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -7824,7 +7889,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7836,7 +7901,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7849,7 +7914,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -8020,7 +8085,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8032,7 +8097,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8045,7 +8110,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -8125,7 +8190,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8137,7 +8202,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8150,7 +8215,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -8299,7 +8364,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8311,7 +8376,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8324,7 +8389,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -8370,7 +8435,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8382,7 +8447,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8395,7 +8460,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -8472,7 +8537,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8484,7 +8549,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8497,7 +8562,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -8701,7 +8766,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8713,7 +8778,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8726,7 +8791,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{85}
+	return file_statefile_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -8753,7 +8818,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8765,7 +8830,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8778,7 +8843,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{86}
+	return file_statefile_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -8806,7 +8871,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8818,7 +8883,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8831,7 +8896,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{87}
+	return file_statefile_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -8860,7 +8925,7 @@ type CgroupTree struct {
 
 func (x *CgroupTree) Reset() {
 	*x = CgroupTree{}
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8872,7 +8937,7 @@ func (x *CgroupTree) String() string {
 func (*CgroupTree) ProtoMessage() {}
 
 func (x *CgroupTree) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8885,7 +8950,7 @@ func (x *CgroupTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupTree.ProtoReflect.Descriptor instead.
 func (*CgroupTree) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{88}
+	return file_statefile_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *CgroupTree) GetControllers() string {
@@ -8919,7 +8984,7 @@ type Cgroup struct {
 
 func (x *Cgroup) Reset() {
 	*x = Cgroup{}
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8931,7 +8996,7 @@ func (x *Cgroup) String() string {
 func (*Cgroup) ProtoMessage() {}
 
 func (x *Cgroup) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8944,7 +9009,7 @@ func (x *Cgroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
 func (*Cgroup) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{89}
+	return file_statefile_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Cgroup) GetPath() string {
@@ -9004,7 +9069,7 @@ type CgroupFile struct {
 
 func (x *CgroupFile) Reset() {
 	*x = CgroupFile{}
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9016,7 +9081,7 @@ func (x *CgroupFile) String() string {
 func (*CgroupFile) ProtoMessage() {}
 
 func (x *CgroupFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9029,7 +9094,7 @@ func (x *CgroupFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupFile.ProtoReflect.Descriptor instead.
 func (*CgroupFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{90}
+	return file_statefile_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *CgroupFile) GetName() string {
@@ -9085,7 +9150,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9097,7 +9162,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9110,7 +9175,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{91}
+	return file_statefile_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -9145,7 +9210,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9157,7 +9222,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9170,7 +9235,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{92}
+	return file_statefile_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -9223,7 +9288,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9235,7 +9300,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9248,7 +9313,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{93}
+	return file_statefile_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -9419,7 +9484,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9431,7 +9496,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9444,7 +9509,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{94}
+	return file_statefile_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -9741,7 +9806,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9753,7 +9818,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9766,7 +9831,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{95}
+	return file_statefile_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -9812,7 +9877,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9824,7 +9889,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9837,7 +9902,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{96}
+	return file_statefile_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -9884,7 +9949,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9896,7 +9961,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9909,7 +9974,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{97}
+	return file_statefile_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -9953,7 +10018,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9965,7 +10030,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9978,7 +10043,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{98}
+	return file_statefile_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -10006,7 +10071,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10018,7 +10083,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10031,7 +10096,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{99}
+	return file_statefile_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -10068,7 +10133,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10080,7 +10145,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10093,7 +10158,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{100}
+	return file_statefile_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -10158,7 +10223,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10170,7 +10235,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10183,7 +10248,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{101}
+	return file_statefile_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -10332,7 +10397,7 @@ type SessionKeyring struct {
 
 func (x *SessionKeyring) Reset() {
 	*x = SessionKeyring{}
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10344,7 +10409,7 @@ func (x *SessionKeyring) String() string {
 func (*SessionKeyring) ProtoMessage() {}
 
 func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10357,7 +10422,7 @@ func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKeyring.ProtoReflect.Descriptor instead.
 func (*SessionKeyring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{102}
+	return file_statefile_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *SessionKeyring) GetId() uint32 {
@@ -10424,7 +10489,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10436,7 +10501,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10449,7 +10514,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{103}
+	return file_statefile_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Key) GetName() string {
@@ -10511,7 +10576,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10523,7 +10588,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10536,7 +10601,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{104}
+	return file_statefile_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -10640,7 +10705,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10652,7 +10717,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10665,7 +10730,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{105}
+	return file_statefile_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -10686,7 +10751,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10698,7 +10763,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10711,7 +10776,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{106}
+	return file_statefile_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -10742,7 +10807,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10754,7 +10819,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10767,7 +10832,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{107}
+	return file_statefile_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -10819,7 +10884,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10831,7 +10896,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10844,7 +10909,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{108}
+	return file_statefile_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -10890,7 +10955,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10902,7 +10967,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10915,7 +10980,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{109}
+	return file_statefile_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -10969,7 +11034,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[110]
+	mi := &file_statefile_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10981,7 +11046,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[110]
+	mi := &file_statefile_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10994,7 +11059,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{110}
+	return file_statefile_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -11094,7 +11159,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[111]
+	mi := &file_statefile_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11106,7 +11171,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[111]
+	mi := &file_statefile_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11119,7 +11184,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{111}
+	return file_statefile_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -11189,7 +11254,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[112]
+	mi := &file_statefile_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11201,7 +11266,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[112]
+	mi := &file_statefile_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11214,7 +11279,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{112}
+	return file_statefile_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -11244,7 +11309,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[113]
+	mi := &file_statefile_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11256,7 +11321,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[113]
+	mi := &file_statefile_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11269,7 +11334,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{113}
+	return file_statefile_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -11578,7 +11643,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bimage_id\x18\x02 \x01(\x06R\aimageId\"6\n" +
 	"\x06Extent\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x16\n" +
-	"\x06length\x18\x02 \x01(\x04R\x06length\"\xda\x04\n" +
+	"\x06length\x18\x02 \x01(\x04R\x06length\"\x8f\x05\n" +
 	"\x03Vma\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x04R\x03end\x12\x12\n" +
@@ -11602,7 +11667,12 @@ const file_statefile_proto_rawDesc = "" +
 	"\rlock_on_fault\x18\x11 \x01(\bR\vlockOnFault\x12\x1c\n" +
 	"\tdroppable\x18\x12 \x01(\bR\tdroppable\x12\x16\n" +
 	"\x06sealed\x18\x13 \x01(\bR\x06sealed\x12\x1c\n" +
-	"\topen_file\x18\xc8\x01 \x01(\rR\bopenFile\"\x8d\x02\n" +
+	"\topen_file\x18\xc8\x01 \x01(\rR\bopenFile\x123\n" +
+	"\x03aio\x18\x99\x02 \x01(\v2 .lxccheckpoint.format.AioContextR\x03aio\"0\n" +
+	"\n" +
+	"AioContext\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
+	"\x04ring\x18\x02 \x01(\fR\x04ring\"\x8d\x02\n" +
 	"\fSharedMemory\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12$\n" +
@@ -12307,7 +12377,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04USER\x10\x06\x12\n" +
 	"\n" +
 	"\x06CGROUP\x10\a\x12\b\n" +
-	"\x04TIME\x10\b*\xcb\x01\n" +
+	"\x04TIME\x10\b*\xd8\x01\n" +
 	"\aVmaKind\x12\x13\n" +
 	"\x0fVMA_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVMA_ANONYMOUS\x10\x01\x12\x14\n" +
@@ -12318,7 +12388,9 @@ const file_statefile_proto_rawDesc = "" +
 	"\bVMA_VVAR\x10\x06\x12\x13\n" +
 	"\x0fVMA_VVAR_VCLOCK\x10\a\x12\x10\n" +
 	"\fVMA_VSYSCALL\x10\b\x12\x10\n" +
-	"\fVMA_IO_URING\x10\t*g\n" +
+	"\fVMA_IO_URING\x10\t\x12\v\n" +
+	"\aVMA_AIO\x10\n" +
+	"*g\n" +
 	"\bLockKind\x12\x14\n" +
 	"\x10LOCK_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vLOCK_RECORD\x10\x01\x12\x14\n" +
@@ -12358,7 +12430,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 114)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 115)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -12394,116 +12466,117 @@ var file_statefile_proto_goTypes = []any{
 	(*InheritedEnd)(nil),        // 31: lxccheckpoint.format.InheritedEnd
 	(*Extent)(nil),              // 32: lxccheckpoint.format.Extent
 	(*Vma)(nil),                 // 33: lxccheckpoint.format.Vma
-	(*SharedMemory)(nil),        // 34: lxccheckpoint.format.SharedMemory
-	(*Memfd)(nil),               // 35: lxccheckpoint.format.Memfd
-	(*DeletedFile)(nil),         // 36: lxccheckpoint.format.DeletedFile
-	(*Inode)(nil),               // 37: lxccheckpoint.format.Inode
-	(*Xattr)(nil),               // 38: lxccheckpoint.format.Xattr
-	(*SysvSegment)(nil),         // 39: lxccheckpoint.format.SysvSegment
-	(*SysvPermissions)(nil),     // 40: lxccheckpoint.format.SysvPermissions
-	(*Files)(nil),               // 41: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 42: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 43: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 44: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 45: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 46: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 47: lxccheckpoint.format.OpenFile
-	(*IoUring)(nil),             // 48: lxccheckpoint.format.IoUring
-	(*IoUringRequest)(nil),      // 49: lxccheckpoint.format.IoUringRequest
-	(*IoUringBuffer)(nil),       // 50: lxccheckpoint.format.IoUringBuffer
-	(*IoUringFile)(nil),         // 51: lxccheckpoint.format.IoUringFile
-	(*IoUringEvent)(nil),        // 52: lxccheckpoint.format.IoUringEvent
-	(*IoUringBufferRing)(nil),   // 53: lxccheckpoint.format.IoUringBufferRing
-	(*IoUringUser)(nil),         // 54: lxccheckpoint.format.IoUringUser
-	(*External)(nil),            // 55: lxccheckpoint.format.External
-	(*BpfFile)(nil),             // 56: lxccheckpoint.format.BpfFile
-	(*MemoryFile)(nil),          // 57: lxccheckpoint.format.MemoryFile
-	(*NamespaceFile)(nil),       // 58: lxccheckpoint.format.NamespaceFile
-	(*Terminal)(nil),            // 59: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 60: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 61: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 62: lxccheckpoint.format.Pipe
-	(*MessageQueue)(nil),        // 63: lxccheckpoint.format.MessageQueue
-	(*QueuedMessage)(nil),       // 64: lxccheckpoint.format.QueuedMessage
-	(*QueueNotification)(nil),   // 65: lxccheckpoint.format.QueueNotification
-	(*MessageQueueFile)(nil),    // 66: lxccheckpoint.format.MessageQueueFile
-	(*Eventfd)(nil),             // 67: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 68: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 69: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 70: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 71: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 72: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 73: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 74: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 75: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 76: lxccheckpoint.format.TcpListener
-	(*TcpWaiting)(nil),          // 77: lxccheckpoint.format.TcpWaiting
-	(*NetlinkSocket)(nil),       // 78: lxccheckpoint.format.NetlinkSocket
-	(*PacketSocket)(nil),        // 79: lxccheckpoint.format.PacketSocket
-	(*PacketMembership)(nil),    // 80: lxccheckpoint.format.PacketMembership
-	(*InetAddress)(nil),         // 81: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 82: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 83: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 84: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 85: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 86: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 87: lxccheckpoint.format.UnixSocket
-	(*PeerCredentials)(nil),     // 88: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 89: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 90: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 91: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 92: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 93: lxccheckpoint.format.CgroupMembership
-	(*CgroupTree)(nil),          // 94: lxccheckpoint.format.CgroupTree
-	(*Cgroup)(nil),              // 95: lxccheckpoint.format.Cgroup
-	(*CgroupFile)(nil),          // 96: lxccheckpoint.format.CgroupFile
-	(*Limit)(nil),               // 97: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 98: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 99: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 100: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 101: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 102: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 103: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 104: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 105: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 106: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 107: lxccheckpoint.format.Credentials
-	(*SessionKeyring)(nil),      // 108: lxccheckpoint.format.SessionKeyring
-	(*Key)(nil),                 // 109: lxccheckpoint.format.Key
-	(*Scheduling)(nil),          // 110: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 111: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 112: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 113: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 114: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 115: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 116: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 117: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 118: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 119: lxccheckpoint.format.BpfAttachment
+	(*AioContext)(nil),          // 34: lxccheckpoint.format.AioContext
+	(*SharedMemory)(nil),        // 35: lxccheckpoint.format.SharedMemory
+	(*Memfd)(nil),               // 36: lxccheckpoint.format.Memfd
+	(*DeletedFile)(nil),         // 37: lxccheckpoint.format.DeletedFile
+	(*Inode)(nil),               // 38: lxccheckpoint.format.Inode
+	(*Xattr)(nil),               // 39: lxccheckpoint.format.Xattr
+	(*SysvSegment)(nil),         // 40: lxccheckpoint.format.SysvSegment
+	(*SysvPermissions)(nil),     // 41: lxccheckpoint.format.SysvPermissions
+	(*Files)(nil),               // 42: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 43: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 44: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 45: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 46: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 47: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 48: lxccheckpoint.format.OpenFile
+	(*IoUring)(nil),             // 49: lxccheckpoint.format.IoUring
+	(*IoUringRequest)(nil),      // 50: lxccheckpoint.format.IoUringRequest
+	(*IoUringBuffer)(nil),       // 51: lxccheckpoint.format.IoUringBuffer
+	(*IoUringFile)(nil),         // 52: lxccheckpoint.format.IoUringFile
+	(*IoUringEvent)(nil),        // 53: lxccheckpoint.format.IoUringEvent
+	(*IoUringBufferRing)(nil),   // 54: lxccheckpoint.format.IoUringBufferRing
+	(*IoUringUser)(nil),         // 55: lxccheckpoint.format.IoUringUser
+	(*External)(nil),            // 56: lxccheckpoint.format.External
+	(*BpfFile)(nil),             // 57: lxccheckpoint.format.BpfFile
+	(*MemoryFile)(nil),          // 58: lxccheckpoint.format.MemoryFile
+	(*NamespaceFile)(nil),       // 59: lxccheckpoint.format.NamespaceFile
+	(*Terminal)(nil),            // 60: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 61: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 62: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 63: lxccheckpoint.format.Pipe
+	(*MessageQueue)(nil),        // 64: lxccheckpoint.format.MessageQueue
+	(*QueuedMessage)(nil),       // 65: lxccheckpoint.format.QueuedMessage
+	(*QueueNotification)(nil),   // 66: lxccheckpoint.format.QueueNotification
+	(*MessageQueueFile)(nil),    // 67: lxccheckpoint.format.MessageQueueFile
+	(*Eventfd)(nil),             // 68: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 69: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 70: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 71: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 72: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 73: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 74: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 75: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 76: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 77: lxccheckpoint.format.TcpListener
+	(*TcpWaiting)(nil),          // 78: lxccheckpoint.format.TcpWaiting
+	(*NetlinkSocket)(nil),       // 79: lxccheckpoint.format.NetlinkSocket
+	(*PacketSocket)(nil),        // 80: lxccheckpoint.format.PacketSocket
+	(*PacketMembership)(nil),    // 81: lxccheckpoint.format.PacketMembership
+	(*InetAddress)(nil),         // 82: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 83: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 84: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 85: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 86: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 87: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 88: lxccheckpoint.format.UnixSocket
+	(*PeerCredentials)(nil),     // 89: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 90: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 91: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 92: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 93: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 94: lxccheckpoint.format.CgroupMembership
+	(*CgroupTree)(nil),          // 95: lxccheckpoint.format.CgroupTree
+	(*Cgroup)(nil),              // 96: lxccheckpoint.format.Cgroup
+	(*CgroupFile)(nil),          // 97: lxccheckpoint.format.CgroupFile
+	(*Limit)(nil),               // 98: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 99: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 100: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 101: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 102: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 103: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 104: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 105: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 106: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 107: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 108: lxccheckpoint.format.Credentials
+	(*SessionKeyring)(nil),      // 109: lxccheckpoint.format.SessionKeyring
+	(*Key)(nil),                 // 110: lxccheckpoint.format.Key
+	(*Scheduling)(nil),          // 111: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 112: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 113: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 114: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 115: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 116: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 117: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 118: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 119: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 120: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
 	9,   // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
 	10,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
 	28,  // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	34,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	41,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	44,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	45,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	47,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	62,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	90,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	103, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	35,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	42,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	45,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	46,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	48,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	63,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	91,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	104, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	24,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	94,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	116, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	117, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	119, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	108, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
-	63,  // 18: lxccheckpoint.format.Record.message_queue:type_name -> lxccheckpoint.format.MessageQueue
-	111, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	113, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	114, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	95,  // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
+	117, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	118, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	120, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	109, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
+	64,  // 18: lxccheckpoint.format.Record.message_queue:type_name -> lxccheckpoint.format.MessageQueue
+	112, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	114, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	115, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	29,  // 22: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
 	31,  // 23: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
 	8,   // 24: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
@@ -12514,15 +12587,15 @@ var file_statefile_proto_depIdxs = []int32{
 	17,  // 29: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
 	18,  // 30: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
 	13,  // 31: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	93,  // 32: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	94,  // 32: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
 	11,  // 33: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
 	12,  // 34: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
 	12,  // 35: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
 	14,  // 36: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
 	15,  // 37: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
 	20,  // 38: lxccheckpoint.format.Ipc.sysctls:type_name -> lxccheckpoint.format.Sysctl
-	40,  // 39: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	40,  // 40: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	41,  // 39: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	41,  // 40: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
 	16,  // 41: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
 	20,  // 42: lxccheckpoint.format.Network.sysctls:type_name -> lxccheckpoint.format.Sysctl
 	19,  // 43: lxccheckpoint.format.Network.nftables:type_name -> lxccheckpoint.format.Nftables
@@ -12534,107 +12607,108 @@ var file_statefile_proto_depIdxs = []int32{
 	30,  // 49: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
 	1,   // 50: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
 	27,  // 51: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	35,  // 52: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	36,  // 53: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	39,  // 54: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	37,  // 55: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	37,  // 56: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	38,  // 57: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	40,  // 58: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	42,  // 59: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	43,  // 60: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,   // 61: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	46,  // 62: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	43,  // 63: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	27,  // 64: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	27,  // 65: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	27,  // 66: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	59,  // 67: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	61,  // 68: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	61,  // 69: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	67,  // 70: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	73,  // 71: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	76,  // 72: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	87,  // 73: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	68,  // 74: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	69,  // 75: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	70,  // 76: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	72,  // 77: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	60,  // 78: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	78,  // 79: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	79,  // 80: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
-	82,  // 81: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	85,  // 82: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	57,  // 83: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	58,  // 84: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	56,  // 85: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	56,  // 86: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	48,  // 87: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
-	55,  // 88: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
-	66,  // 89: lxccheckpoint.format.OpenFile.message_queue:type_name -> lxccheckpoint.format.MessageQueueFile
-	49,  // 90: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
-	50,  // 91: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
-	51,  // 92: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
-	52,  // 93: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
-	53,  // 94: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
-	54,  // 95: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
-	27,  // 96: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	64,  // 97: lxccheckpoint.format.MessageQueue.messages:type_name -> lxccheckpoint.format.QueuedMessage
-	65,  // 98: lxccheckpoint.format.MessageQueue.notification:type_name -> lxccheckpoint.format.QueueNotification
-	71,  // 99: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	27,  // 100: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	74,  // 101: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	75,  // 102: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	77,  // 103: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
-	81,  // 104: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 105: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
-	75,  // 106: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	80,  // 107: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
-	75,  // 108: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	81,  // 109: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 110: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	75,  // 111: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	83,  // 112: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	84,  // 113: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	81,  // 114: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 115: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 116: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	75,  // 117: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	86,  // 118: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	75,  // 119: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	88,  // 120: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	89,  // 121: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	88,  // 122: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	91,  // 123: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 124: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	100, // 125: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	97,  // 126: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	98,  // 127: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	92,  // 128: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	93,  // 129: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	99,  // 130: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	95,  // 131: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	38,  // 132: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	96,  // 133: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	104, // 134: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	105, // 135: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	107, // 136: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	106, // 137: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	110, // 138: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 139: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	102, // 140: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	101, // 141: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	93,  // 142: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 143: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	109, // 144: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
-	112, // 145: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	115, // 146: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	118, // 147: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	148, // [148:148] is the sub-list for method output_type
-	148, // [148:148] is the sub-list for method input_type
-	148, // [148:148] is the sub-list for extension type_name
-	148, // [148:148] is the sub-list for extension extendee
-	0,   // [0:148] is the sub-list for field type_name
+	34,  // 52: lxccheckpoint.format.Vma.aio:type_name -> lxccheckpoint.format.AioContext
+	36,  // 53: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	37,  // 54: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	40,  // 55: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	38,  // 56: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	38,  // 57: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	39,  // 58: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	41,  // 59: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	43,  // 60: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	44,  // 61: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,   // 62: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	47,  // 63: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	44,  // 64: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	27,  // 65: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	27,  // 66: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	27,  // 67: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	60,  // 68: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	62,  // 69: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	62,  // 70: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	68,  // 71: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	74,  // 72: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	77,  // 73: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	88,  // 74: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	69,  // 75: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	70,  // 76: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	71,  // 77: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	73,  // 78: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	61,  // 79: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	79,  // 80: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	80,  // 81: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
+	83,  // 82: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	86,  // 83: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	58,  // 84: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	59,  // 85: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	57,  // 86: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	57,  // 87: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	49,  // 88: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
+	56,  // 89: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
+	67,  // 90: lxccheckpoint.format.OpenFile.message_queue:type_name -> lxccheckpoint.format.MessageQueueFile
+	50,  // 91: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
+	51,  // 92: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
+	52,  // 93: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
+	53,  // 94: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
+	54,  // 95: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
+	55,  // 96: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
+	27,  // 97: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	65,  // 98: lxccheckpoint.format.MessageQueue.messages:type_name -> lxccheckpoint.format.QueuedMessage
+	66,  // 99: lxccheckpoint.format.MessageQueue.notification:type_name -> lxccheckpoint.format.QueueNotification
+	72,  // 100: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	27,  // 101: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	75,  // 102: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	76,  // 103: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	78,  // 104: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
+	82,  // 105: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
+	82,  // 106: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
+	76,  // 107: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	81,  // 108: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
+	76,  // 109: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	82,  // 110: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	82,  // 111: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	76,  // 112: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	84,  // 113: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	85,  // 114: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	82,  // 115: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	82,  // 116: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	82,  // 117: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	76,  // 118: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	87,  // 119: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	76,  // 120: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	89,  // 121: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	90,  // 122: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	89,  // 123: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	92,  // 124: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 125: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	101, // 126: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	98,  // 127: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	99,  // 128: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	93,  // 129: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	94,  // 130: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	100, // 131: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	96,  // 132: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	39,  // 133: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	97,  // 134: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	105, // 135: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	106, // 136: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	108, // 137: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	107, // 138: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	111, // 139: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 140: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	103, // 141: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	102, // 142: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	94,  // 143: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 144: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	110, // 145: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
+	113, // 146: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	116, // 147: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	119, // 148: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	149, // [149:149] is the sub-list for method output_type
+	149, // [149:149] is the sub-list for method input_type
+	149, // [149:149] is the sub-list for extension type_name
+	149, // [149:149] is the sub-list for extension extendee
+	0,   // [0:149] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -12668,12 +12742,12 @@ func file_statefile_proto_init() {
 		(*Record_Inherited)(nil),
 		(*Record_InheritedEnd)(nil),
 	}
-	file_statefile_proto_msgTypes[28].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[29].OneofWrappers = []any{
 		(*SharedMemory_Memfd)(nil),
 		(*SharedMemory_Deleted)(nil),
 		(*SharedMemory_Sysv)(nil),
 	}
-	file_statefile_proto_msgTypes[41].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[42].OneofWrappers = []any{
 		(*OpenFile_Regular)(nil),
 		(*OpenFile_Directory)(nil),
 		(*OpenFile_Device)(nil),
@@ -12707,7 +12781,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   114,
+			NumMessages:   115,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -3,7 +3,11 @@
 // it. README.md explains them.
 package vectors
 
-import "lxc-checkpoint/image/format"
+import (
+	"encoding/binary"
+
+	"lxc-checkpoint/image/format"
+)
 
 // Page is the page size of the samples, in bytes.
 const Page = 4096
@@ -163,6 +167,7 @@ func Everything() *format.Skeleton {
 		{Start: 0x30000, End: 0x31000, Prot: 3, Kind: format.VmaKind_VMA_FILE_SHARED, File: file("/var/log/db", 71), MayWrite: true},
 		{Start: 0x32000, End: 0x34000, Prot: 1, Kind: format.VmaKind_VMA_FILE_SHARED, File: file("/memfd:m", 73), SharedMemory: 21},
 		{Start: 0x36000, End: 0x37000, Prot: 3, Kind: format.VmaKind_VMA_IO_URING, OpenFile: 250},
+		{Start: 0x38000, End: 0x39000, Prot: 3, Kind: format.VmaKind_VMA_AIO, Aio: &format.AioContext{Id: 2, Ring: aioRing()}},
 		{Start: 0x40000, End: 0x44000, Prot: 3, Kind: format.VmaKind_VMA_ANONYMOUS, IsStack: true, GrowsDown: true},
 		{Start: 0x50000, End: 0x52000, Prot: 5, Kind: format.VmaKind_VMA_VDSO},
 		{Start: 0xffffffffff600000, End: 0xffffffffff601000, Prot: 4, Kind: format.VmaKind_VMA_VSYSCALL},
@@ -270,6 +275,15 @@ func Everything() *format.Skeleton {
 		{Owner: ChildMmID, Estimate: Page}, {Owner: 20, Estimate: 4 * Page},
 	}
 	return s
+}
+
+// aioRing is one of 127 places, in which one event waits.
+func aioRing() []byte {
+	b := make([]byte, Page)
+	for i, word := range []uint32{2, 127, 5, 6, 0xa10a10a1, 1, 0, 32} {
+		binary.LittleEndian.PutUint32(b[4*i:], word)
+	}
+	return b
 }
 
 // ioUring is a ring with a read of the pipe and a timeout under way, and something

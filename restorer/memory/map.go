@@ -53,6 +53,9 @@ func (b *Backing) Map(p place.Process, mm *format.Mm, vdso *Vdso, have []Piece, 
 	if err := b.attach(p, mm); err != nil {
 		return err
 	}
+	if err := makeAio(p, mm); err != nil {
+		return err
+	}
 	if err := smallPages(p, mm); err != nil {
 		return err
 	}
