@@ -32,8 +32,9 @@ func (l *looking) lookAtAio() error {
 			if busy > 0 {
 				l.refuse(refusal.List{{
 					PID: s.NSPID, Command: s.Command, Kind: "asynchronous I/O",
-					Reason: fmt.Sprintf("%d requests of io_submit(2) are under way, and don't end soon", busy),
-					Remedy: "checkpoint again when they have completed; a request that waits for an event (IOCB_CMD_POLL) the program has to cancel",
+					Passing: true,
+					Reason:  fmt.Sprintf("%d requests of io_submit(2) are under way, and don't end soon", busy),
+					Remedy:  "checkpoint again when they have completed; a request that waits for an event (IOCB_CMD_POLL) the program has to cancel",
 				}})
 			}
 			l.aio[s.ID] = contexts

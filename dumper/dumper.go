@@ -92,28 +92,43 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 
 	teller := openTeller(o) // before the freeze: to load it takes its time
 	defer teller.Close()
-	clock.lap()
-
-	held, err := ptrace.Hold(ctx, c, o.Timeout) // freeze, seize every thread, thaw: nothing runs
+	locked := false
+	err = patiently(ctx, o, func() error {
+		clock.lap()
+		return dump(ctx, c, w, o, teller, stats, clock, &locked)
+	})
 	if err != nil {
 		return nil, err
+	}
+	return stats, nil
+}
+
+// dump is one try. If it finds what can't be saved, it has written nothing. locked
+// says that the operator's script has locked the network.
+func dump(ctx context.Context, c *container.Container, w *writer.Writer, o Options, teller *bpf.Teller, stats *Stats, clock *clock, locked *bool) (err error) {
+	held, err := ptrace.Hold(ctx, c, o.Timeout) // freeze, seize every thread, thaw: nothing runs
+	if err != nil {
+		return err
 	}
 	defer held.Release(&err) // lets go on every path
 	connections := &fds.Connections{Heir: o.Heir}
 	defer release(connections, &err) // before that
 	stats.Hold = clock.lap()
-	if err := o.At(ctx, action.NetworkLock); err != nil {
-		return nil, err
+	if !*locked {
+		if err := o.At(ctx, action.NetworkLock); err != nil {
+			return err
+		}
+		*locked = true
 	}
 
 	s, contents, err := look(ctx, c, held, connections, teller, o) // everything but the bytes; all refusals at once
 	if err != nil {
-		return nil, err
+		return unlessFrozen(held, err)
 	}
 	defer contents.Close()
 	if o.Check != nil {
 		if err := o.Check(s); err != nil {
-			return nil, notRestartable(err)
+			return notRestartable(err)
 		}
 	}
 	stats.Look = clock.lap()
@@ -122,31 +137,31 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 	// processes before the memory for them arrives.
 	o.Progress.SetTotal(contents.Estimate())
 	if err := w.Skeleton(s); err != nil {
-		return nil, err
+		return err
 	}
 	if stats.Pages, err = contents.Pump(ctx, memory.Writers{New: func() memory.PageWriter { return w.Batch() }, EndInherited: w.EndInherited}, o.Workers, o.Progress); err != nil {
-		return nil, err
+		return err
 	}
 	stats.Write = clock.lap()
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.Commit(); err != nil { // durable before anything is killed
-		return nil, err
+		return err
 	}
 	stats.Commit = clock.lap()
 	if err := o.At(ctx, action.PostDump); err != nil {
-		return nil, fmt.Errorf("the statefile is complete, but %w", err)
+		return fmt.Errorf("the statefile is complete, but %w", err)
 	}
 
 	if err := finish(ctx, held, connections, o.After); err != nil {
-		return nil, err
+		return err
 	}
 	stats.Finish = clock.lap()
 	stats.Stopped = stats.Hold + stats.Look + stats.Write + stats.Commit + stats.Finish
 	stats.count(s)
 	stats.BytesRead, stats.BytesWritten = stats.Pages.BytesRead, w.BytesOut()
-	return stats, nil
+	return nil
 }
 
 // finish ends the hold. TCP connections stay silent if their processes are to be
@@ -192,8 +207,26 @@ func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats
 
 	teller := openTeller(o)
 	defer teller.Close()
-	clock.lap()
+	var s *format.Skeleton
+	err = patiently(ctx, o, func() (err error) {
+		clock.lap()
+		s, err = check(ctx, c, o, teller, stats, clock)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	stats.count(s)
+	if o.Check != nil {
+		if err := o.Check(s); err != nil {
+			return nil, notRestartable(err)
+		}
+	}
+	return stats, nil
+}
 
+// check is one look.
+func check(ctx context.Context, c *container.Container, o Options, teller *bpf.Teller, stats *Stats, clock *clock) (s *format.Skeleton, err error) {
 	held, err := ptrace.Hold(ctx, c, o.Timeout)
 	if err != nil {
 		return nil, err
@@ -205,7 +238,7 @@ func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats
 
 	s, contents, err := look(ctx, c, held, connections, teller, o)
 	if err != nil {
-		return nil, err
+		return nil, unlessFrozen(held, err)
 	}
 	contents.Close()
 	stats.Look = clock.lap()
@@ -213,13 +246,7 @@ func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats
 		return nil, err
 	}
 	stats.Stopped = stats.Hold + stats.Look + clock.lap()
-	stats.count(s)
-	if o.Check != nil {
-		if err := o.Check(s); err != nil {
-			return nil, notRestartable(err)
-		}
-	}
-	return stats, nil
+	return s, nil
 }
 
 // notRestartable is the error of a check of the skeleton; refusals stay as they are.

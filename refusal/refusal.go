@@ -15,6 +15,8 @@ type Refusal struct {
 	Kind    string `json:"kind,omitempty"`    // what kind of thing that is: "POSIX timer", "TCP connection"
 	Reason  string `json:"reason"`            // why it can't be taken
 	Remedy  string `json:"remedy,omitempty"`  // what to do; empty if there is nothing
+	// Passing: as soon as the program has gone on a little, it may be over.
+	Passing bool `json:"-"`
 }
 
 // Error is one sentence for the operator.

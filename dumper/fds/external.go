@@ -36,7 +36,7 @@ func lookExternal(f *file, typ int) error {
 		return fmt.Errorf("ask how much is unread in it: %w", err)
 	}
 	if n > 0 {
-		return f.refuse(f.link, fmt.Sprintf("%d bytes that came from outside wait to be read, which a restart can't give it again", n), "let the program go on until it has read them")
+		return f.refuseNow(f.link, fmt.Sprintf("%d bytes that came from outside wait to be read, which a restart can't give it again", n), "let the program go on until it has read them")
 	}
 	return nil
 }

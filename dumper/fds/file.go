@@ -1,6 +1,7 @@
 package fds
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,16 @@ func (f *file) refuse(kind, reason, remedy string) error {
 		PID: f.NSPID, Command: f.Command, Object: object,
 		Kind: kind, Reason: reason, Remedy: remedy,
 	}
+}
+
+// refuseNow says that the file can't be taken as it is at this moment.
+func (f *file) refuseNow(kind, reason, remedy string) error {
+	err := f.refuse(kind, reason, remedy)
+	var r *refusal.Refusal
+	if errors.As(err, &r) {
+		r.Passing = true
+	}
+	return err
 }
 
 func (f *file) wrap(err error) error {

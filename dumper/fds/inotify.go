@@ -54,7 +54,7 @@ func lookInotify(w *walk, f *file) error {
 		in.Watches = append(in.Watches, &format.InotifyWatch{Wd: watch.wd, Mask: watch.mask, File: id})
 	}
 	if unread > 0 && (!in.CgroupsChanged || len(in.Watches) == 0) {
-		return f.refuse("inotify", fmt.Sprintf("%d bytes of events wait to be read, and only the kernel can put events there", unread), "checkpoint again when the program has read them")
+		return f.refuseNow("inotify", fmt.Sprintf("%d bytes of events wait to be read, and only the kernel can put events there", unread), "checkpoint again when the program has read them")
 	}
 	// The kernel has the newest first.
 	slices.SortFunc(in.Watches, func(a, b *format.InotifyWatch) int { return int(a.Wd) - int(b.Wd) })

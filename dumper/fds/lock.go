@@ -92,6 +92,6 @@ func (f *file) checkLocks() error {
 	if f.badLock == "" {
 		return nil
 	}
-	return f.refuse("lock on "+f.link, "it is a lease that is being broken, or of a kind that this version does not know ("+f.badLock+")",
+	return f.refuseNow("lock on "+f.link, "it is a lease that is being broken, or of a kind that this version does not know ("+f.badLock+")",
 		"checkpoint again when nobody waits to open the file")
 }

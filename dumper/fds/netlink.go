@@ -69,11 +69,11 @@ func (f *file) checkQuiet(fd int, kind string) error {
 	const goOn = "let the program go on until it has read it"
 	switch r := poll[0].Revents; {
 	case r&unix.POLLERR != 0:
-		return f.refuse(kind, "it has an error that the program has not heard of yet", goOn)
+		return f.refuseNow(kind, "it has an error that the program has not heard of yet", goOn)
 	case r&unix.POLLRDHUP != 0:
 		return f.refuse(kind, "it was shut down for receiving", "have the program close it")
 	case r&unix.POLLIN != 0:
-		return f.refuse(kind, "there are unread messages in it, which can't be put back", goOn)
+		return f.refuseNow(kind, "there are unread messages in it, which can't be put back", goOn)
 	}
 	return nil
 }

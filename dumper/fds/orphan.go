@@ -78,7 +78,7 @@ func (w *walk) drain(f *file, fd int) error {
 			return nil
 		}
 		if time.Since(begin) > patience {
-			return f.refuse("TCP connection", fmt.Sprintf("its peer, which is closed, has not sent all of its last %d bytes yet", coming), "try again")
+			return f.refuseNow("TCP connection", fmt.Sprintf("its peer, which is closed, has not sent all of its last %d bytes yet", coming), "try again")
 		}
 		if time.Since(last) > again {
 			if err := w.tellWindow(fd, local, remote); err != nil {

@@ -29,7 +29,7 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 		return err
 	}
 	if poll[0].Revents&unix.POLLERR != 0 {
-		return f.refuse("packet socket", "it has an error that the program has not heard of yet", "let the program go on until it has read it")
+		return f.refuseNow("packet socket", "it has an error that the program has not heard of yet", "let the program go on until it has read it")
 	}
 	diag, err := w.packetDiag(f.stat.Ino)
 	if err != nil {

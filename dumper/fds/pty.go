@@ -116,7 +116,7 @@ func lookWithoutSlave(f *file, m *format.PtyMaster, fd int) error {
 	}
 	m.HungUp = p[0].Revents&unix.POLLHUP != 0
 	if n, err := unix.IoctlGetInt(fd, unix.TIOCINQ); err != nil || n > 0 {
-		return f.refuse(fmt.Sprintf("pseudo terminal %d of %s", m.Index, f.link), "what was written to it waits to be read, and its other end is closed", "checkpoint again when the program has read it")
+		return f.refuseNow(fmt.Sprintf("pseudo terminal %d of %s", m.Index, f.link), "what was written to it waits to be read, and its other end is closed", "checkpoint again when the program has read it")
 	}
 	return nil
 }

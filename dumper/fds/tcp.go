@@ -66,7 +66,7 @@ func (w *walk) lookTCP(f *file, fd, domain int) error {
 			return fmt.Errorf("ask for the state of the TCP socket: %w", err)
 		}
 		if c.State = uint32(now[infoState]); c.State == sys.TCPClose {
-			return f.refuse(kind, "it has just ended", "try again")
+			return f.refuseNow(kind, "it has just ended", "try again")
 		}
 		return readConnection(fd, c)
 	})
@@ -91,16 +91,16 @@ func (w *walk) checkTCP(f *file, fd int, kind string, c *format.TcpConnection) e
 	}
 	switch r := poll[0].Revents; {
 	case r&unix.POLLERR != 0:
-		return f.refuse(kind, "it has an error that the program has not heard of yet", "let the program go on until it has heard of it")
+		return f.refuseNow(kind, "it has an error that the program has not heard of yet", "let the program go on until it has heard of it")
 	case r&unix.POLLPRI != 0:
-		return f.refuse(kind, "there is urgent data in it (MSG_OOB), which is not checkpointed", "let the program go on until it has read it")
+		return f.refuseNow(kind, "there is urgent data in it (MSG_OOB), which is not checkpointed", "let the program go on until it has read it")
 	}
 	c.Ended = c.State == sys.TCPClose && poll[0].Revents&unix.POLLRDHUP != 0
 	switch c.State {
 	case sys.TCPEstablished, sys.TCPSynSent, sys.TCPFinWait1, sys.TCPFinWait2, sys.TCPClose, sys.TCPCloseWait, sys.TCPLastAck, sys.TCPClosing:
 		return nil
 	}
-	return f.refuse(kind, fmt.Sprintf("it is just in state %d", c.State), "try again")
+	return f.refuseNow(kind, fmt.Sprintf("it is just in state %d", c.State), "try again")
 }
 
 func (w *walk) tcpAddresses(f *file, fd int, c *format.TcpConnection) error {

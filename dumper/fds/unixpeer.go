@@ -42,11 +42,11 @@ func (w *walk) findWaiting(l *unixSocket) error {
 		u := w.unixByInode[ino]
 		switch {
 		case u == nil && ino == 0:
-			return l.file.refuse("listening UNIX socket", "a connection waits to be accepted whose other end is closed already", "let the program go on until it has accepted it")
+			return l.file.refuseNow("listening UNIX socket", "a connection waits to be accepted whose other end is closed already", "let the program go on until it has accepted it")
 		case u == nil:
 			return l.file.refuse("listening UNIX socket", "a connection from outside the container waits to be accepted", "let the program go on until it has accepted it, or end the process outside")
 		case u.pending > 0:
-			return l.file.refuse("listening UNIX socket", fmt.Sprintf("a connection waits to be accepted that %d bytes of memory were already sent over, which nobody can look at", u.pending), "let the program go on until it has accepted it")
+			return l.file.refuseNow("listening UNIX socket", fmt.Sprintf("a connection waits to be accepted that %d bytes of memory were already sent over, which nobody can look at", u.pending), "let the program go on until it has accepted it")
 		}
 		u.Peer = l.file.Id
 		l.Waiting = append(l.Waiting, u.file.Id)
@@ -204,7 +204,7 @@ func (w *walk) peerCredentials(f *file, fd int) (*format.PeerCredentials, error)
 // askPeer has a task that has the socket ask for its peer's number.
 func (w *walk) askPeer(f *file) (int, error) {
 	if f.flying || w.Ask == nil {
-		return 0, f.refuse("connected UNIX socket", "who was its peer has ended, and nobody who has it open can be asked for that process's number", "let the program go on until it has received the socket")
+		return 0, f.refuseNow("connected UNIX socket", "who was its peer has ended, and nobody who has it open can be asked for that process's number", "let the program go on until it has received the socket")
 	}
 	b, err := w.Ask(f.PID, f.number, unix.SOL_SOCKET, unix.SO_PEERCRED, unix.SizeofUcred)
 	if err != nil {
@@ -230,7 +230,7 @@ func (w *walk) inside(pid int) (int, bool) {
 func (w *walk) credentials(f *file, c *unix.Ucred) (*format.PeerCredentials, error) {
 	pid, known := w.inside(int(c.Pid))
 	if !known {
-		return nil, f.refuse("UNIX socket", fmt.Sprintf("an unread message in it has the credentials of process %d of the host, which has ended or is outside the container", c.Pid), "let the program go on until it has read it")
+		return nil, f.refuseNow("UNIX socket", fmt.Sprintf("an unread message in it has the credentials of process %d of the host, which has ended or is outside the container", c.Pid), "let the program go on until it has read it")
 	}
 	return &format.PeerCredentials{Pid: uint32(pid), Uid: c.Uid, Gid: c.Gid}, nil
 }

@@ -25,12 +25,12 @@ func (w *walk) lookAtUnixQueue(f *file, fd int, u *unixSocket) error {
 	}
 	failed := poll[0].Revents&unix.POLLERR != 0
 	if poll[0].Revents&unix.POLLPRI != 0 {
-		return f.refuse("UNIX socket", "there is an urgent byte in it (MSG_OOB), which is not checkpointed", "let the program go on until it has read it")
+		return f.refuseNow("UNIX socket", "there is an urgent byte in it (MSG_OOB), which is not checkpointed", "let the program go on until it has read it")
 	}
 	stream := u.Type == unix.SOCK_STREAM
 	if failed && !stream {
 		// The first recvmsg(2), a peek too, would take the error away.
-		return f.refuse("UNIX socket", "it has an error that the program has not heard of yet: its peer was closed", "let the program go on until it has heard of it")
+		return f.refuseNow("UNIX socket", "it has an error that the program has not heard of yet: its peer was closed", "let the program go on until it has heard of it")
 	}
 	u.ResetByPeer = failed
 	if poll[0].Revents&unix.POLLIN == 0 {

@@ -122,7 +122,7 @@ func (w *walk) lookAtRing(r *ringFile) error {
 		return err
 	}
 	if s := r.settled; s != nil && (s.SqHead != u.SqHead || s.CqTail != u.CqTail) {
-		return refuse("requests completed while it was looked at", "try again")
+		return r.refuseNow("io_uring", "requests completed while it was looked at", "try again")
 	}
 	r.Kind = &format.OpenFile_IoUring{IoUring: u}
 	for _, b := range u.BufferRings {

@@ -98,7 +98,7 @@ func (w *walk) lookAccepting(l *listener) error {
 		switch a.State {
 		case sys.TCPEstablished, sys.TCPCloseWait, sys.TCPClose:
 		default:
-			return l.file.refuse(listenerKind, fmt.Sprintf("a connection that waits to be accepted is just in state %d", a.State), "try again")
+			return l.file.refuseNow(listenerKind, fmt.Sprintf("a connection that waits to be accepted is just in state %d", a.State), "try again")
 		}
 		l.l.Waiting = append(l.l.Waiting, &format.TcpWaiting{
 			State: uint32(a.State), Address: addressOf(a.Local), Peer: addressOf(a.Remote),
