@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,12 +69,16 @@ func ReadConfig(name, lxcpath string, o Overrides) (*Config, error) {
 }
 
 // include reads a file; of a directory, those in it that end in .conf, as LXC
-// does (append_unexp_config_line and parse_config_all in src/lxc/confile.c).
+// does (append_unexp_config_line and parse_config_all in src/lxc/confile.c). A path
+// that ends in a slash need not exist: userns.conf of LXC 5.0 names such a one.
 func (c *Config) include(path string, depth int) error {
 	if depth == 0 {
 		return fmt.Errorf("%s: files include each other too deep", path)
 	}
-	if s, err := os.Stat(path); err == nil && s.IsDir() {
+	switch s, err := os.Stat(path); {
+	case errors.Is(err, os.ErrNotExist) && strings.HasSuffix(path, "/"):
+		return nil
+	case err == nil && s.IsDir():
 		files, _ := filepath.Glob(filepath.Join(path, "*.conf"))
 		for _, f := range files {
 			if err := c.include(f, depth-1); err != nil {

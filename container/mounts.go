@@ -54,8 +54,17 @@ func (c *Container) configuredMounts(ctx context.Context) []string {
 	if mount, ok := c.configItem(ctx, "lxc.rootfs.mount"); ok {
 		roots = append(roots, mount)
 	}
-	return mountTargets(entries, roots)
+	targets := mountTargets(entries, roots)
+	if c.CloneFlags&unix.CLONE_NEWUSER != 0 {
+		targets = append(targets, boundDevices...)
+	}
+	return targets
 }
+
+// boundDevices are what LXC binds of the host in a container with a user namespace
+// (lxc.idmap), where nobody may make devices: lxc_devices in src/lxc/conf.c of LXC
+// 5.0. In others it makes nodes of them.
+var boundDevices = []string{"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"}
 
 // configItem asks LXC's monitor for an item of the container's config. One that
 // is not set, or that it does not know, is answered by -1, which is EPERM

@@ -26,7 +26,10 @@ func TestCheckHost(t *testing.T) {
 	s.Header.PageSize *= 4
 	s.Header.CpuFeatures = []string{"nosuchfeature"}
 	s.Header.VdsoDigest, s.Header.Vdso = 1, nil
+	// Users of its own, and the host's processes.
 	s.Container.CloneFlags |= unix.CLONE_NEWUSER
+	s.Namespaces = append(s.Namespaces, &format.Namespace{Id: 899, Kind: format.NamespaceKind_USER, Own: true})
+	s.Processes[0].Namespaces = []uint32{899}
 	s.Fs[0].Cwd = "/nosuch/directory"
 	s.Mms[0].Exe = &format.FileIdentity{Path: "/nosuch/program", Mode: unix.S_IFREG | 0o755}
 	s.Namespaces = append(s.Namespaces, &format.Namespace{Id: 900, Kind: format.NamespaceKind_NET, Own: true, Links: []*format.Link{{Name: "eth7", Up: true, Outside: true}}})

@@ -199,13 +199,6 @@ func Look(ids *view.IDs, processes []Process, facts map[int]*view.TaskFacts) (*R
 				return nil, nil, fmt.Errorf("%s namespace of process %d (%s): %w", o.name, o.who.NSPID, o.who.Command, err)
 			}
 		}
-		if o.Own && o.Kind == format.NamespaceKind_USER && !o.nested {
-			res.refused = append(res.refused, &refusal.Refusal{
-				Object: "the container", Kind: "user namespace",
-				Reason: "an unprivileged container can't be saved by this version",
-				Remedy: "run it without lxc.idmap",
-			})
-		}
 		res.Namespaces = append(res.Namespaces, o.Namespace)
 	}
 	if err := res.settleLinks(); err != nil {

@@ -84,7 +84,7 @@ func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason
 			"make that again on the host, since the container's config binds it, and unmount the removed one in the container (umount -l " + mount.Mountpoint + ")"
 	case strings.HasSuffix(mount.Root, "//deleted"):
 		return "it is of a directory or file that was removed, so a restart could not find it", "unmount it"
-	case slices.Contains(strings.Split(mount.Options, ","), "idmapped"):
+	case mount.IsIDMapped() && !r.isOfRoot(mount):
 		return "an id-mapped mount can't be made again by this version", unmount
 	case byLXC || isMakeable(f.Fstype):
 		return "", ""
@@ -104,6 +104,25 @@ func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason
 		return "", ""
 	}
 	return "it was mounted inside the container, and this version can't mount a file system of this type again", unmount
+}
+
+// isOfRoot tells whether an id-mapped mount shows a part of the container's root,
+// which is id-mapped for the container's users (lxc.rootfs.options = idmap=container),
+// and so is each copy of it: nobody can change that of a copy (can_idmap_mount,
+// fs/namespace.c).
+func (r *Result) isOfRoot(mount *format.Mount) bool {
+	for _, n := range r.order {
+		if n.Kind == format.NamespaceKind_MNT && !n.nested {
+			root := n.Mounts[0]
+			return r.hasUsers() && root.IsIDMapped() && inRoot(mount, root)
+		}
+	}
+	return false
+}
+
+// hasUsers tells whether the container has a user namespace of its own.
+func (r *Result) hasUsers() bool {
+	return slices.ContainsFunc(r.order, func(o *object) bool { return o.Kind == format.NamespaceKind_USER && o.Own && !o.nested })
 }
 
 // shown tells whether a mount shows a part of what LXC mounts from the config.

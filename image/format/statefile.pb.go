@@ -1368,7 +1368,9 @@ func (x *Namespace) GetLastPid() uint32 {
 }
 
 // UserNamespace is what makes one (user_namespaces(7)). Ids are the host's, as
-// everywhere in the image.
+// everywhere in the image: so is who has no number in the namespace, and who has one
+// in several of them; and a restart that would give its users other numbers on the
+// host is refused, since its files have these.
 type UserNamespace struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Uids          []*IdRange             `protobuf:"bytes,1,rep,name=uids,proto3" json:"uids,omitempty"` // as it was written to uid_map

@@ -1,6 +1,9 @@
 package format
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Users translates ids of users and groups, which are the host's in all of an
 // image, to those of a user namespace. nil is the host's.
@@ -13,6 +16,20 @@ func (s *Skeleton) UsersOf(namespaces []uint32) *Users {
 
 // UsersIn are those of a user namespace; 0 is the host's.
 func (s *Skeleton) UsersIn(id uint32) *Users { return (*Users)(s.Namespace(id).GetUser()) }
+
+// RootUsers are those of the user namespace of the container's first process.
+func (s *Skeleton) RootUsers() *Users {
+	return s.UsersOf(s.Process(s.Container.GetRootPid()).GetNamespaces())
+}
+
+// First are the first user and group of the namespace, as the host calls them: ids
+// that every file system of the namespace knows.
+func (u *Users) First() (uid, gid uint32) {
+	if u == nil || len(u.Uids) == 0 || len(u.Gids) == 0 {
+		return 0, 0
+	}
+	return u.Uids[0].Outside, u.Gids[0].Outside
+}
 
 // UserNamespaceOf is the user namespace among a set of namespaces; 0 if there is
 // none.
@@ -48,4 +65,10 @@ func translate(ranges []*IdRange, host uint32) (uint32, bool) {
 		}
 	}
 	return 0, false
+}
+
+// IsIDMapped tells whether a mount shows other owners of files than its file system
+// has (MOUNT_ATTR_IDMAP, mount_setattr(2)).
+func (m *Mount) IsIDMapped() bool {
+	return slices.Contains(strings.Split(m.GetOptions(), ","), "idmapped")
 }

@@ -238,6 +238,12 @@ func (r *Restart) from(v view, fn func() error) error {
 		if unix.Chdir(v.cwd) != nil {
 			return errElsewhere
 		}
+		// The socket's file belongs to whoever binds it: see elsewhere.As.
+		if uid, gid := r.skeleton.RootUsers().First(); uid != 0 || gid != 0 {
+			if err := sys.ThreadFileIdentity(uid, gid); err != nil {
+				return fmt.Errorf("make files as user %d: %w", uid, err)
+			}
+		}
 		return fn()
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/restorer/place"
 )
 
@@ -39,7 +40,9 @@ func (b *Backing) makeObjects(s *format.Skeleton, root place.Process) (err error
 				return fmt.Errorf("make the memfd %q of %d bytes%s: %w", k.Memfd.Name, m.Size, hint(m, err), err)
 			}
 		case *format.SharedMemory_Deleted:
-			if err := b.makeDeleted(o, k.Deleted, tmpfileFlags(s, m.Id)); err != nil {
+			uid, gid := s.RootUsers().First()
+			err := elsewhere.As(uid, gid, func() error { return b.makeDeleted(o, k.Deleted, tmpfileFlags(s, m.Id)) })
+			if err != nil {
 				return fmt.Errorf("make %s again, which was removed before the checkpoint: %w", k.Deleted.Path, err)
 			}
 		case *format.SharedMemory_Sysv:

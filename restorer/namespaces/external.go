@@ -28,7 +28,7 @@ func ExternalMount(given map[string]string, mount *format.Mount) (path string, e
 func (m *mounter) takeExternal() error {
 	for _, had := range m.first.Mounts {
 		_, given := m.external["mount:"+had.Mountpoint]
-		if m.match.now[had.MountId] != nil || m.source(had.FileSystem, had.Root) != nil || !given && !had.External {
+		if m.match.now[had.MountId] != nil || m.source(had.FileSystem, had.Root, had.IsIDMapped()) != nil || !given && !had.External {
 			continue
 		}
 		path, err := ExternalMount(m.external, had)
@@ -47,7 +47,7 @@ func (m *mounter) takeExternal() error {
 		if err := m.onBench(copied); err != nil {
 			return err
 		}
-		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied})
+		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied, had.IsIDMapped()})
 	}
 	return nil
 }

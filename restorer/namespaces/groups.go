@@ -1,6 +1,7 @@
 package namespaces
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ func (m *mounter) begin(g *group, groups map[int]*group) error {
 		return nil
 	}
 	g.begun = true
-	from := m.source(g.fileSystem, g.root)
+	from := cmp.Or(m.source(g.fileSystem, g.root, false), m.source(g.fileSystem, g.root, true))
 	if from == nil {
 		m.log.Warn("mounts that shared what is mounted on them no longer do: their file system shows too little of itself", "root", g.root)
 		return nil

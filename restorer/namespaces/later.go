@@ -70,7 +70,7 @@ func (m *mounter) takeLater() error {
 		if err := m.onBench(fd); err != nil {
 			return err
 		}
-		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd})
+		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd, false})
 	}
 	return nil
 }

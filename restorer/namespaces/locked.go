@@ -51,7 +51,7 @@ func (m *mounter) makeLocked() error {
 		}
 		s.original = &space{
 			Namespace: &format.Namespace{Id: s.Id, Kind: s.Kind, Own: true, Mounts: lockedMounts(s.Namespace)},
-			ns:        -1, root: -1, mounts: map[uint32]int{},
+			ns:        s.copied, root: -1, mounts: map[uint32]int{},
 		}
 		if err := m.newSpace(s.original); err != nil {
 			return err

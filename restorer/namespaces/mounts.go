@@ -58,6 +58,7 @@ type space struct {
 	root     int
 	later    []*format.Mount // those that need processes of a nested pid namespace
 	original *space          // what it is a copy of, whose mounts are locked in it; nil: of none
+	copied   int             // the namespace of that; -1: it is made when it is filled
 }
 
 // source is a mount in the workshop: of a file system, from a directory or file
@@ -66,6 +67,7 @@ type source struct {
 	fileSystem uint32
 	root       string
 	fd         int
+	idMapped   bool
 }
 
 // makeMounts makes the mounts of all mount namespaces that are the container's
@@ -74,7 +76,7 @@ func makeMounts(s *format.Skeleton, root place.Process, users *Root, have Surrou
 	m := &mounter{s: s, root: root, users: users, sameHost: have.HostMounts, external: have.External, log: log, made: map[uint32]int{}, proc: -1, workshop: -1, bench: -1}
 	for _, n := range s.Namespaces {
 		if n.Kind == format.NamespaceKind_MNT && n.Own && len(n.Mounts) > 0 {
-			m.spaces = append(m.spaces, &space{Namespace: n, ns: -1, root: -1, mounts: map[uint32]int{}})
+			m.spaces = append(m.spaces, &space{Namespace: n, ns: -1, root: -1, copied: -1, mounts: map[uint32]int{}})
 		}
 	}
 	if len(m.spaces) == 0 {
@@ -313,7 +315,7 @@ func within(mount int, below string, flags uint64) (int, error) {
 func (m *mounter) takeOver() error {
 	for _, had := range m.first.Mounts {
 		fd, ok := m.spaces[0].mounts[had.MountId]
-		if !ok || m.source(had.FileSystem, had.Root) != nil {
+		if !ok || m.source(had.FileSystem, had.Root, had.IsIDMapped()) != nil {
 			continue
 		}
 		if err := m.enter(m.spaces[0].ns); err != nil {
@@ -327,21 +329,28 @@ func (m *mounter) takeOver() error {
 			return err
 		}
 		attr := unix.MountAttr{Propagation: unix.MS_PRIVATE, Attr_clr: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NODEV}
-		if err := unix.MountSetattr(copied, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		err = unix.MountSetattr(copied, "", unix.AT_EMPTY_PATH, &attr)
+		if errors.Is(err, unix.EPERM) {
+			// One of the host's that came into a namespace of other users keeps such
+			// options, and so does each copy (can_change_locked_flags, fs/namespace.c).
+			attr.Attr_clr = 0
+			err = unix.MountSetattr(copied, "", unix.AT_EMPTY_PATH, &attr)
+		}
+		if err != nil {
 			return wrap("mount_setattr", err)
 		}
 		if err := m.onBench(copied); err != nil {
 			return err
 		}
-		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied})
+		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied, had.IsIDMapped()})
 	}
 	return m.enter(m.workshop)
 }
 
 // source finds a mount in the workshop that shows a path of a file system.
-func (m *mounter) source(fileSystem uint32, root string) *source {
+func (m *mounter) source(fileSystem uint32, root string, idMapped bool) *source {
 	for i := range m.sources {
-		if s := &m.sources[i]; s.fileSystem == fileSystem {
+		if s := &m.sources[i]; s.fileSystem == fileSystem && s.idMapped == idMapped {
 			if _, ok := below(root, s.root); ok {
 				return s
 			}
@@ -350,8 +359,22 @@ func (m *mounter) source(fileSystem uint32, root string) *source {
 	return nil
 }
 
+// mapIDs has a mount that is nowhere yet show the files of the host's users as those
+// of the container's, who have other numbers on the host.
+func (m *mounter) mapIDs(mount int) error {
+	users, err := m.users.Namespace(m.s.UserNamespaceOf(firstSet(m.s)))
+	if err != nil {
+		return err
+	}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users)}
+	if err := unix.MountSetattr(mount, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		return fmt.Errorf("map the ids of a mount (does its file system allow that on this kernel?): %w", err)
+	}
+	return nil
+}
+
 // sourceOnHost finds a file system of the host where the host has mounted it.
-func (m *mounter) sourceOnHost(f *format.FileSystem, root string) (*source, error) {
+func (m *mounter) sourceOnHost(f *format.FileSystem, root string, idMapped bool) (*source, error) {
 	all, err := procfs.ReadMounts(unix.Getpid())
 	if err != nil {
 		return nil, err
@@ -374,10 +397,15 @@ func (m *mounter) sourceOnHost(f *format.FileSystem, root string) (*source, erro
 		if err != nil {
 			continue
 		}
+		if idMapped {
+			if err := m.mapIDs(fd); err != nil {
+				return nil, err
+			}
+		}
 		if err := m.onBench(fd); err != nil {
 			return nil, err
 		}
-		m.sources = append(m.sources, source{f.Id, root, fd})
+		m.sources = append(m.sources, source{f.Id, root, fd, idMapped})
 		return &m.sources[len(m.sources)-1], nil
 	}
 	return nil, nil
@@ -404,7 +432,7 @@ func (m *mounter) makeFileSystems() error {
 		if err := m.onBench(fd); err != nil {
 			return err
 		}
-		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd})
+		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd, false})
 	}
 	return nil
 }
@@ -452,7 +480,7 @@ func (m *mounter) growTrees() error {
 		if len(f.Nodes) == 0 {
 			continue
 		}
-		s := m.source(f.Id, f.Nodes[0].Path)
+		s := m.source(f.Id, f.Nodes[0].Path, false)
 		if s == nil {
 			return fmt.Errorf("the files of a %s of the container have nowhere to go: what LXC mounts in its place shows another part of it", f.Fstype)
 		}

@@ -97,14 +97,20 @@ func (m *mounter) makeOwned() error {
 		m.made[f.Id] = fd
 	}
 	for _, s := range m.spaces[1:] {
+		of := s.Namespace
 		if hasLocked(s.Namespace) {
-			continue // it becomes a copy of another one
+			// It becomes a copy of another one, which a process of the container enters.
+			of = &format.Namespace{Kind: s.Kind, Owner: m.s.UserNamespaceOf(firstSet(m.s))}
 		}
-		fd, err := m.users.makeOwned(s.Namespace)
+		fd, err := m.users.makeOwned(of)
 		if err != nil {
 			return fmt.Errorf("mount namespace of the container: %w", err)
 		}
-		if fd >= 0 {
+		switch {
+		case fd < 0:
+		case of != s.Namespace:
+			s.copied, _ = m.keeping(fd, nil)
+		default:
 			s.ns, _ = m.keeping(fd, nil)
 		}
 	}
@@ -112,14 +118,13 @@ func (m *mounter) makeOwned() error {
 }
 
 // asOwner runs f with the file system ids of the first user of a user namespace,
-// and all rights: the kernel makes no files for users that a file system does
-// not know (fsuidgid_has_mapping, include/linux/fs.h). The goroutine is locked
-// to its thread.
+// and all rights: see elsewhere.As. The goroutine is locked to its thread.
 func asOwner(users *format.Users, f func() error) error {
-	if users == nil || len(users.Uids) == 0 || len(users.Gids) == 0 {
+	uid, gid := users.First()
+	if uid == 0 && gid == 0 {
 		return f()
 	}
-	if err := sys.ThreadFileIdentity(users.Uids[0].Outside, users.Gids[0].Outside); err != nil {
+	if err := sys.ThreadFileIdentity(uid, gid); err != nil {
 		return fmt.Errorf("become the first user of a user namespace: %w", err)
 	}
 	return errors.Join(f(), sys.ThreadFileIdentity(0, 0))

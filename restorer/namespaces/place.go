@@ -82,10 +82,10 @@ func (m *mounter) newSpace(s *space) error {
 // is nothing that it could be a copy of. The thread is in the workshop.
 func (m *mounter) copyOf(mount *format.Mount) (int, error) {
 	f := m.s.FileSystem(mount.FileSystem)
-	from := m.source(f.Id, mount.Root)
+	from := m.source(f.Id, mount.Root, mount.IsIDMapped())
 	if from == nil && m.sameHost && f.Outside {
 		var err error
-		if from, err = m.sourceOnHost(f, mount.Root); err != nil {
+		if from, err = m.sourceOnHost(f, mount.Root, mount.IsIDMapped()); err != nil {
 			return -1, err
 		}
 	}

@@ -64,13 +64,59 @@ func (r *Root) makeUsers() error {
 	return nil
 }
 
-// makeUserNamespace has a process make one: in the one around it, as the user
-// who is to be its owner (create_user_ns, kernel/user_namespace.c).
+// makeUserNamespace has a process make one, in the one around it.
 func (r *Root) makeUserNamespace(p place.Process, n *format.Namespace) error {
-	around := r.skeleton.UsersIn(n.Owner)
 	if err := r.enterUsers(p, n.Owner); err != nil {
 		return err
 	}
+	write := hostWriter(p)
+	if k := r.keeperOf(n.Owner); k != nil {
+		dir, err := unix.Open(fmt.Sprintf("/proc/%d", p.PID()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(dir)
+		sent, err := k.Send([]int{dir})
+		if err != nil {
+			return err
+		}
+		defer k.Call(unix.SYS_CLOSE, uint64(sent[0]))
+		write = func(name, text string) error { return place.WriteFile(k, sent[0], name, text) }
+	}
+	if err := unshareUsers(r.skeleton, p, n, write); err != nil {
+		return err
+	}
+	fd, err := openNS(fmt.Sprintf("/proc/%d/ns/user", p.PID()))
+	if err != nil {
+		return err
+	}
+	r.namespaces[n.Id] = fd
+	return nil
+}
+
+// UnshareUsers has a process of the host make the user namespace of the container's
+// first process, and be the root of it.
+func UnshareUsers(s *format.Skeleton, p place.Process, n *format.Namespace) error {
+	if err := unshareUsers(s, p, n, hostWriter(p)); err != nil {
+		return fmt.Errorf("make the container's user namespace: %w", err)
+	}
+	return nil
+}
+
+// writer writes a file of a process in /proc.
+type writer func(name, text string) error
+
+func hostWriter(p place.Process) writer {
+	return func(name, text string) error {
+		return os.WriteFile(fmt.Sprintf("/proc/%d/%s", p.PID(), name), []byte(text), 0)
+	}
+}
+
+// unshareUsers has a process make a user namespace in that in which it is, as the
+// user who is to be its owner (create_user_ns, kernel/user_namespace.c). write is
+// somebody's who is in the one around it.
+func unshareUsers(s *format.Skeleton, p place.Process, n *format.Namespace, write writer) error {
+	around := s.UsersIn(n.Owner)
 	owner, ok := around.UID(n.User.Owner)
 	if !ok {
 		return fmt.Errorf("its owner, user %d of the host, is none of those in the one around it", n.User.Owner)
@@ -91,14 +137,9 @@ func (r *Root) makeUserNamespace(p place.Process, n *format.Namespace) error {
 			return fmt.Errorf("system call %d (user.max_user_namespaces limits how many there are): %w", c.Nr, err)
 		}
 	}
-	if err := r.writeUsers(p, n, around); err != nil {
+	if err := writeUsers(s, n, write); err != nil {
 		return err
 	}
-	fd, err := openNS(fmt.Sprintf("/proc/%d/ns/user", p.PID()))
-	if err != nil {
-		return err
-	}
-	r.namespaces[n.Id] = fd
 	// What it makes belongs to its root: /dev/pts/ptmx, the directory of mqueue.
 	return becomeRoot(p, n.User)
 }
@@ -130,13 +171,15 @@ func (r *Root) setns(p place.Process, id uint32, flag uint64) error {
 	return errors.Join(err, closing)
 }
 
-// writeUsers writes the maps of the namespace that a process is in, from the
-// namespace around it: no other one may, nor one deeper (user_namespaces(7)).
-func (r *Root) writeUsers(p place.Process, n *format.Namespace, around *format.Users) error {
-	var files []struct{ name, text string }
-	add := func(name, text string) { files = append(files, struct{ name, text string }{name, text}) }
-	if n.User.GroupsDenied && !r.skeleton.Namespace(n.Owner).GetUser().GetGroupsDenied() {
-		add("setgroups", "deny") // before the map of groups, which makes it final
+// writeUsers writes the maps of a namespace, from the namespace around it: no other
+// one may, nor one deeper (user_namespaces(7)).
+func writeUsers(s *format.Skeleton, n *format.Namespace, write writer) error {
+	around := s.UsersIn(n.Owner)
+	if n.User.GroupsDenied && !s.Namespace(n.Owner).GetUser().GetGroupsDenied() {
+		// Before the map of groups, which makes it final.
+		if err := write("setgroups", "deny"); err != nil {
+			return fmt.Errorf("write its setgroups: %w", err)
+		}
 	}
 	for _, m := range []struct {
 		name   string
@@ -151,32 +194,11 @@ func (r *Root) writeUsers(p place.Process, n *format.Namespace, around *format.U
 			}
 			fmt.Fprintf(&text, "%d %d %d\n", g.Inside, outside, g.Count)
 		}
-		if text.Len() > 0 {
-			add(m.name, text.String())
+		if text.Len() == 0 {
+			continue
 		}
-	}
-	if len(files) == 0 {
-		return nil
-	}
-	write := func(name, text string) error {
-		return os.WriteFile(fmt.Sprintf("/proc/%d/%s", p.PID(), name), []byte(text), 0)
-	}
-	if k := r.keeperOf(n.Owner); k != nil {
-		dir, err := unix.Open(fmt.Sprintf("/proc/%d", p.PID()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(dir)
-		sent, err := k.Send([]int{dir})
-		if err != nil {
-			return err
-		}
-		defer k.Call(unix.SYS_CLOSE, uint64(sent[0]))
-		write = func(name, text string) error { return place.WriteFile(k, sent[0], name, text) }
-	}
-	for _, f := range files {
-		if err := write(f.name, f.text); err != nil {
-			return fmt.Errorf("write its %s: %w", f.name, err)
+		if err := write(m.name, text.String()); err != nil {
+			return fmt.Errorf("write its %s: %w", m.name, err)
 		}
 	}
 	return nil

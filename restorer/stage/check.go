@@ -27,6 +27,9 @@ func CheckNative(cgroup string, n Need, veth map[string]string, alive bool) (lis
 			Remedy: "have LXC make the container (lxc-restart without --native)",
 		})
 	}
+	if r := foreignNamespaces(n.Skeleton); r != nil {
+		list = append(list, r)
+	}
 	for _, l := range outerLinks(n.Skeleton) {
 		if bridge, ok := veth[l]; ok || alive {
 			if _, err := os.Stat("/sys/class/net/" + bridge); err != nil {
@@ -55,6 +58,28 @@ func otherNamespaces(s *format.Skeleton) uint64 {
 	return s.Container.CloneFlags &^ unix.CLONE_NEWTIME &^ namespaceFlags
 }
 
+// foreignNamespaces refuses a container whose first process is in a user namespace
+// of its own and in other namespaces that do not belong to that: they are made by
+// a process that is in it already.
+func foreignNamespaces(s *format.Skeleton) *refusal.Refusal {
+	users := firstUsers(s)
+	if users == nil {
+		return nil
+	}
+	refuse := func(reason string) *refusal.Refusal {
+		return &refusal.Refusal{Object: "namespaces", Reason: reason, Remedy: "have LXC make the container (lxc-restart without --native)"}
+	}
+	if s.Container.CloneFlags&unix.CLONE_NEWPID == 0 {
+		return refuse("the container has users of its own (a user namespace) and the host's numbers of processes, and nobody there may choose these")
+	}
+	for _, id := range s.Process(s.Container.RootPid).GetNamespaces() {
+		if n := s.Namespace(id); n.GetOwn() && n != users && n.Owner != users.Id {
+			return refuse(fmt.Sprintf("a namespace of the container (%v) does not belong to its user namespace, and a native restart makes only such", n.Kind))
+		}
+	}
+	return nil
+}
+
 // CheckLXC tells what would keep LXC from making the first process. alive: the
 // container runs, and will have been stopped.
 func CheckLXC(ctx context.Context, name, lxcpath string, o container.Overrides, n Need, alive, asCopy bool) refusal.List {
@@ -81,6 +106,9 @@ func CheckLXC(ctx context.Context, name, lxcpath string, o container.Overrides, 
 	} else if container.RunningItem(ctx, name, lxcpath, "lxc.ephemeral") == "1" {
 		c.refuse("container "+name, "LXC destroys it when it stops (lxc.ephemeral), and with it the root file system that a restart needs",
 			"checkpoint it without -k; or with -p, and copy its directory; or take lxc.ephemeral out of its config and start it again")
+	}
+	if r := checkIDMaps(n.Skeleton, config); r != nil {
+		c.list = append(c.list, r)
 	}
 	c.checkRoot()
 	c.checkSources()

@@ -53,6 +53,11 @@ func (l *lxc) Begin(ctx context.Context) (*stub.Task, error) {
 	if state != container.Stopped {
 		return nil, fmt.Errorf("container %s is %s: stop it first (lxc-stop -n %s)", l.name, state, l.name)
 	}
+	if config, err := container.ReadConfig(l.name, l.path, l.overrides); err == nil {
+		if refused := checkIDMaps(l.Skeleton, config); refused != nil {
+			return nil, refused
+		}
+	}
 	l.before = l.cgroups()
 	if err := l.writeProgram(); err != nil {
 		return nil, fmt.Errorf("write the restart's first program: %w", err)

@@ -17,6 +17,7 @@ import (
 	"lxc-checkpoint/freezer"
 	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/trip"
+	"lxc-checkpoint/restorer/namespaces"
 	"lxc-checkpoint/restorer/stub"
 )
 
@@ -43,7 +44,7 @@ func NewNative(name, cgroup string, n Need) Stage {
 	return &native{Need: n, cgroup: cgroup}
 }
 
-const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUSER
 
 func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 	if err := n.makeCgroups(); err != nil {
@@ -75,8 +76,18 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 	// A sibling of the helper: our own child, with the number that the image
 	// wants, 1 in a pid namespace of its own.
 	flags := n.Skeleton.Container.CloneFlags &^ unix.CLONE_NEWTIME
+	if refused := foreignNamespaces(n.Skeleton); refused != nil {
+		return nil, refused
+	}
 	if other := otherNamespaces(n.Skeleton); other != 0 {
 		return nil, fmt.Errorf("the container has a namespace of a kind that a native restart does not make (clone flag %#x)", other)
+	}
+	// The other namespaces are to belong to it.
+	if users := firstUsers(n.Skeleton); users != nil {
+		if err := namespaces.UnshareUsers(n.Skeleton, helper, users); err != nil {
+			return nil, err
+		}
+		flags &^= unix.CLONE_NEWUSER
 	}
 	if o, err := n.offsets(); err != nil {
 		return nil, err

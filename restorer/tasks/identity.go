@@ -35,7 +35,8 @@ func loginUID(p place.Process, from Origin, c *format.Credentials) error {
 	if c.LoginUidPlusOne == 0 || have == "" || have == want {
 		return nil
 	}
-	if err := writeOwn(p, "loginuid", want); err != nil {
+	// Opened by us: the kernel takes it for a number of whoever has opened the file.
+	if err := writeOpened(p, "loginuid", want); err != nil {
 		return fmt.Errorf("login uid %s, which is now %s (needs CAP_AUDIT_CONTROL on the host): %w", want, have, err)
 	}
 	return nil
@@ -63,6 +64,26 @@ func labelOrder(label string) string {
 		return "changeprofile " + name
 	}
 	return label
+}
+
+// writeOpened has the task write to such a file that we have opened.
+func writeOpened(p place.Process, name, text string) error {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/%s", p.PID(), name), unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	sent, err := p.Send([]int{fd})
+	if err != nil {
+		return err
+	}
+	addr, _ := p.Scratch()
+	if err := p.Write(addr, []byte(text)); err != nil {
+		return err
+	}
+	_, err = p.Call(unix.SYS_WRITE, uint64(sent[0]), addr, uint64(len(text)))
+	_, closing := p.Call(unix.SYS_CLOSE, uint64(sent[0]))
+	return errors.Join(err, closing)
 }
 
 // writeOwn has the task write to a file of its own /proc, which nobody else may.

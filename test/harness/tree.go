@@ -31,6 +31,12 @@ type Tree struct {
 // session of its own, standard input /dev/null, output in the file "log" of
 // dir. It begins only when it is in the cgroup.
 func Start(dir string, cgroup *Cgroup, program string, args ...string) (*Tree, error) {
+	return StartAs(nil, dir, cgroup, program, args...)
+}
+
+// StartAs is Start with a user namespace whose ids have these numbers on the host, of
+// which the program is the first one; nil: with none.
+func StartAs(ids []syscall.SysProcIDMap, dir string, cgroup *Cgroup, program string, args ...string) (*Tree, error) {
 	becomeReaper()
 	KeepInherited()
 	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
@@ -43,6 +49,12 @@ func Start(dir string, cgroup *Cgroup, program string, args ...string) (*Tree, e
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = dir, log, log
 	c.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: Namespaces, Setsid: true}
+	if len(ids) > 0 {
+		a := c.cmd.SysProcAttr
+		a.Cloneflags |= unix.CLONE_NEWUSER
+		a.UidMappings, a.GidMappings, a.GidMappingsEnableSetgroups = ids, ids, true
+		a.Credential = &syscall.Credential{}
+	}
 	barrier, err := c.cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -120,7 +120,7 @@ func TestOpenRC(t *testing.T) {
 	}
 	b.attach("rc-service", "syslogd", "restart")
 	b.attach("rc-service", "ticker", "stop")
-	b.console()
+	b.console(1)
 	b.must("lxc-stop")
 	b.expect("STOPPED")
 }

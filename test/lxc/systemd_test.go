@@ -15,8 +15,9 @@ import (
 
 // debianSystemd makes a container of Debian with systemd as it is installed and
 // LXC's own config for Debian, but for the network, which this machine lacks. Its
-// redis-server has a user namespace of its own (PrivateUsers).
-func debianSystemd(t *testing.T, packages string) *box {
+// redis-server has a user namespace of its own (PrivateUsers). lines are added to the
+// config.
+func debianSystemd(t *testing.T, packages string, lines ...string) *box {
 	t.Helper()
 	const common = "/usr/share/lxc/config/debian.common.conf"
 	need.Check(t, need.File(common, "test/install-needs.sh installs lxc-templates, which has it"))
@@ -26,13 +27,13 @@ func debianSystemd(t *testing.T, packages string) *box {
 		t.Fatal(err)
 	}
 	harness.Must(t, "cp", "-a", "--reflink=auto", cached+"/.", b.rootfs)
-	write(t, filepath.Join(b.path, b.name, "config"), strings.Join([]string{
+	write(t, filepath.Join(b.path, b.name, "config"), strings.Join(append([]string{
 		"lxc.include = " + common,
 		"lxc.arch = linux64",
 		"lxc.uts.name = " + b.name,
 		"lxc.rootfs.path = dir:" + b.rootfs,
 		"lxc.net.0.type = empty",
-	}, "\n")+"\n")
+	}, lines...), "\n")+"\n")
 	return b
 }
 
@@ -53,19 +54,25 @@ func (b *box) unit(name, target, text string) {
 	}
 }
 
-// systemd makes and starts such a container with some services more, and without
-// one that is refused by name.
-func systemd(t *testing.T) *box {
-	t.Helper()
-	b := debianSystemd(t, harness.DebianPackages)
-	// A service with a sandbox and limits of its own, one with a filter of packets
-	// (BPF programs with maps, as those have that talk to nobody), and a timer.
+// sandboxed are a service with a sandbox and limits of its own, and a timer.
+func (b *box) sandboxed() {
+	b.t.Helper()
 	b.unit("counter.service", "multi-user.target", `[Service]
 ExecStart=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo $i >>/var/log/counter; echo $i >/tmp/private; sleep 0.05; done'
 PrivateTmp=yes
 ProtectSystem=full
 LimitNOFILE=333
 `)
+	b.unit("tick.timer", "timers.target", "[Timer]\nOnActiveSec=1s\nOnUnitActiveSec=1s\nAccuracySec=100ms\n")
+	b.unit("tick.service", "", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo tick >>/var/log/ticks'\n")
+}
+
+// systemd makes and starts such a container with some services more: one with a
+// filter of packets (BPF programs with maps, as those have that talk to nobody).
+func systemd(t *testing.T) *box {
+	t.Helper()
+	b := debianSystemd(t, harness.DebianPackages)
+	b.sandboxed()
 	b.unit("guarded.service", "multi-user.target", `[Service]
 ExecStart=/usr/bin/python3 -u /usr/local/bin/guarded
 IPAddressAllow=127.0.0.1/32
@@ -87,8 +94,6 @@ while True:
         pass
     time.sleep(0.05)
 `)
-	b.unit("tick.timer", "timers.target", "[Timer]\nOnActiveSec=1s\nOnUnitActiveSec=1s\nAccuracySec=100ms\n")
-	b.unit("tick.service", "", "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo tick >>/var/log/ticks'\n")
 	b.start()
 	b.running()
 	return b

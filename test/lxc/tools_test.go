@@ -49,7 +49,7 @@ func TestTools(t *testing.T) {
 	b.expect("RUNNING")
 	c.goesOn()
 
-	b.console()
+	b.console(1)
 	b.stubIsGone()
 
 	stopped := b.background("lxc-wait", "-s", "STOPPED", "-t", "20")
@@ -114,11 +114,12 @@ func (b *box) monitor() func() string {
 	return end
 }
 
-// console logs in on the container's first tty: getty is there and answers.
-func (b *box) console() {
+// console logs in on one of the container's terminals, 0 for its console: getty is
+// there and answers.
+func (b *box) console(tty int) {
 	b.t.Helper()
 	master, slave := pty(b.t)
-	c := exec.Command("lxc-console", "-P", b.path, "-n", b.name, "-t", "1", "-e", "^a")
+	c := exec.Command("lxc-console", "-P", b.path, "-n", b.name, "-t", fmt.Sprint(tty), "-e", "^a")
 	c.Stdin, c.Stdout, c.Stderr = slave, slave, slave
 	c.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	if err := c.Start(); err != nil {

@@ -49,9 +49,9 @@ type container struct {
 	home       string // where the target was started
 }
 
-func startContainer(t *testing.T, name, program string) *container {
+func startContainer(t *testing.T, name, program string, lines ...string) *container {
 	t.Helper()
-	c := makeContainer(t, name, program, "/bin/target")
+	c := makeContainer(t, name, program, "/bin/target", lines...)
 	log := c.start()
 	if _, err := c.await("ready", 20*time.Second); err != nil {
 		if result, e := c.await("result", 0); e == nil {
@@ -80,6 +80,10 @@ func makeContainer(t *testing.T, name, program, init string, lines ...string) *c
 	t.Helper()
 	path, err := os.MkdirTemp("/var/tmp", "lxc-checkpoint-target-")
 	if err != nil {
+		t.Fatal(err)
+	}
+	// A container's users have to get there.
+	if err := os.Chmod(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	c := &container{t: t, path: path, name: fmt.Sprintf("%s-%d", strings.ReplaceAll(name, "_", "-"), os.Getpid())}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,7 +24,8 @@ type run struct {
 	tree    *harness.Tree
 	dir     string // of statefiles
 	cgroups []*harness.Cgroup
-	next    int // which hierarchy the next cgroup is in
+	next    int                    // which hierarchy the next cgroup is in
+	ids     []syscall.SysProcIDMap // of a user namespace of its own
 }
 
 // start starts a target and waits until it is ready. A target that finds that
@@ -41,12 +43,20 @@ func start(t *testing.T, name, source, program string, number int) *run {
 func startIn(t *testing.T, dir, name, source, program string, number int) *run {
 	t.Helper()
 	r := &run{t: t, name: name, source: source, dir: t.TempDir(), next: number}
+	r.start(dir, program)
+	return r
+}
+
+// start starts the target.
+func (r *run) start(dir, program string) {
+	t := r.t
+	t.Helper()
 	t.Cleanup(func() {
 		if err := harness.Remove(r.tree, r.cgroups...); err != nil {
 			t.Error(err)
 		}
 	})
-	tree, err := harness.Start(dir, r.cgroup(), program)
+	tree, err := harness.StartAs(r.ids, dir, r.cgroup(), program)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,13 +65,12 @@ func startIn(t *testing.T, dir, name, source, program string, number int) *run {
 	if _, err := tree.AwaitFile("ready", time.Minute); err != nil {
 		if result, e := tree.AwaitFile("result", 0); e == nil {
 			if reason, ok := strings.CutPrefix(result, "skip: "); ok {
-				tally.skip(t, name, reason)
+				tally.skip(t, r.name, reason)
 			}
 			t.Fatalf("before the checkpoint: %s", result)
 		}
 		t.Fatalf("before the checkpoint: %v", err)
 	}
-	return r
 }
 
 // cgroup makes a cgroup for the container; where the machine has both freezers,

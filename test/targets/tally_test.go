@@ -43,7 +43,7 @@ func (c *counts) print() {
 	var words []string
 	for _, k := range []struct{ kind, what string }{
 		{"Kill", "killed and restarted twice"}, {"Live", "checkpointed live ten times"},
-		{"Container", "the same in containers of LXC"}, {"Refused", "refused by name"},
+		{"Container", "the same in containers of LXC"}, {"IDMapped", "the same with users of their own, natively and in containers of LXC"}, {"Refused", "refused by name"},
 	} {
 		n := c.passed[k.kind] + c.failed[k.kind]
 		words = append(words, fmt.Sprintf("%d of %d %s", c.passed[k.kind], n, k.what))

@@ -156,10 +156,15 @@ func each(t *testing.T, dir string, test func(*testing.T, *run)) {
 
 // eachSource is each for tests that start the program themselves.
 func eachSource(t *testing.T, dir string, test func(t *testing.T, name, source, program string, number int)) {
+	eachOf(t, dir, "*", test)
+}
+
+// eachOf is eachSource for those targets of a directory whose names match a pattern.
+func eachOf(t *testing.T, dir, pattern string, test func(t *testing.T, name, source, program string, number int)) {
 	need.Check(t, need.Root, need.Freezer)
-	sources, err := filepath.Glob(filepath.Join(dir, "*.c"))
+	sources, err := filepath.Glob(filepath.Join(dir, pattern+".c"))
 	if err != nil || len(sources) == 0 {
-		t.Fatalf("no targets in %s: %v", dir, err)
+		t.Fatalf("no targets %s in %s: %v", pattern, dir, err)
 	}
 	for i, source := range sources {
 		name := strings.TrimSuffix(filepath.Base(source), ".c")
