@@ -95,7 +95,10 @@ func (w *walk) rootOfMount(id int) (fd int, namespace uint32) {
 func lookRegular(w *walk, f *file) error {
 	id, err := w.locate(f)
 	f.Kind = &format.OpenFile_Regular{Regular: id}
-	return err
+	if err != nil {
+		return err
+	}
+	return w.lookPressure(f)
 }
 
 func lookDirectory(w *walk, f *file) error {

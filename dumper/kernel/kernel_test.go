@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -16,15 +17,15 @@ import (
 	"lxc-checkpoint/internal/need"
 )
 
-// TestAccepting: what is told of connections that wait to be accepted is what
-// their peers have sent, and what is found out when they are accepted after all.
-func TestAccepting(t *testing.T) {
+// opened is the kernel's memory, and where our own process is there.
+func opened(t *testing.T) (m *Memory, task uint64) {
+	t.Helper()
 	need.Check(t, need.Root, need.BTF)
 	teller, err := bpf.Open()
 	if err != nil {
 		t.Skip("this kernel can't be read: ", err)
 	}
-	defer teller.Close()
+	t.Cleanup(func() { teller.Close() })
 	// Told is only of who is traced.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -42,12 +43,58 @@ func TestAccepting(t *testing.T) {
 	if err != nil {
 		t.Skip("this kernel can't be read: ", err)
 	}
-	defer k.Close()
-	m := New(k, facts[child.Process.Pid].Address)
-	task, err := m.ourselves()
-	if err != nil {
+	t.Cleanup(func() { k.Close() })
+	m = New(k, facts[child.Process.Pid].Address)
+	if task, err = m.ourselves(); err != nil {
 		t.Fatal(err)
 	}
+	return m, task
+}
+
+// TestTrigger: what is told of files of pressure is what was written into them.
+func TestTrigger(t *testing.T) {
+	m, task := opened(t)
+	tried := 0
+	for _, c := range []struct {
+		path, text  string
+		cgroup, irq bool
+		want        Trigger
+	}{
+		{"/proc/pressure/memory", "some 150000 2000000", false, false, Trigger{false, 150e6, 2e9}},
+		{"/proc/pressure/memory", "full 1000 4000000", false, false, Trigger{true, 1e6, 4e9}},
+		{"/proc/pressure/cpu", "some 2000 2000000", false, false, Trigger{false, 2e6, 2e9}},
+		{"/proc/pressure/io", "full 3000 2000000", false, false, Trigger{true, 3e6, 2e9}},
+		{"/proc/pressure/irq", "full 4000 2000000", false, true, Trigger{true, 4e6, 2e9}},
+		{"/sys/fs/cgroup/unified/io.pressure", "some 5000 2000000", true, false, Trigger{false, 5e6, 2e9}},
+		{"/sys/fs/cgroup/io.pressure", "some 5000 2000000", true, false, Trigger{false, 5e6, 2e9}},
+	} {
+		f, err := os.OpenFile(c.path, os.O_RDWR, 0)
+		if err != nil {
+			t.Logf("not tried: %v", err) // this kernel or its cgroups have it not
+			continue
+		}
+		defer f.Close()
+		if got, err := m.Trigger(task, uint32(f.Fd()), c.cgroup, c.irq); err != nil || got != nil {
+			t.Errorf("%s: nothing was written there, and it is %v, %v", c.path, got, err)
+		}
+		if _, err := f.WriteString(c.text + "\x00"); err != nil {
+			t.Logf("not tried: %v", err)
+			continue
+		}
+		tried++
+		if got, err := m.Trigger(task, uint32(f.Fd()), c.cgroup, c.irq); err != nil || got == nil || *got != c.want {
+			t.Errorf("%s: of %q is told %v, %v", c.path, c.text, got, err)
+		}
+	}
+	if tried == 0 {
+		t.Skip("this kernel has no pressure to wait for")
+	}
+}
+
+// TestAccepting: what is told of connections that wait to be accepted is what
+// their peers have sent, and what is found out when they are accepted after all.
+func TestAccepting(t *testing.T) {
+	m, task := opened(t)
 	for network, address := range map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0"} {
 		var c net.ListenConfig
 		c.SetMultipathTCP(false) // whose sockets are of another kind

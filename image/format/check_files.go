@@ -70,6 +70,12 @@ func (c *checker) openFiles() error {
 				return fmt.Errorf("open file %d has a lock of kind %d that cannot be: %w", o.Id, l.Kind, err)
 			}
 		}
+		if t := o.Pressure; t != nil {
+			const most = 10_000_000 // WINDOW_MAX_US, kernel/sched/psi.c
+			if o.GetRegular() == nil || t.ThresholdUs == 0 || t.ThresholdUs > t.WindowUs || t.WindowUs > most {
+				return fmt.Errorf("open file %d waits for a pressure of %d µs in %d µs, which cannot be", o.Id, t.ThresholdUs, t.WindowUs)
+			}
+		}
 		if err := c.openFile(o); err != nil {
 			return err
 		}

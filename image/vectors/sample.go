@@ -194,7 +194,8 @@ func Everything() *format.Skeleton {
 	s.OpenFiles = []*format.OpenFile{
 		{Id: 30, Flags: 2, Kind: &format.OpenFile_Device{Device: &format.FileIdentity{Path: "/dev/null", Rdev: 1<<32 | 3, Mode: 0o20666}}},
 		{Id: 31, Flags: 2, Kind: &format.OpenFile_Terminal{Terminal: &format.Terminal{Path: "/dev/console"}}},
-		{Id: 32, Flags: 0o100000, Position: 100, Kind: &format.OpenFile_Regular{Regular: file("/etc/passwd", 72)}, Locks: []*format.FileLock{{Kind: format.LockKind_LOCK_FLOCK, Pid: 5}}},
+		{Id: 32, Flags: 0o100000, Position: 100, Kind: &format.OpenFile_Regular{Regular: file("/etc/passwd", 72)}, Locks: []*format.FileLock{{Kind: format.LockKind_LOCK_FLOCK, Pid: 5}},
+			Pressure: &format.PressureTrigger{Full: true, ThresholdUs: 200_000, WindowUs: 2_000_000}},
 		{Id: 33, Flags: 0, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 40}}},
 		{Id: 34, Flags: 1, Kind: &format.OpenFile_Pipe{Pipe: &format.PipeEnd{Pipe: 40}}},
 		{Id: 35, Flags: 2, Kind: &format.OpenFile_Eventfd{Eventfd: &format.Eventfd{Count: 3}}},

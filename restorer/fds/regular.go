@@ -2,6 +2,7 @@ package fds
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +12,38 @@ import (
 
 // makeRegular opens the file by its path and seeks to where it was.
 func makeRegular(_ context.Context, r *Restart, f *file) (int, error) {
-	return r.openAndSeek(f, f.GetRegular())
+	fd, err := r.openAndSeek(f, f.GetRegular())
+	if err != nil || f.Pressure == nil {
+		return fd, err
+	}
+	// Not later: who waits for the file by epoll begins to when it is added there.
+	if err := waitForPressure(fd, f.Pressure); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("wait for the pressure that %s tells of: %w", f.GetRegular().Path, err)
+	}
+	return fd, nil
+}
+
+func waitForPressure(fd int, t *format.PressureTrigger) error {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return err
+	}
+	if fs.Type != unix.PROC_SUPER_MAGIC && fs.Type != unix.CGROUP2_SUPER_MAGIC {
+		return errors.New("it is an ordinary file here")
+	}
+	_, err := unix.Write(fd, trigger(t))
+	return err
+}
+
+// trigger is what a program writes into a file of pressure
+// (Documentation/accounting/psi.rst).
+func trigger(t *format.PressureTrigger) []byte {
+	what := "some"
+	if t.Full {
+		what = "full"
+	}
+	return fmt.Appendf(nil, "%s %d %d\x00", what, t.ThresholdUs, t.WindowUs)
 }
 
 // openAndSeek opens a file that has a path, with the flags of the open file,

@@ -48,6 +48,13 @@ func debianCached(packages string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	name := fmt.Sprintf("debian-%s-%s-%x", release, runtime.GOARCH, sha256.Sum256([]byte(packages)))[:48]
+	return cached(name, func(dir string) error { return debootstrap(release, dir, packages) })
+}
+
+// cached returns a directory of the user's cache, which is filled if it is not
+// there yet.
+func cached(name string, fill func(dir string) error) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -56,7 +63,6 @@ func debianCached(packages string) (string, error) {
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("debian-%s-%s-%x", release, runtime.GOARCH, sha256.Sum256([]byte(packages)))[:48]
 	dir := filepath.Join(cache, name)
 	lock, err := os.Create(dir + ".lock")
 	if err != nil {
@@ -74,7 +80,7 @@ func debianCached(packages string) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(unfinished)
-	if err := debootstrap(release, unfinished, packages); err != nil {
+	if err := fill(unfinished); err != nil {
 		return "", err
 	}
 	return dir, os.Rename(unfinished, dir)
@@ -117,18 +123,31 @@ func debianMirror(release string) (string, error) {
 	return "", fmt.Errorf("apt is not configured for Debian's %s", release)
 }
 
-// debootstrap fills a directory with a root file system. It runs in namespaces
-// of its own: when its time is over, or when the test is killed, all of it is
-// killed and unmounted.
+// debootstrap fills a directory with a root file system.
 func debootstrap(release, dir, packages string) error {
 	mirror, err := debianMirror(release)
 	if err != nil {
 		return err
 	}
+	if err := apart(nil, "debootstrap", "--variant=minbase", "--include="+packages, release, dir, mirror); err != nil {
+		return err
+	}
+	for _, needless := range []string{"var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"} {
+		if err := os.RemoveAll(filepath.Join(dir, needless)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apart runs a command in namespaces of its own: when its time is over, or when
+// the test is killed, all that it has started is killed and unmounted.
+func apart(environment []string, name string, args ...string) error {
 	const most = 6 * time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), Patience(most))
 	defer cancel()
-	c := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+packages, release, dir, mirror)
+	c := exec.CommandContext(ctx, name, args...)
+	c.Env = append(os.Environ(), environment...)
 	c.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:   unix.CLONE_NEWPID,
 		Unshareflags: unix.CLONE_NEWNS, // its mounts are seen by nobody else
@@ -142,12 +161,7 @@ func debootstrap(release, dir, packages string) error {
 	}
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		return fmt.Errorf("debootstrap: %w; it said last: %s", err, lines[len(lines)-1])
-	}
-	for _, needless := range []string{"var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"} {
-		if err := os.RemoveAll(filepath.Join(dir, needless)); err != nil {
-			return err
-		}
+		return fmt.Errorf("%s: %w; it said last: %s", name, err, lines[len(lines)-1])
 	}
 	return nil
 }

@@ -1,10 +1,7 @@
 package hosts
 
 import (
-	"bufio"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,13 +33,13 @@ func TestMoveDebian(t *testing.T) {
 	outside := harness.Outsiders{Dial: third.dial, Command: third.inNetwork}
 	outside.Browse(t, movedAddress)
 	outside.Bank(t, movedAddress)
-	idle, busy := newShell(t, third, key), newShell(t, third, key)
-	idle.says("before")
+	idle, busy := harness.NewShell(t, third.inNetwork, movedAddress, key), harness.NewShell(t, third.inNetwork, movedAddress, key)
+	idle.Says(t, "before")
 
 	from, to, services := one, other, mainPIDs(one)
 	for round := range harness.Rounds(6, 20) {
 		outside.GoOn(t)
-		busy.says(fmt.Sprintf("before move %d", round))
+		busy.Says(t, fmt.Sprintf("before move %d", round))
 		copyFiles(from, to)
 		from.must("lxc-freeze", "-n", "c")
 		copyFiles(from, to)
@@ -53,7 +50,7 @@ func TestMoveDebian(t *testing.T) {
 		if neighbours := to.must("lxc-attach", "-n", "c", "--", "ip", "neigh"); !strings.Contains(neighbours, " lladdr ") || strings.Contains(neighbours, "INCOMPLETE") {
 			t.Errorf("after move %d the container's neighbours are %s", round, neighbours)
 		}
-		busy.says(fmt.Sprintf("after move %d", round))
+		busy.Says(t, fmt.Sprintf("after move %d", round))
 		if state := from.must("lxc-info", "-n", "c", "-sH"); state != "STOPPED" {
 			t.Errorf("the container that was moved away is %s", state)
 		}
@@ -63,7 +60,7 @@ func TestMoveDebian(t *testing.T) {
 		}
 		from, to = to, from
 	}
-	idle.says("after all moves")
+	idle.Says(t, "after all moves")
 	outside.GoOn(t)
 	outside.End(t)
 	from.must("lxc-attach", "-n", "c", "--", "systemctl", "restart", "nginx")
@@ -90,18 +87,15 @@ func createDebian(h *host, cached string) (key string) {
 	h.t.Helper()
 	dir := filepath.Join(h.LXC, "c")
 	rootfs := filepath.Join(dir, "rootfs")
-	key = filepath.Join(h.t.TempDir(), "key")
 	for _, args := range [][]string{
 		{"mkdir", "-p", rootfs},
 		{"cp", "-a", "--reflink=auto", cached + "/.", rootfs},
-		{"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key},
-		{"install", "-d", "-m", "700", filepath.Join(rootfs, "root/.ssh")},
-		{"cp", key + ".pub", filepath.Join(rootfs, "root/.ssh/authorized_keys")},
 		{"sh", "-ec", `cd "$0"/etc/postgresql/*/main; echo host all all all trust >>pg_hba.conf; echo "listen_addresses = '*'" >>postgresql.conf`, rootfs},
 		{"sh", "-ec", `printf 'keepalive_requests 1000000000;\n' >"$0"/etc/nginx/conf.d/tests.conf`, rootfs},
 	} {
 		harness.Must(h.t, args[0], args[1:]...)
 	}
+	key = harness.SSHKey(h.t, rootfs)
 	harness.WritePages(h.t, filepath.Join(rootfs, "var/www/html"))
 	config := `lxc.include = /usr/share/lxc/config/debian.common.conf
 lxc.arch = linux64
@@ -146,70 +140,4 @@ func wouldMove(from, to *host) {
 // inNetwork is a command in the host's network.
 func (h *host) inNetwork(name string, args ...string) *exec.Cmd {
 	return exec.Command("nsenter", append([]string{"-t", fmt.Sprint(h.Init()), "-n", "--", name}, args...)...)
-}
-
-// shell is one that somebody has in the container by ssh, on a terminal; it
-// repeats what it is told.
-type shell struct {
-	t     *testing.T
-	in    io.Writer
-	lines chan string // what comes back, until ssh ends
-}
-
-func newShell(t *testing.T, from *host, key string) *shell {
-	t.Helper()
-	harness.Until(t, "sshd", 20*time.Second, func() bool {
-		conn, err := from.dial(net.JoinHostPort(movedAddress, "22"))
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-	c := from.inNetwork("ssh", "-tt", "-F", "none", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-		"root@"+movedAddress, "stty -echo; echo ready; while read -r x; do echo got-$x; done")
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, w := io.Pipe()
-	c.Stdout, c.Stderr = w, w
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s := &shell{t, in, make(chan string, 100)}
-	go func() {
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			s.lines <- strings.TrimSpace(lines.Text())
-		}
-		close(s.lines)
-	}()
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait(); w.Close() }()
-	t.Cleanup(func() {
-		_ = c.Process.Kill()
-		<-ended
-	})
-	s.hears("ready")
-	return s
-}
-
-// says tells the shell something and waits until it has repeated that.
-func (s *shell) says(words string) {
-	s.t.Helper()
-	if _, err := io.WriteString(s.in, words+"\n"); err != nil {
-		s.t.Fatal(err)
-	}
-	s.hears("got-" + words)
-}
-
-func (s *shell) hears(words string) {
-	s.t.Helper()
-	select {
-	case line, ok := <-s.lines:
-		if !ok || line != words {
-			s.t.Fatalf("over ssh comes %q, and not %q (the connection lives: %v)", line, words, ok)
-		}
-	case <-time.After(harness.Patience(30 * time.Second)):
-		s.t.Fatalf("over ssh %q does not come", words)
-	}
 }
