@@ -52,7 +52,8 @@ func (w *walk) closing(of ends) (uint32, error) {
 }
 
 // drain waits until all that an orphan holds for a connection has got there. Its
-// own buffer may be too full for that: it is larger for the moment.
+// own buffer may be too full for that: it is larger for the moment. As long as
+// something comes it goes on, however slow the machine is.
 func (w *walk) drain(f *file, fd int) error {
 	local, remote, err := connectionEnds(fd)
 	if err != nil {
@@ -68,7 +69,11 @@ func (w *walk) drain(f *file, fd int) error {
 	}
 	defer undo()
 	const patience, again = 5 * time.Second, 50 * time.Millisecond
-	begin, last := time.Now(), time.Time{}
+	moved, last := time.Now(), time.Time{}
+	has, err := nextToReceive(fd)
+	if err != nil {
+		return err
+	}
 	for ; ; time.Sleep(time.Millisecond) {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 		if _, err := unix.Poll(poll, 0); err != nil && !errors.Is(err, unix.EINTR) {
@@ -77,7 +82,7 @@ func (w *walk) drain(f *file, fd int) error {
 		if poll[0].Revents != 0 { // the FIN, or an error
 			return nil
 		}
-		if time.Since(begin) > patience {
+		if time.Since(moved) > patience {
 			return f.refuseNow("TCP connection", fmt.Sprintf("its peer, which is closed, has not sent all of its last %d bytes yet", coming), "try again")
 		}
 		if time.Since(last) > again {
@@ -85,6 +90,9 @@ func (w *walk) drain(f *file, fd int) error {
 				return fmt.Errorf("tell its peer that there is room: %w", err)
 			}
 			last = time.Now()
+			if next, err := nextToReceive(fd); err == nil && next != has {
+				has, moved = next, last
+			}
 		}
 	}
 }
