@@ -21,18 +21,20 @@ import (
 // these, whoever does it, and is done by us.
 //
 // An IP socket belongs for ever to the v2 cgroup that its maker was in: it is the
-// one whose BPF programs see its packets. So the first process goes there.
+// one whose BPF programs see its packets. So the first process goes there, and back
+// into its own: it may not stay in one that has given controllers to those below.
 func (r *Restart) makeSockets(ctx context.Context) error {
 	type place struct {
 		cgroup  string
 		network uint32
 	}
 	of, places := r.socketCgroups(), map[place][]*file{}
+	home := cgroup2Of(r.skeleton.Process(r.skeleton.Container.RootPid))
 	for _, f := range r.files {
 		if f.kind.socket == nil {
 			continue
 		}
-		where := "/"
+		where := home
 		// No packets of the network come to the others.
 		if f.GetUnixSocket() == nil && f.GetNetlinkSocket() == nil && r.EnterCgroup != nil {
 			where = cmp.Or(of[f.Id], where)
@@ -42,14 +44,14 @@ func (r *Restart) makeSockets(ctx context.Context) error {
 	}
 	for at, files := range places {
 		where := at.cgroup
-		if where != "/" {
+		if where != home {
 			if err := r.EnterCgroup(where); err != nil {
 				return fmt.Errorf("the first process into cgroup %s, to create sockets there: %w", where, err)
 			}
 		}
 		err := r.inNetwork(at.network, func() error { return r.makeSocketsOf(ctx, files) })
-		if where != "/" {
-			err = errors.Join(err, r.EnterCgroup("/"))
+		if where != home {
+			err = errors.Join(err, r.EnterCgroup(home))
 		}
 		if err != nil {
 			return err
@@ -95,12 +97,7 @@ func (r *Restart) socketCgroups() map[uint32]string {
 	of := map[uint32]string{}
 	seen := map[uint32]bool{} // tables
 	for _, p := range r.skeleton.Processes {
-		where := "/" // the container's own
-		for _, c := range p.Cgroups {
-			if c.Controllers == "" && c.Path != "" {
-				where = c.Path
-			}
-		}
+		where := cgroup2Of(p)
 		for _, t := range p.Tasks {
 			if seen[t.Files] {
 				continue
@@ -114,6 +111,16 @@ func (r *Restart) socketCgroups() map[uint32]string {
 		}
 	}
 	return of
+}
+
+// cgroup2Of is the v2 cgroup of a process, "/" the container's own.
+func cgroup2Of(p *format.Process) string {
+	for _, c := range p.GetCgroups() {
+		if c.Controllers == "" && c.Path != "" {
+			return c.Path
+		}
+	}
+	return "/"
 }
 
 func (r *Restart) makeSocketsOf(ctx context.Context, all []*file) error {

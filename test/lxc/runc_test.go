@@ -64,11 +64,13 @@ KillMode=mixed
 	b.start()
 	b.running()
 	harness.Until(t, "the inner container", 30*time.Second, func() bool { return len(b.lines("bundle/rootfs/count")) > 5 })
+	// The source of a second mount of cgroup2 is called as that of the first one: both
+	// show the same file system, and a restart mounts it once.
 	world := func() string {
 		return b.attach("sh", "-c", `
 pid=$(python3 -c 'import json; print(json.load(open("/run/runc/inner/state.json"))["init_process_pid"])')
 echo $pid $(cat /proc/$pid/comm) of $(ps -o ppid= -p $pid)
-nsenter -t $pid -m -u -i -n -p -C -U -r -w /bin/sh -c 'id; hostname; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; ls -l /proc/1/fd | wc -l; ls -lR /tmp /dev; cat /proc/1/status | grep -E "^(NS|Uid|Gid|Cap|Seccomp|NoNewPrivs)"; cat /proc/mounts; ls /proc'  2>&1 | grep -v '^[0-9]*$' | grep -v -e '^total' -e ' mqueue$' | sed 's, [A-Z][a-z][a-z] [ 0-9]* [0-9:]* , ,' | sort
+nsenter -t $pid -m -u -i -n -p -C -U -r -w /bin/sh -c 'id; hostname; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; ls -l /proc/1/fd | wc -l; ls -lR /tmp /dev; cat /proc/1/status | grep -E "^(NS|Uid|Gid|Cap|Seccomp|NoNewPrivs)"; cat /proc/mounts; ls /proc'  2>&1 | grep -v '^[0-9]*$' | grep -v -e '^total' -e ' mqueue$' | sed 's,^[a-z]* \(/sys/fs/cgroup cgroup2\),source \1,; s, [A-Z][a-z][a-z] [ 0-9]* [0-9:]* , ,' | sort
 systemctl show -p MainPID,NRestarts nested
 `)
 	}
