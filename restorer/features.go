@@ -82,6 +82,7 @@ var features = []feature{
 			slices.ContainsFunc(s.Namespaces, func(n *format.Namespace) bool { return len(n.Ipc.GetSemaphores())+len(n.Ipc.GetQueues()) > 0 })
 	}, absent("/proc/sys/kernel/shm_next_id"), "restart on a kernel with it"},
 	{"POSIX message queues (CONFIG_POSIX_MQUEUE)", func(s *format.Skeleton) bool { return len(s.MessageQueues) > 0 }, absent("/proc/sys/fs/mqueue"), "restart on a kernel with it"},
+	{"fanotify (CONFIG_FANOTIFY)", open(func(o *format.OpenFile) bool { return o.GetFanotify() != nil }), lacks(unix.SYS_FANOTIFY_INIT, ^uintptr(0), 0, 0, 0), "restart on a kernel with it"},
 	{"asynchronous I/O (CONFIG_AIO)", vma(func(v *format.Vma) bool { return v.Aio != nil }), lacks(unix.SYS_IO_DESTROY, 0, 0, 0, 0), "restart on a kernel with it"},
 	{"contexts of asynchronous I/O for so few requests", func(s *format.Skeleton) bool { return !memory.AioFits(s) }, func() bool { return true },
 		"restart on a host with as few CPUs (/sys/devices/system/cpu/possible): the kernel makes room for four requests of each"},

@@ -119,6 +119,8 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 			paths = append(paths, w.File.GetPath())
 		}
 		return "inotify", "watches " + strings.Join(paths, " ")
+	case *format.OpenFile_Fanotify:
+		return "fanotify", fmt.Sprintf("%d marks", len(k.Fanotify.Marks))
 	case *format.OpenFile_External:
 		return "external", k.External.Name + ", whose other end was outside"
 	case *format.OpenFile_Pidfd:

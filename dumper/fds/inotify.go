@@ -82,6 +82,7 @@ func cgroup2Devices(pid int) (map[uint64]bool, error) {
 
 // watch is a line of an inotify's fdinfo.
 type watch struct {
+	kind     string // of what has it
 	wd, mask uint32
 	inode    uint64
 	device   uint64 // as stat(2) has it
@@ -110,7 +111,7 @@ func parseWatch(text string) (*watch, error) {
 		return v
 	}
 	dev := n("sdev") // the kernel's own form, MKDEV of include/linux/kdev_t.h
-	w := &watch{wd: uint32(wd), mask: uint32(n("mask")), inode: n("ino"), device: unix.Mkdev(uint32(dev>>20), uint32(dev&0xfffff))}
+	w := &watch{kind: "inotify", wd: uint32(wd), mask: uint32(n("mask")), inode: n("ino"), device: unix.Mkdev(uint32(dev>>20), uint32(dev&0xfffff))}
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +130,11 @@ func parseWatch(text string) (*watch, error) {
 // has such watches of services that have ended.
 func (w *walk) watched(f *file, t *watch) (*format.FileIdentity, error) {
 	lost := func(how string) error {
-		return f.refuse("inotify", fmt.Sprintf("what it watches under descriptor %d, inode %d of device %d:%d, %s", t.wd, t.inode, unix.Major(t.device), unix.Minor(t.device), how), "have the program end that watch, or end the program, before the checkpoint")
+		what := "what it has marked"
+		if t.kind == "inotify" {
+			what = fmt.Sprintf("what it watches under descriptor %d", t.wd)
+		}
+		return f.refuse(t.kind, fmt.Sprintf("%s, inode %d of device %d:%d, %s", what, t.inode, unix.Major(t.device), unix.Minor(t.device), how), "have the program end that watch, or end the program, before the checkpoint")
 	}
 	pipes, err := pipeDevice()
 	if err != nil {

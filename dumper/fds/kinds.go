@@ -31,6 +31,7 @@ var kinds = []kind{
 	{"timerfd", anonymous("timerfd"), lookTimerfd},
 	{"signalfd", anonymous("signalfd"), lookSignalfd},
 	{"inotify", anonymous("inotify"), lookInotify},
+	{"fanotify", anonymous("fanotify"), lookFanotify},
 	{"pidfd", func(f *file) bool { _, is := f.info.Get("NSpid"); return is || f.link == "anon_inode:[pidfd]" }, lookPidfd},
 	{"BPF map", anonymous("bpf-map"), lookBPFMap},
 	{"BPF program", anonymous("bpf-prog"), lookBPFProgram},

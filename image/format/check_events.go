@@ -30,6 +30,8 @@ func (c *checker) eventSource(o *OpenFile, who func() string) error {
 				return err
 			}
 		}
+	case *OpenFile_Fanotify:
+		return c.fanotify(k.Fanotify, who)
 	case *OpenFile_Pidfd:
 		pid := k.Pidfd.GetPid()
 		if pid != 0 && !c.hasTask(pid) {

@@ -124,7 +124,7 @@ func (c *checker) openFile(o *OpenFile) error {
 		return c.want(k.BpfProgram.GetObject(), aBpfProgram, who)
 	case *OpenFile_IoUring:
 		return c.ioUring(k.IoUring, who)
-	case *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_Inotify, *OpenFile_Pidfd:
+	case *OpenFile_Timerfd, *OpenFile_Signalfd, *OpenFile_Inotify, *OpenFile_Fanotify, *OpenFile_Pidfd:
 		return c.eventSource(o, who)
 	case *OpenFile_TcpListener:
 		return tcpListener(k.TcpListener, who)

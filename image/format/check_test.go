@@ -167,6 +167,12 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) {
 			s.MessageQueues = append(s.MessageQueues, &format.MessageQueue{Id: 290, Name: []byte("queue"), MostMessages: 1, MessageSize: 1})
 		}, "two message queues"},
+		{func(s *format.Skeleton) { s.OpenFile(282).GetFanotify().Flags = 4 }, "asked for permissions"},
+		{func(s *format.Skeleton) { s.OpenFile(282).GetFanotify().Marks[0].Flags = 1 }, "flags 0x1"},
+		{func(s *format.Skeleton) { s.OpenFile(282).GetFanotify().Marks[0].Mask = 0 }, "masks 0x0, 0x0"},
+		{func(s *format.Skeleton) { s.OpenFile(282).GetFanotify().Marks[0].Kind = 1 }, "of kind 0x1"},
+		{func(s *format.Skeleton) { s.OpenFile(282).GetFanotify().Marks[0].File = nil }, "without an absolute path"},
+		{func(s *format.Skeleton) { s.OpenFile(282).GetFanotify().Marks[1].Mountpoint = "run" }, "a mark at"},
 		{func(s *format.Skeleton) { s.OpenFile(281).GetMessageQueue().Queue = 40 }, "message queue 40"},
 		{func(s *format.Skeleton) { s.OpenFile(281).GetMessageQueue().Path = "queue" }, "a path that can't be"},
 		{func(s *format.Skeleton) { s.Namespace(12).Ipc.Sysctls[0].Name = "kernel/core_pattern" }, "core_pattern"},

@@ -188,7 +188,7 @@ func Everything() *format.Skeleton {
 		{Number: 20, OpenFile: 60}, {Number: 21, OpenFile: 61}, {Number: 22, OpenFile: 63}, {Number: 23, OpenFile: 64}, {Number: 24, OpenFile: 65},
 		{Number: 25, OpenFile: 66}, {Number: 26, OpenFile: 67}, {Number: 27, OpenFile: 68},
 		{Number: 30, OpenFile: 160}, {Number: 31, OpenFile: 161}, {Number: 32, OpenFile: 162}, {Number: 33, OpenFile: 163}, {Number: 34, OpenFile: 164}, {Number: 35, OpenFile: 230},
-		{Number: 40, OpenFile: 250}, {Number: 41, OpenFile: 281},
+		{Number: 40, OpenFile: 250}, {Number: 41, OpenFile: 281}, {Number: 42, OpenFile: 282},
 	}
 	s.Files[0].Locks = []*format.FileLock{{Kind: format.LockKind_LOCK_RECORD, Exclusive: true, Start: 10, Length: 5, Pid: 5, Number: 3}}
 	s.OpenFiles = []*format.OpenFile{
@@ -226,6 +226,9 @@ func Everything() *format.Skeleton {
 		&format.OpenFile{Id: 160, Flags: 2, Kind: &format.OpenFile_Timerfd{Timerfd: &format.Timerfd{Clock: 1, ValueNs: 5e9, IntervalNs: 1e9, Ticks: 2}}},
 		&format.OpenFile{Id: 161, Flags: 2, Kind: &format.OpenFile_Signalfd{Signalfd: &format.Signalfd{Mask: 0x4002}}},
 		&format.OpenFile{Id: 162, Kind: &format.OpenFile_Inotify{Inotify: &format.Inotify{CgroupsChanged: true, Watches: []*format.InotifyWatch{{Wd: 1, Mask: 0x100, File: file("/etc", 73)}}}}},
+		&format.OpenFile{Id: 282, Flags: 2, Kind: &format.OpenFile_Fanotify{Fanotify: &format.Fanotify{Flags: 0xc10, EventFlags: 0o100000, Marks: []*format.FanotifyMark{
+			{Mask: 0x300, File: file("/etc", 73)}, {Kind: 0x10, Flags: 0x40, Mask: 8, Ignored: 2, Mountpoint: "/run"},
+		}}}},
 		&format.OpenFile{Id: 230, Flags: 1, Kind: &format.OpenFile_External{External: &format.External{Name: "pipe:[4711]"}}},
 		&format.OpenFile{Id: 163, Flags: 2, Kind: &format.OpenFile_Pidfd{Pidfd: &format.Pidfd{Pid: 5}}},
 		&format.OpenFile{Id: 164, Flags: 2, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{

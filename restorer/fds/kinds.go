@@ -52,6 +52,7 @@ func kinds() map[protoreflect.Name]*kind {
 		"namespace":      {name: "a namespace", make: makeNamespace},
 		"timerfd":        {name: "a timerfd", make: makeTimerfd, arm: armTimerfd},
 		"signalfd":       {name: "a signalfd", make: makeSignalfd},
+		"fanotify":       {name: "a fanotify", make: makeFanotify, arm: armFanotify},
 		"inotify":        {name: "an inotify", make: makeInotify, arm: armInotify},
 		"bpf_map":        {name: "a BPF map", make: makeBPFMap},
 		"bpf_program":    {name: "a BPF program", make: makeBPFProgram},

@@ -205,6 +205,9 @@ func TestLookMakeLook(t *testing.T) {
 			{Id: 28, Flags: unix.O_RDWR, Kind: &format.OpenFile_PtyMaster{PtyMaster: &format.PtyMaster{
 				Path: "/dev/pts/ptmx", Directory: "/dev/pts", Index: 1, Termios: modes, Winsize: size, Locked: true, HungUp: true, Mode: 0o600,
 			}}},
+			{Id: 58, Flags: unix.O_RDWR | unix.O_NONBLOCK, Kind: &format.OpenFile_Fanotify{Fanotify: &format.Fanotify{Flags: unix.FAN_CLOEXEC | unix.FAN_NONBLOCK, EventFlags: unix.O_WRONLY, Marks: []*format.FanotifyMark{
+				{Mask: unix.FAN_MODIFY | unix.FAN_ONDIR | unix.FAN_EVENT_ON_CHILD, Ignored: unix.FAN_CLOSE_WRITE, Flags: format.FanMarkSurvives, File: identify(h, "/data")},
+			}}}},
 			{Id: 56, Flags: unix.O_WRONLY | unix.O_NONBLOCK, Kind: &format.OpenFile_MessageQueue{MessageQueue: &format.MessageQueueFile{Queue: 55}}},
 			{Id: 57, Flags: unix.O_RDONLY, Position: 3, Kind: &format.OpenFile_MessageQueue{MessageQueue: &format.MessageQueueFile{Queue: 55}}},
 		},
