@@ -68,8 +68,14 @@ func write(t *testing.T, file, text string) {
 func (b *box) settle() {
 	b.t.Helper()
 	harness.Until(b.t, "busybox's init to start syslogd and getty", 10e9, func() bool {
-		now := strings.Join(b.ps(), "\n")
-		return strings.Contains(now, " syslogd ") && strings.Contains(now, " getty ") && !strings.Contains(now, "udhcpc")
+		all := b.ps()
+		now := strings.Join(all, "\n")
+		// It is forked first, and leads a session then.
+		leads := slices.ContainsFunc(all, func(line string) bool {
+			f := strings.Fields(line) // "4 syslogd group 4 session 4 ..."
+			return len(f) > 5 && f[1] == "syslogd" && f[0] == f[5]
+		})
+		return leads && strings.Contains(now, " getty ") && !strings.Contains(now, "udhcpc")
 	})
 }
 
