@@ -188,8 +188,13 @@ func (l *looker) find(namespace uint32, name string) (f found, ok bool) {
 		return found{l.root, path.Join("/", below, rest)}, ok
 	case l.host == nil:
 		return f, false // LXC mounts it, as its config says
+	case fs.Fstype == "cgroup" || fs.Fstype == "cgroup2":
+		return f, false // a native restart makes them, in another place
 	}
 	dir := l.onHost(fs, m.Root)
+	if rest == "" {
+		return found{path.Dir(dir), "/" + path.Base(dir)}, dir != "" // it may be a file
+	}
 	return found{dir, path.Join("/", rest)}, dir != ""
 }
 

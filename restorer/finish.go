@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/action"
@@ -154,11 +155,22 @@ func (r *restart) finishProcess(p *format.Process, t *stub.Task) error {
 				return err
 			}
 		}
+		if r.diedWithLXC(p) {
+			k = proto.CloneOf(k)
+			k.ParentDeathSignal = 0
+		}
 		if err := tasks.Thread(r.tasks[k.Tid], k, r.origin, s.UsersOf(p.Namespaces)); err != nil {
 			return err
 		}
 	}
 	return tasks.Dumpable(t, s.Mm(p.Mm).Dumpable)
+}
+
+// diedWithLXC tells whether a process was to be killed when LXC's monitor ends (LXC
+// says so for the first one), and has none now: a native restart is its parent, and
+// ends at once.
+func (r *restart) diedWithLXC(p *format.Process) bool {
+	return r.opts.Native && r.plan.Skeleton.Container.Name != "" && p == r.plan.Root
 }
 
 func (r *restart) setFs(t *stub.Task, f *format.Fs) error {

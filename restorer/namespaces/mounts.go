@@ -253,8 +253,9 @@ func (m *mounter) openWorkshop() (err error) {
 	if m.bench, err = m.keeping(makeFileSystem(&format.FileSystem{Fstype: "tmpfs", Options: "mode=700"})); err != nil {
 		return err
 	}
-	// Over a directory that every host has, and that nobody needs here.
-	return wrap("move_mount", unix.MoveMount(m.bench, "", unix.AT_FDCWD, "/dev", unix.MOVE_MOUNT_F_EMPTY_PATH))
+	// Over a directory that every host has, and that nobody needs here: the container
+	// may have files of /dev bound.
+	return wrap("move_mount", unix.MoveMount(m.bench, "", unix.AT_FDCWD, "/proc/sys", unix.MOVE_MOUNT_F_EMPTY_PATH))
 }
 
 func wrap(call string, err error) error {

@@ -109,6 +109,8 @@ func CheckLXC(ctx context.Context, name, lxcpath string, o container.Overrides, 
 	}
 	if r := checkIDMaps(n.Skeleton, config); r != nil {
 		c.list = append(c.list, r)
+	} else if uids, gids, err := config.IDMaps(); err == nil && !alive {
+		c.list = append(c.list, checkSubordinate(uids, gids)...)
 	}
 	c.checkRoot()
 	c.checkSources()

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 )
 
 // TestForeignNamespaces: which containers with users of their own a native restart
@@ -38,6 +39,19 @@ func TestForeignNamespaces(t *testing.T) {
 			t.Errorf("%s: it is not refused", c.name)
 		case r != nil && (c.want == "" || !strings.Contains(r.Error(), c.want)):
 			t.Errorf("%s: %v", c.name, r)
+		}
+	}
+}
+
+// TestMayMap: what subuid(5) gives to root.
+func TestMayMap(t *testing.T) {
+	const text = "somebody:1000:500\nroot:100000:65536\n0:165536:10\nroot:x:1\n"
+	for _, c := range []struct {
+		from, count uint32
+		may         bool
+	}{{100000, 65536, true}, {100000, 65546, true}, {100000, 65547, false}, {99999, 2, false}, {1000, 1, false}, {165540, 3, true}} {
+		if got := mayMap(text, procfs.IDRange{Outside: c.from, Count: c.count}); got != c.may {
+			t.Errorf("%d ids from %d on: %v", c.count, c.from, got)
 		}
 	}
 }

@@ -137,6 +137,10 @@ func limit(p place.Process, l *format.Limit) error {
 		return err
 	}
 	_, err := p.Call(unix.SYS_PRLIMIT64, 0, uint64(l.Resource), addr, 0)
+	if errors.Is(err, unix.EPERM) {
+		// One in a user namespace may raise nothing, whatever its rights there.
+		err = unix.Prlimit(p.PID(), int(l.Resource), &unix.Rlimit{Cur: l.Current, Max: l.Maximum}, nil)
+	}
 	if err == nil {
 		return nil
 	}

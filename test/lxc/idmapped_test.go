@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"lxc-checkpoint/internal/need"
 	"lxc-checkpoint/test/harness"
 )
 
@@ -191,4 +194,50 @@ func TestSystemdIDMapped(t *testing.T) {
 	b.console(0)
 	b.must("lxc-stop")
 	b.expect("STOPPED")
+}
+
+// TestIDMappedWithoutLXC: such a container of LXC's is restarted natively, its root
+// file system id-mapped again: what it writes belongs to its users.
+func TestIDMappedWithoutLXC(t *testing.T) {
+	b := newBox(t, "plain")
+	b.open()
+	for _, dir := range []string{"dev", "proc", "sys", "home", "bin"} {
+		must(t, os.MkdirAll(filepath.Join(b.rootfs, dir), 0o755))
+	}
+	must(t, os.Chmod(filepath.Join(b.rootfs, "home"), 0o1777))
+	harness.Must(t, "cp", "/bin/busybox", filepath.Join(b.rootfs, "bin/busybox"))
+	must(t, os.Symlink("busybox", filepath.Join(b.rootfs, "bin/sh")))
+	write(t, filepath.Join(b.rootfs, "bin/count"), `#!/bin/sh
+exec </dev/null >/home/log 2>&1
+i=0
+while :; do i=$((i+1)); echo $i; echo $i >/home/new; busybox mv /home/new /home/file; busybox sleep 0.05; done
+`)
+	must(t, os.Chmod(filepath.Join(b.rootfs, "bin/count"), 0o755))
+	write(t, filepath.Join(b.path, b.name, "config"), strings.Join(append([]string{
+		"lxc.uts.name = " + b.name, "lxc.rootfs.path = dir:" + b.rootfs, "lxc.init.cmd = /bin/count", "lxc.net.0.type = empty",
+		"lxc.tty.max = 0", "lxc.console.path = none", "lxc.autodev = 1", "lxc.mount.auto = proc:mixed sys:mixed",
+	}, ownUsers(t, "lxc.rootfs.options = idmap=container")...), "\n")+"\n")
+	b.start()
+	c := &counter{b: b, file: "home/log"}
+	c.goesOn()
+	file := b.statefile("f")
+	b.checkpoint("-S", file, "-k")
+	b.expect("STOPPED")
+	c.stands()
+	for round := range 2 {
+		g, err := harness.NewCgroup(need.Freezers()[0], fmt.Sprintf("%s-%d", b.name, round))
+		must(t, err)
+		t.Cleanup(func() { must(t, g.Remove()) })
+		if got := harness.Run(t, harness.Tool(t, "lxc-restart"), "--native", "--check", "--cgroup="+g.Dir, "-n", b.name, "-S", file); got.Code != 0 {
+			t.Errorf("it was killed, and %v", got)
+		}
+		harness.Silent(t, "lxc-restart", "--native", "--cgroup="+g.Dir, "-n", b.name, "-S", file)
+		c.goesOn()
+		var st unix.Stat_t
+		if err := unix.Stat(filepath.Join(b.rootfs, "home/file"), &st); err != nil || st.Uid != 0 {
+			t.Fatalf("round %d: what its root writes belongs to user %d of the file system (%v)", round, st.Uid, err)
+		}
+		harness.Silent(t, "lxc-checkpoint", "--cgroup="+g.Dir, "-S", file, "-k")
+		c.stands()
+	}
 }
