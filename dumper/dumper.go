@@ -55,6 +55,9 @@ type Options struct {
 	// At is called at steps (internal/action); an error of it ends the checkpoint.
 	// nil: none.
 	At func(ctx context.Context, step string) error
+	// Lost is told what a restart will not bring back though nothing is refused, a
+	// sentence each; nil: nobody is.
+	Lost func(what string)
 	// Check looks at the skeleton before anything is written; an error of it
 	// ends the checkpoint. nil: none.
 	Check func(*format.Skeleton) error

@@ -250,6 +250,9 @@ func (l *looking) lookAtNamespaces() error {
 	l.refuse(result.Refused())
 	for _, what := range result.Lost {
 		l.o.Log.Warn("a restart will not bring back " + what)
+		if l.o.Lost != nil {
+			l.o.Lost(what)
+		}
 	}
 	if err := l.openRoots(); err != nil {
 		return err

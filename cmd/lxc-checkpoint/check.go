@@ -29,6 +29,9 @@ func check(ctx context.Context, o *options, c *container.Container) error {
 	if err != nil && !o.json {
 		return err
 	}
+	if err == nil {
+		o.tellLost()
+	}
 	r := refusal.NewReport(c.String(), err)
 	if err == nil {
 		r.Processes, r.Tasks, r.StoppedNs = stats.Processes, stats.Tasks, stats.Stopped.Nanoseconds()

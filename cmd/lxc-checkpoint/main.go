@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -80,10 +82,26 @@ func run(o *options) error {
 	if err != nil {
 		return cli.WithState(err, c.Condition(wasFrozen)+"; "+remains)
 	}
+	o.tellLost()
 	if o.printStats {
 		return json.NewEncoder(os.Stderr).Encode(stats)
 	}
 	return nil
+}
+
+// noteLost notes it once: a container is looked at again where that may help.
+func (o *options) noteLost(what string) {
+	if !slices.Contains(o.lost, what) {
+		o.lost = append(o.lost, what)
+	}
+}
+
+// tellLost names what a restart will not bring back: harmless things, for which nobody
+// would do without a checkpoint, but not without a word.
+func (o *options) tellLost() {
+	for _, what := range o.lost {
+		fmt.Fprintf(os.Stderr, "%s: a restart will not bring back %s\n", o.tool.Name, what)
+	}
 }
 
 // find finds the container that the options name.

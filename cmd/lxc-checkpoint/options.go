@@ -15,6 +15,7 @@ import (
 type options struct {
 	heir       *heir.Testator // nil: nobody puts back what we can't
 	tool       *cli.Tool
+	lost       []string // what a restart will not bring back
 	statefile  string
 	statefd    cli.Number
 	kill       bool
@@ -147,6 +148,7 @@ func (o *options) dumper() dumper.Options {
 		Timeout: o.timeout.Duration, Tool: cli.Version, Log: o.tool.Log,
 		WithoutBPF: o.noBPF, RefuseTCP: o.tcpRefuse, ShellJob: o.shellJob, MaxDeleted: uint64(o.maxDeleted),
 		External: files, ExternalMounts: mounts, Heir: o.heir,
+		Lost: o.noteLost,
 		// What no host could restart is not saved.
 		Check: restorer.CheckPlan, Forks: restorer.Forks,
 	}

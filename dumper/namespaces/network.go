@@ -7,9 +7,12 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/conntrack"
+	"lxc-checkpoint/internal/ipset"
+	"lxc-checkpoint/internal/iptables"
 	"lxc-checkpoint/internal/netlink"
 	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
+	"lxc-checkpoint/internal/xfrm"
 	"lxc-checkpoint/refusal"
 )
 
@@ -36,6 +39,9 @@ func network(res *Result, n *object) error {
 		if err := res.lookAtLinks(c, n); err != nil {
 			return err
 		}
+		if err := res.refuseVLANs(c, n); err != nil {
+			return err
+		}
 		if err := res.lostInNetwork(c, n); err != nil {
 			return err
 		}
@@ -43,12 +49,16 @@ func network(res *Result, n *object) error {
 		for thing, list := range map[*rtnl.Thing]*[][]byte{
 			rtnl.Addresses: &n.Network.Addresses, rtnl.Nexthops: &n.Network.Nexthops, rtnl.Routes: &n.Network.Routes,
 			rtnl.Rules: &n.Network.Rules, rtnl.Neighbours: &n.Network.Neighbours,
+			rtnl.Labels: &n.Network.Labels, rtnl.Groups: &n.Network.Groups,
 		} {
 			if *list, err = thing.List(c); err != nil {
 				return err
 			}
 		}
 		if err := res.lookAtFilters(n); err != nil {
+			return err
+		}
+		if err := res.lookAtIPsec(n); err != nil {
 			return err
 		}
 		if n.Network.Connections, err = conntrack.List(); err != nil {
@@ -76,6 +86,10 @@ func (r *Result) lookAtLinks(c *netlink.Conn, n *object) error {
 	if err != nil {
 		return err
 	}
+	multicast, err := rtnl.Multicast()
+	if err != nil {
+		return err
+	}
 	for _, l := range links {
 		if madeByKernel[l.Name] && l.Flags&unix.IFF_UP == 0 {
 			continue
@@ -84,6 +98,7 @@ func (r *Result) lookAtLinks(c *netlink.Conn, n *object) error {
 			Name: l.Name, Up: l.Flags&unix.IFF_UP != 0, Index: l.Index, Flags: l.Flags & rtnl.SettableFlags,
 			Kind: l.Kind, Data: l.Data, SlaveKind: l.SlaveKind, SlaveData: l.SlaveData, Master: l.Master,
 			Lower: l.Lower, Attributes: l.Attributes, OtherNames: l.OtherNames, Running: l.Carrier,
+			Token: l.Token, Multicast: multicast[l.Index],
 		}
 		n.Links = append(n.Links, link)
 		switch {
@@ -102,7 +117,8 @@ func (r *Result) lookAtLinks(c *netlink.Conn, n *object) error {
 	return nil
 }
 
-// lookAtFilters lists the rule set of nf_tables, which iptables-nft writes, too.
+// lookAtFilters lists the rule set of nf_tables, which iptables-nft writes, too, the
+// tables of the old iptables, and the sets of addresses that these refer to.
 func (r *Result) lookAtFilters(n *object) error {
 	rules, owned, err := nft.List()
 	if err != nil {
@@ -114,8 +130,41 @@ func (r *Result) lookAtFilters(n *object) error {
 			Reason: "it belongs to a program's socket (flag owner), and a restart can't make such a one", Remedy: "end the program, or have it make the table without that flag (firewalld: NftablesTableOwner=no)",
 		})
 	}
+	if n.Network.Ipsets, err = ipset.List(); err != nil {
+		return err
+	}
+	tables, err := iptables.List()
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		n.Network.Tables = append(n.Network.Tables, &format.IptablesTable{
+			Kind: t.Kind, Name: t.Name, Hooks: t.Hooks, HookEntries: t.HookEntry, Underflows: t.Underflow, Rules: t.Rules, Entries: t.Entries,
+		})
+	}
 	for _, m := range rules {
 		n.Network.Nftables = append(n.Network.Nftables, &format.Nftables{Type: uint32(m.Type), Body: m.Body, Handle: m.Handle})
+	}
+	return nil
+}
+
+// lookAtIPsec lists its policies.
+func (r *Result) lookAtIPsec(n *object) error {
+	policies, associations, err := xfrm.List()
+	if err != nil {
+		return err
+	}
+	n.Network.Policies = policies
+	if associations > 0 {
+		refused := &refusal.Refusal{
+			Object: "IPsec (ip xfrm state)", Kind: fmt.Sprintf("%d security associations", associations),
+			Reason: "this version can't save their keys and counters",
+			Remedy: "remove them, and have them made anew afterwards by who had made them (ip xfrm state flush; of strongSwan: swanctl --terminate, --initiate)",
+		}
+		if n.nested {
+			refused.PID, refused.Command = n.who.NSPID, n.who.Command
+		}
+		r.refused = append(r.refused, refused)
 	}
 	return nil
 }

@@ -3,8 +3,6 @@ package namespaces
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -39,12 +37,6 @@ func (r *Result) lostInNetwork(c *netlink.Conn, n *object) error {
 			}
 		}
 		r.Lost = append(r.Lost, fmt.Sprintf("the queueing discipline %s of network interface %s, with its classes and filters (tc qdisc)", kind, linkName(n, index)))
-	}
-	for _, family := range []string{"ip", "ip6", "arp"} {
-		names, err := os.ReadFile("/proc/thread-self/net/" + family + "_tables_names")
-		if err == nil && len(names) > 0 {
-			r.Lost = append(r.Lost, fmt.Sprintf("rules of the old %stables, if there are any (iptables-legacy): tables %s", family, strings.Join(strings.Fields(string(names)), ", ")))
-		}
 	}
 	return nil
 }

@@ -6,8 +6,11 @@ import (
 	"math"
 
 	"lxc-checkpoint/internal/conntrack"
+	"lxc-checkpoint/internal/ipset"
+	"lxc-checkpoint/internal/iptables"
 	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
+	"lxc-checkpoint/internal/xfrm"
 )
 
 // network checks what a network namespace has: only what internal/rtnl lists, of
@@ -43,6 +46,21 @@ func (c *checker) network(n *Namespace) error {
 			return fmt.Errorf("namespace %d has a sysctl %.80q", n.Id, s.Name)
 		}
 	}
+	for _, body := range n.Network.GetPolicies() {
+		if err := xfrm.Check(body); err != nil {
+			return fmt.Errorf("namespace %d has %w", n.Id, err)
+		}
+	}
+	for _, body := range n.Network.GetIpsets() {
+		if err := ipset.Check(body); err != nil {
+			return fmt.Errorf("namespace %d has %w", n.Id, err)
+		}
+	}
+	for _, t := range n.Network.GetTables() {
+		if err := t.Table().Check(); err != nil {
+			return fmt.Errorf("namespace %d has %w", n.Id, err)
+		}
+	}
 	for _, body := range n.Network.GetConnections() {
 		if err := conntrack.Check(body); err != nil {
 			return fmt.Errorf("namespace %d has %w", n.Id, err)
@@ -59,12 +77,25 @@ func (c *checker) network(n *Namespace) error {
 	return nil
 }
 
+// Table is it as internal/iptables knows it.
+func (t *IptablesTable) Table() *iptables.Table {
+	return &iptables.Table{Kind: t.Kind, Name: t.Name, Hooks: t.Hooks, HookEntry: t.HookEntries, Underflow: t.Underflows, Rules: t.Rules, Entries: t.Entries}
+}
+
 // Message is it as internal/nft knows it.
 func (m *Nftables) Message() *nft.Message {
 	return &nft.Message{Type: uint16(m.Type), Body: m.Body, Handle: m.Handle}
 }
 
 func (c *checker) link(n *Namespace, l *Link) error {
+	if n := len(l.Token); n != 0 && n != 16 {
+		return fmt.Errorf("a token of %d bytes", n)
+	}
+	for _, address := range l.Multicast {
+		if n := len(address); n == 0 || n > 14 { // sa_data of struct sockaddr
+			return fmt.Errorf("a link-layer address of %d bytes", n)
+		}
+	}
 	for _, other := range l.OtherNames {
 		if other == "" || badName(other, 127) { // ALTIFNAMSIZ
 			return fmt.Errorf("another name %.80q", other)
@@ -96,6 +127,10 @@ func (n *Network) Things(t *rtnl.Thing) [][]byte {
 		return n.GetRoutes()
 	case rtnl.Rules:
 		return n.GetRules()
+	case rtnl.Labels:
+		return n.GetLabels()
+	case rtnl.Groups:
+		return n.GetGroups()
 	}
 	return n.GetNeighbours()
 }

@@ -94,7 +94,22 @@ var network = &format.Network{
 	Neighbours:  [][]byte{{2, 0, 0, 0, 2, 0, 0, 0, 128, 0, 0, 1, 8, 0, 1, 0, 10, 1, 0, 1}},
 	Sysctls:     []*format.Sysctl{{Name: "ipv4/ip_forward", Value: "1"}},
 	Connections: [][]byte{{2, 0, 0, 0, 8, 0, 3, 0, 0, 0, 0, 14}},
-	Nftables:    []*format.Nftables{{Type: 0, Body: []byte{1, 0, 0, 0, 6, 0, 1, 0, 't', 0, 0, 0}, Handle: 3}},
+	Labels:      [][]byte{{10, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 2, 0, 7, 0, 0, 0}},
+	Groups:      [][]byte{append([]byte{7, 0, 0, 0, 8, 0, 0, 0, 32, 0, 1, 0, 7, 0, 0, 0, 1, 0, 0, 0, 239, 1, 2, 3}, append(make([]byte, 12), 8, 0, 0, 0)...)},
+	Policies:    [][]byte{make([]byte, 168)},
+	Ipsets:      [][]byte{{2, 0, 0, 0, 5, 0, 1, 0, 7, 0, 0, 0, 6, 0, 2, 0, 's', 0, 0, 0}},
+	Tables: []*format.IptablesTable{{
+		Kind: "ip", Name: "raw", Hooks: 1, HookEntries: make([]uint32, 5), Underflows: make([]uint32, 5), Rules: 1, Entries: ipEntry(),
+	}},
+	Nftables: []*format.Nftables{{Type: 0, Body: []byte{1, 0, 0, 0, 6, 0, 1, 0, 't', 0, 0, 0}, Handle: 3}},
+}
+
+// ipEntry is a struct ipt_entry without a target.
+func ipEntry() []byte {
+	const size, next = 112, 90
+	e := make([]byte, size)
+	e[next] = size
+	return e
 }
 
 // Everything returns a skeleton that has an object of most kinds.
@@ -107,7 +122,7 @@ func Everything() *format.Skeleton {
 		{Id: 10, Kind: format.NamespaceKind_UTS, Inode: 4026532000, Own: true, Uts: &format.Uts{Nodename: "c1", Domainname: "(none)"}},
 		{Id: 11, Kind: format.NamespaceKind_NET, Inode: 4026531840, Own: true, Network: network, Links: []*format.Link{
 			{Name: "lo", Up: true, Index: 1, Flags: 1},
-			{Name: "eth0", Index: 2, Kind: "veth", Lower: 40, Outside: true, Running: true, Attributes: []byte{8, 0, 4, 0, 0xdc, 5, 0, 0}, OtherNames: []string{"wan"}},
+			{Name: "eth0", Index: 2, Kind: "veth", Lower: 40, Outside: true, Running: true, Attributes: []byte{8, 0, 4, 0, 0xdc, 5, 0, 0}, OtherNames: []string{"wan"}, Token: make([]byte, 16), Multicast: [][]byte{{1, 0, 0x5e, 1, 2, 3}}},
 			{Name: "port", Index: 7, Kind: "veth", Lower: 5, LowerNamespace: 19, Master: 8, SlaveKind: "bridge", SlaveData: []byte{5, 0, 4, 0, 1, 0, 0, 0}},
 			{Name: "br0", Index: 8, Kind: "bridge", Data: []byte{8, 0, 1, 0, 0xdc, 5, 0, 0}},
 		}},
@@ -141,7 +156,7 @@ func Everything() *format.Skeleton {
 		{Id: 13, Device: 8<<32 | 1, Fstype: "ext4", Source: "/dev/sda1", Options: "rw", Outside: true},
 		{Id: 14, Device: 60, Fstype: "tmpfs", Source: "tmpfs", Options: "rw,size=4096k", Nodes: []*format.FileNode{
 			{Path: "/", Mode: 0o040755},
-			{Path: "/lock", Mode: 0o100600, Size: 5000, Content: 15, Attributes: []*format.ExtendedAttribute{{Name: "user.note", Value: []byte("x")}}},
+			{Path: "/lock", Mode: 0o100600, Size: 5000, Content: 15, Flags: 0x20, Attributes: []*format.ExtendedAttribute{{Name: "user.note", Value: []byte("x")}}},
 			{Path: "/other", LinkPlusOne: 2},
 			{Path: "/to", Mode: 0o120777, Target: "lock"},
 		}},

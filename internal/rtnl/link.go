@@ -26,8 +26,9 @@ type Link struct {
 	Attributes []byte // what an image keeps of the others
 	OtherNames []string
 	Address    []byte
-	XDP        bool // a program of eBPF is attached
-	Carrier    bool // it is up, and the kernel has noticed that something is at its other end
+	Token      []byte // the lower half of the IPv6 addresses that routers give it; nil: none
+	XDP        bool   // a program of eBPF is attached
+	Carrier    bool   // it is up, and the kernel has noticed that something is at its other end
 }
 
 // SettableFlags are those of IFF_* that a user sets; the others tell something.
@@ -119,6 +120,8 @@ func ParseLink(body []byte) (*Link, error) {
 			l.XDP = len(a.Value) > 4 && a.Value[4] != 0
 		case unix.IFLA_ADDRESS:
 			l.Address = a.Value
+		case unix.IFLA_AF_SPEC:
+			err = l.families(a.Value)
 		case unix.IFLA_OPERSTATE:
 			const up = 6 // IF_OPER_UP; IFF_RUNNING is also set as long as nothing is known
 			l.Carrier = len(a.Value) > 0 && a.Value[0] == up
@@ -204,6 +207,30 @@ func settleData(kind string, all []netlink.Attribute) []netlink.Attribute {
 		kept = append(kept, a)
 	}
 	return kept
+}
+
+// families reads what an interface is to each family of addresses.
+func (l *Link) families(b []byte) error {
+	const token = 7 // IFLA_INET6_TOKEN
+	all, err := netlink.Parse(b)
+	if err != nil {
+		return err
+	}
+	for _, family := range all {
+		if family.Type != unix.AF_INET6 {
+			continue
+		}
+		inner, err := netlink.Parse(family.Value)
+		if err != nil {
+			return err
+		}
+		for _, a := range inner {
+			if a.Type == token && len(a.Value) == 16 && slices.ContainsFunc(a.Value, func(b byte) bool { return b != 0 }) {
+				l.Token = a.Value
+			}
+		}
+	}
+	return nil
 }
 
 func (l *Link) names(b []byte) error {

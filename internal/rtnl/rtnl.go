@@ -25,6 +25,10 @@ type Thing struct {
 	// settle brings a message of the kernel's into the form of an image; false:
 	// it does not belong there.
 	settle func(header []byte, all []netlink.Attribute) ([]netlink.Attribute, bool)
+	// split makes several messages of one of the kernel's, where that tells several
+	// things; nil: it tells one. told is the type of such a message, if it is not New.
+	split func(body []byte) ([][]byte, error)
+	told  uint16
 	// passing are attributes that change by themselves, or are no part of what
 	// the thing is.
 	passing []uint16
@@ -98,7 +102,7 @@ func (t *Thing) Passes(body []byte) bool { return t.Key(body) != string(body) }
 
 // Index is the interface that it is of, 0 if there is none.
 func (t *Thing) Index(body []byte) uint32 {
-	if t == Addresses || t == Neighbours {
+	if t == Addresses || t == Neighbours || t == Labels || t == Groups {
 		return binary.NativeEndian.Uint32(body[4:])
 	}
 	all, _ := netlink.Parse(body[t.header:])
@@ -111,7 +115,7 @@ func (t *Thing) Index(body []byte) uint32 {
 }
 
 // Things are all of them, in the order in which they can be made.
-var Things = []*Thing{Addresses, Nexthops, Routes, Rules, Neighbours}
+var Things = []*Thing{Addresses, Nexthops, Routes, Rules, Neighbours, Labels, Groups}
 
 var internet = []byte{unix.AF_INET, unix.AF_INET6}
 
@@ -351,15 +355,23 @@ func (t *Thing) List(c *netlink.Conn) ([][]byte, error) {
 		}
 		for _, m := range all {
 			// A kernel without a family answers for all that it has.
-			if m.Type != t.New || len(m.Body) == 0 || request[0] != unix.AF_UNSPEC && m.Body[0] != request[0] {
+			if m.Type != t.New && (t.told == 0 || m.Type != t.told) || len(m.Body) == 0 || t.split == nil && request[0] != unix.AF_UNSPEC && m.Body[0] != request[0] {
 				continue
 			}
-			kept, ok, err := t.Keep(m.Body)
-			if err != nil {
-				return nil, err
+			bodies := [][]byte{m.Body}
+			if t.split != nil {
+				if bodies, err = t.split(m.Body); err != nil {
+					return nil, err
+				}
 			}
-			if ok {
-				list = append(list, kept)
+			for _, body := range bodies {
+				kept, ok, err := t.Keep(body)
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					list = append(list, kept)
+				}
 			}
 		}
 	}
@@ -375,6 +387,10 @@ func (t *Thing) requests() [][]byte {
 	switch t {
 	case Nexthops:
 		return [][]byte{request(unix.AF_UNSPEC)}
+	case Labels:
+		return [][]byte{request(unix.AF_INET6)}
+	case Groups:
+		return [][]byte{request(unix.AF_BRIDGE)}
 	case Neighbours:
 		var all [][]byte
 		for _, family := range internet {

@@ -13,9 +13,11 @@ import (
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/conntrack"
 	"lxc-checkpoint/internal/elsewhere"
+	"lxc-checkpoint/internal/ipset"
 	"lxc-checkpoint/internal/netlink"
 	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
+	"lxc-checkpoint/internal/xfrm"
 )
 
 // networks makes what the network namespaces of the container had in them.
@@ -78,12 +80,15 @@ func (r *Root) makeNetworks(have Surroundings, log *slog.Logger) error {
 		{"set its sysctls", m.sysctls},
 		{"load its packet filters", (*netspace).filters},
 		{"track its connections", m.connections},
+		{"set its policies of IPsec", (*netspace).policies},
+		{"have its interfaces listen to groups", (*netspace).groups},
 		{"bring its interfaces up", (*netspace).raise},
 		{"set its addresses", (*netspace).addresses},
 		{"wait for its interfaces", (*netspace).await},
 		{"set its routes", (*netspace).things},
 		// Those that followed from what was done since, and those that were in the way.
 		{"set its sysctls", m.sysctls},
+		{"set its tokens", m.tokens},
 	} {
 		if step.do == nil {
 			if err := m.makeLinks(); err != nil {
@@ -115,17 +120,37 @@ func (m *networks) connections(s *netspace) error {
 	return err
 }
 
-// filters loads the rule set of nf_tables.
+// filters loads the rule set of nf_tables, the tables of the old iptables, and first
+// the sets that these refer to.
 func (s *netspace) filters() error {
+	err := s.inside(func() error {
+		if err := ipset.Load(s.Network.Ipsets); err != nil {
+			return err
+		}
+		for _, t := range slices.Backward(s.Network.Tables) { // the newest comes first in a listing
+			if err := t.Table().Load(); err != nil {
+				return fmt.Errorf("table %s of %stables: %w", t.Name, t.Kind, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	var all []*nft.Message
 	for _, m := range s.Network.Nftables {
 		all = append(all, m.Message())
 	}
-	err := s.inside(func() error { return nft.Load(all) })
+	err = s.inside(func() error { return nft.Load(all) })
 	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("this kernel lacks what they need of nf_tables (modprobe nf_tables): %w", err)
 	}
 	return err
+}
+
+// policies sets those of IPsec.
+func (s *netspace) policies() error {
+	return s.inside(func() error { return xfrm.Load(s.Network.Policies) })
 }
 
 // withoutOutside is a network namespace without the interfaces that come from
@@ -200,6 +225,9 @@ func (s *netspace) things() error {
 // settle sees that there is of one kind of thing what there was: no more and no
 // less.
 func (s *netspace) settle(t *rtnl.Thing) error {
+	if t == rtnl.Labels && len(s.Network.Labels) == 0 {
+		return nil // of an older version: each namespace has some
+	}
 	now, err := t.List(s.conn)
 	if err != nil {
 		return err

@@ -54,6 +54,17 @@ var links = []fixture{
 			echo 0 >ipv6/conf/se0/accept_ra; echo 1 >ipv6/conf/se0/proxy_ndp; echo 3 >ipv6/conf/se0/addr_gen_mode; echo 1 >ipv6/conf/se1/disable_ipv6; echo 77 >ipv4/neigh/se0/gc_stale_time; echo 9 >ipv6/neigh/se0/mcast_solicit`,
 		look: `cd /proc/sys/net; for f in $(find . -path '*/se[01]/*' -type f | sort); do echo $f $(cat $f 2>/dev/null); done`,
 		but:  []difference{but(`stable_secret.*`, "it is only written")}},
+	{name: "groups of a bridge",
+		setup: `ip link add brm type bridge mcast_snooping 1; ip link add brm1 type veth peer name brm2; ip link set brm1 master brm; for l in brm brm1 brm2; do ip link set $l up; done; sleep 0.1
+			bridge mdb add dev brm port brm1 grp 239.1.2.3 permanent; bridge mdb add dev brm port brm1 grp ff15::7 permanent`,
+		look: `bridge mdb show dev brm | sort`},
+	{name: "multicast addresses",
+		setup: `ip link add mc0 type veth peer name mc1; ip link set mc0 up; ip maddr add 33:33:00:00:00:77 dev mc0; ip maddr add 01:00:5e:01:02:03 dev mc0`,
+		look:  `ip maddr show dev mc0 | sort`},
+	{name: "queueing disciplines",
+		setup: `ip link add qd0 type veth peer name qd1; ip link set qd0 up; tc qdisc add dev qd0 root handle 5: pfifo limit 33`,
+		look:  `tc -j qdisc show dev qd0`,
+		told:  "a restart will not bring back the queueing discipline pfifo of network interface qd0, with its classes and filters (tc qdisc)"},
 }
 
 // addresses are what interfaces have, and where packets go.
@@ -103,4 +114,13 @@ var addresses = []fixture{
 			but(`(nf_conntrack_count|tcp_fastopen_key|fib_sync_mem|rt_cache_rebuild).*`, "they count, or are only written"),
 			but(`netfilter/nf_conntrack_(buckets|max).*`, "they are the machine's"),
 		}},
+	{name: "labels of addresses",
+		setup: `ip addrlabel add prefix fd77::/16 label 777; ip addrlabel del prefix 2002::/16 label 2 || true`,
+		look:  `ip -j addrlabel`},
+	{name: "tokens",
+		setup: `ip link add to0 type veth peer name to1; ip link set to0 up; ip link set to1 up; sysctl -qw net.ipv6.conf.to0.forwarding=0 net.ipv6.conf.to0.accept_ra=1; ip token set ::77 dev to0`,
+		look:  `ip -j token get dev to0`},
+	{name: "IPsec policies",
+		setup: `ip xfrm policy add src 10.71.0.0/16 dst 10.72.0.0/16 dir out priority 7 tmpl src 10.70.0.1 dst 10.70.0.2 proto esp reqid 5 mode tunnel || skip "the kernel has no IPsec"; ip xfrm policy add src 10.72.0.0/16 dst 10.71.0.0/16 dir in tmpl src 10.70.0.2 dst 10.70.0.1 proto esp mode tunnel`,
+		look:  `ip xfrm policy`},
 }

@@ -32,6 +32,8 @@ type fixture struct {
 	but []difference
 	// after has to work after the restart.
 	after string
+	// told is what the checkpoint says of it: it will be lost, by name.
+	told string
 	// v1, v2: only where the container has a cgroup of this version.
 	v1, v2 bool
 }
@@ -125,8 +127,9 @@ func compare(t *testing.T, c container, fixtures []fixture) {
 	first := looks() // of which access times may tell
 	before := looks()
 	state := c.dir() + "/state"
-	if got := c.checkpoint(state); got.Code != 0 || got.Stderr != "" {
-		t.Fatalf("the checkpoint: %v", got)
+	said := c.checkpoint(state)
+	if said.Code != 0 || !expected(said.Stderr, fixtures) {
+		t.Fatalf("the checkpoint: %v", said)
 	}
 	if got := c.restart(state); got.Code != 0 || got.Stderr != "" {
 		t.Fatalf("the restart: %v", got)
@@ -150,6 +153,9 @@ func compare(t *testing.T, c container, fixtures []fixture) {
 				t.Fatalf("the look shows nothing of what was set up:\n%s", was)
 			case f.text(first[i]) != was:
 				t.Fatalf("it changes by itself:%s", differ(f.text(first[i]), was))
+			case f.told != "" && !strings.Contains(said.Stderr, f.told):
+				t.Errorf("the checkpoint should say %q, and says: %s", f.told, said.Stderr)
+			case f.told != "":
 			case is != was:
 				t.Errorf("it was and is:%s", differ(was, is))
 			}
@@ -158,6 +164,16 @@ func compare(t *testing.T, c container, fixtures []fixture) {
 			}
 		})
 	}
+}
+
+// expected tells whether each line that a checkpoint said is about a fixture.
+func expected(said string, fixtures []fixture) bool {
+	for line := range strings.Lines(said) {
+		if !slices.ContainsFunc(fixtures, func(f fixture) bool { return f.told != "" && strings.Contains(line, f.told) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // text is what a look wrote, without what differs by its nature. Commas of JSON
