@@ -51,7 +51,7 @@ func (s *Skeleton) Check() error {
 		return fmt.Errorf("%d is no process's number", n)
 	}
 	c := &checker{Skeleton: s, kinds: map[uint32]kind{}}
-	for _, step := range []func() error{c.ids, c.namespaces, c.owners, c.mounts, c.cgroupTrees, c.memory, c.inherited, c.tables, c.messageQueues, c.openFiles, c.connections, c.epolls, c.seccomp, c.keyrings, c.bpf, c.processes, c.groups, c.tree, c.pids, c.layout} {
+	for _, step := range []func() error{c.ids, c.namespaces, c.owners, c.mounts, c.cgroupTrees, c.memory, c.inherited, c.tables, c.openFiles, c.connections, c.epolls, c.seccomp, c.keyrings, c.bpf, c.processes, c.groups, c.tree, c.messageQueues, c.pids, c.layout} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -60,8 +60,29 @@ func (c *checker) ipc(i *Ipc) error {
 	return nil
 }
 
-// messageQueues checks POSIX message queues.
+// ownIPC finds the IPC namespace of the container's first process, if that is its own:
+// nil, else what is made there would be the host's.
+func (c *checker) ownIPC() *Namespace {
+	for _, id := range c.Process(c.Container.RootPid).GetNamespaces() {
+		if n := c.Namespace(id); n != nil && n.Kind == NamespaceKind_IPC && n.Own {
+			return n
+		}
+	}
+	return nil
+}
+
+// messageQueues checks POSIX message queues, and whose the settings are that a
+// restart makes.
 func (c *checker) messageQueues() error {
+	own := c.ownIPC()
+	if own == nil && len(c.MessageQueues) > 0 {
+		return fmt.Errorf("there are message queues and no IPC namespace of the container's own")
+	}
+	for _, n := range c.Namespaces {
+		if len(n.Ipc.GetSysctls()) > 0 && n != own {
+			return fmt.Errorf("namespace %d has settings and is not the container's own one for IPC", n.Id)
+		}
+	}
 	names := map[string]bool{}
 	for _, q := range c.MessageQueues {
 		const maxName = 255

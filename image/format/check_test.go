@@ -158,6 +158,8 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Fs[0].Cwd = "" }, "directory"},
 		{func(s *format.Skeleton) { s.Pipes[0].Capacity = 3 }, "capacity"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].Name = []byte("a/b") }, "has the name"},
+		{func(s *format.Skeleton) { s.Namespace(12).Own, s.Namespace(12).Ipc.Sysctls = false, nil }, "no IPC namespace of the container's own"},
+		{func(s *format.Skeleton) { s.Namespace(10).Ipc = s.Namespace(12).Ipc }, "namespace 10 has settings"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].MostMessages = 1 }, "2 messages, may have 1"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].MessageSize = 4 }, "of 5 bytes with priority 3"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].Messages[1].Priority = 4 }, "with priority 4"},
