@@ -158,7 +158,7 @@ func (b *box) systemdWorld() string {
 	const script = `
 systemctl list-units --no-pager --plain --no-legend --state=active --type=service,socket,timer,mount | awk '{print $1, $4}' | sed 's,^tick.timer .*,tick.timer,' | grep -v tick.service | sort
 for s in counter guarded redis-server systemd-journald systemd-logind dbus cron; do systemctl show -p MainPID,NRestarts,ControlGroup --value $s; done
-cat /proc/1/cgroup
+for s in counter guarded redis-server systemd-journald; do cat /proc/$(systemctl show -p MainPID --value $s)/cgroup; done; cat /proc/1/cgroup
 cut -d' ' -f5- /proc/1/mountinfo | sed 's/\(shared\|master\):[0-9]*/\1/' | sort
 find /run -xdev ! -path '/run/systemd/journal/*' ! -path '/run/log/*' ! -path /run/agetty.reload ! -path '/run/systemd/units/*' -printf '%p %M %U %G %l\n' | sort
 cat /proc/sys/kernel/hostname
