@@ -105,6 +105,15 @@ func (r *Result) openTree(f *format.FileSystem) (fd int, root string, err error)
 			return fd, p.m.Root, nil
 		}
 	}
+	for _, p := range places {
+		fd, err := uncover(p.n, p.m)
+		if err != nil {
+			return -1, "", fmt.Errorf("open mount %s, which another one covers: %w", p.m.Mountpoint, err)
+		}
+		if fd >= 0 {
+			return fd, p.m.Root, nil
+		}
+	}
 	p := places[0]
 	refused := &refusal.Refusal{
 		Object: "mount " + p.m.Mountpoint, Kind: f.Fstype,
@@ -148,15 +157,29 @@ func cloneMount(n *object, m *format.Mount) (int, error) {
 		if err != nil {
 			return os.NewSyscallError("open_tree", err)
 		}
-		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOATIME, Attr_clr: unix.MOUNT_ATTR__ATIME, Propagation: unix.MS_PRIVATE}
-		if err := unix.MountSetattr(clone, "", unix.AT_EMPTY_PATH, &attr); err != nil {
-			unix.Close(clone)
-			return os.NewSyscallError("mount_setattr (Linux 5.12)", err)
-		}
-		fd = clone
-		return nil
+		fd, err = quieten(clone)
+		return err
 	})
 	return fd, err
+}
+
+// cloneQuietly clones a mount that we have opened.
+func cloneQuietly(at int) (int, error) {
+	clone, err := unix.OpenTree(at, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	if err != nil {
+		return -1, os.NewSyscallError("open_tree", err)
+	}
+	return quieten(clone)
+}
+
+// quieten sees that nothing is changed by a clone, access times neither.
+func quieten(clone int) (int, error) {
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOATIME, Attr_clr: unix.MOUNT_ATTR__ATIME, Propagation: unix.MS_PRIVATE}
+	if err := unix.MountSetattr(clone, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		unix.Close(clone)
+		return -1, os.NewSyscallError("mount_setattr (Linux 5.12)", err)
+	}
+	return clone, nil
 }
 
 // refuseFiles refuses a file system that has files, of a type of which only

@@ -56,6 +56,19 @@ more" ]`},
 	{name: "moved",
 		setup: `mkdir /mnt/moved; mount -t tmpfs a /mnt/moved; mount --make-private /mnt/moved; cd /mnt/moved; mkdir a b; mount -t tmpfs m a; mkdir a/in; mount -t tmpfs in a/in; echo x >a/in/file; mount --move a b`,
 		look:  `mounts /mnt/moved self; cat /mnt/moved/b/in/file`},
+	{name: "over-mounts",
+		setup: `mkdir /mnt/over; for i in 1 2 3; do mount -t tmpfs over$i /mnt/over; echo $i >/mnt/over/file; mkdir /mnt/over/d$i; done; mount -t ramfs r /mnt/over/d3`,
+		look:  `mounts /mnt/over self; cat /mnt/over/file`,
+		after: `umount /mnt/over/d3; umount /mnt/over; [ $(cat /mnt/over/file) = 2 ]; umount /mnt/over; [ $(cat /mnt/over/file) = 1 ]`},
+	{name: "what hides files",
+		setup: `mkdir -p /mnt/hides; mount -t tmpfs a /mnt/hides; mkdir /mnt/hides/d; echo hidden >/mnt/hides/d/file; mount -t tmpfs b /mnt/hides/d`,
+		look:  `mounts /mnt/hides self; ls /mnt/hides/d`,
+		after: `umount /mnt/hides/d; [ $(cat /mnt/hides/d/file) = hidden ]`},
+	{name: "read-only",
+		setup: `mkdir /mnt/ro; mount -t tmpfs a /mnt/ro; cd /mnt/ro; mkdir fs bind rw; mount -t tmpfs fs fs; echo x >fs/file; mount --bind fs bind; mount -o remount,bind,ro bind
+			mount -t tmpfs b rw; mkdir rw/in; mount -t tmpfs in rw/in; mount -o remount,ro rw; mount -t proc -o ro p rw/in`,
+		look:  `mounts /mnt/ro self; cat /mnt/ro/bind/file`,
+		after: `! touch /mnt/ro/bind/y 2>/dev/null; touch /mnt/ro/fs/y; ! touch /mnt/ro/rw/y 2>/dev/null`},
 }
 
 // services are processes in mount namespaces of their own.
