@@ -86,7 +86,7 @@ func makeQueueRoom(all []*format.MessageQueue) error {
 		if now, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && now >= least {
 			continue
 		}
-		if err := os.WriteFile(path, []byte(strconv.FormatUint(least, 10)), 0); err != nil {
+		if err := place.WriteSetting(path, strconv.FormatUint(least, 10)); err != nil {
 			return err
 		}
 	}

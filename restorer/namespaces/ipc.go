@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/internal/elsewhere"
+	"lxc-checkpoint/restorer/place"
 )
 
 // SetIPC gives the container's IPC namespace its settings, when all that lives in it
@@ -48,7 +49,7 @@ func (r *Root) setIPC(name, value string) {
 		return
 	}
 	if err == nil {
-		err = os.WriteFile(path, []byte(value), 0)
+		err = place.WriteSetting(path, value)
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		r.mounts.log.Warn("this kernel lacks a sysctl that the container had", "name", strings.ReplaceAll(name, "/", "."), "value", value)
