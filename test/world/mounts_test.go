@@ -82,6 +82,10 @@ var services = []fixture{
 			service prop 'mount --make-slave /mnt/prop; mount -t tmpfs own /mnt/prop/in; touch /mnt/prop/in/own; exec sleep 86400'; mkdir /mnt/prop/late; mount -t tmpfs late /mnt/prop/late`,
 		look:  `mounts /mnt/prop self $(pid prop)`,
 		after: `mkdir /mnt/prop/more; mount -t tmpfs more /mnt/prop/more; touch /mnt/prop/more/proof; [ -e /proc/$(pid prop)/root/mnt/prop/more/proof ]`},
+	{name: "read-only root",
+		setup: `service strict 'mount --make-rprivate /; mount -o remount,bind,ro,nosuid /; mount -t tmpfs -o ro none /mnt; mount -t tmpfs -o noexec t /run; exec sleep 86400'`,
+		look:  `mounts / $(pid strict)`,
+		after: `! nsenter -t $(pid strict) -m touch /written 2>/dev/null`},
 	{name: "chroot",
 		setup: `mkdir /mnt/jail; mount -t tmpfs jail /mnt/jail; mkdir /mnt/jail/bin /mnt/jail/dev; mknod /mnt/jail/dev/null c 1 3; cp /bin/busybox /mnt/jail/bin/busybox; ln -s busybox /mnt/jail/bin/sleep
 			service jail 'cd /mnt/jail; exec chroot . /bin/sleep 86400'`,
