@@ -1,6 +1,6 @@
 // Package kernel reads in the kernel's own memory what no call tells: TCP
-// connections that wait to be accepted, what lies unread there, and the messages in
-// POSIX message queues.
+// connections that wait to be accepted, what lies unread there, the messages in POSIX
+// message queues, and what is waited for in files of pressure.
 package kernel
 
 import (
