@@ -24,6 +24,7 @@ import (
 const (
 	clients = 6
 	timers  = 5000
+	enough  = 100 // requests, and ticks
 	tickers = 20
 )
 
@@ -149,7 +150,8 @@ func main() {
 		all.Go(func() { tick(ctx, time.Duration(i+1)*time.Millisecond) })
 	}
 	for {
-		if _, err := os.Stat("stop"); err == nil {
+		// On a slow machine a hundred requests take their time.
+		if _, err := os.Stat("stop"); err == nil && requests.Load() >= enough && fired.Load() >= timers && ticks.Load() >= enough {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -159,9 +161,6 @@ func main() {
 	all.Wait()
 	if err := server.Shutdown(context.Background()); err != nil {
 		fault("the server's end: %v", err)
-	}
-	if requests.Load() < 100 || fired.Load() < timers || ticks.Load() < 100 {
-		fault("%d requests, %d timers, %d ticks", requests.Load(), fired.Load(), ticks.Load())
 	}
 	if len(faults) > 0 {
 		write("result", "fail: "+faults[0])
