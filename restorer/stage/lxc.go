@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/container"
+	"lxc-checkpoint/internal/elsewhere"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/restorer/stub"
 )
@@ -136,7 +138,11 @@ func (l *lxc) start(ctx context.Context) error {
 	// it, and the container come to life when we are gone.
 	cmd.Cancel, cmd.WaitDelay = func() error { return nil }, l.Timeout
 	l.started = true
-	out, err := l.output(cmd)
+	var out string
+	err = l.anonymously(func() (err error) {
+		out, err = l.output(cmd)
+		return err
+	})
 	switch {
 	case err == nil:
 		return nil
@@ -220,6 +226,24 @@ func up(ns int64) int64 {
 		seconds++
 	}
 	return seconds
+}
+
+// anonymously runs f on a thread that nobody has logged in on, for the audit log, if
+// the container has users of its own: its tasks inherit that, and have no right on
+// the host to be somebody else than who restarts them (CAP_AUDIT_CONTROL).
+func (l *lxc) anonymously(f func() error) error {
+	if firstUsers(l.Skeleton) == nil {
+		return f()
+	}
+	return elsewhere.Run(func() error {
+		const unset = "4294967295"
+		if have, err := procfs.ReadFile("/proc/thread-self/loginuid"); err == nil && string(have) != unset {
+			if err := os.WriteFile("/proc/thread-self/loginuid", []byte(unset), 0); err != nil {
+				l.Log.Warn("the container's tasks will be those of who restarts it, for the audit log", "login uid", string(have), "why", err)
+			}
+		}
+		return f()
+	})
 }
 
 // output runs a command with a file for what it prints: a pipe would be waited

@@ -19,6 +19,7 @@ import (
 	"lxc-checkpoint/internal/trip"
 	"lxc-checkpoint/restorer/namespaces"
 	"lxc-checkpoint/restorer/stub"
+	"lxc-checkpoint/restorer/tasks"
 )
 
 // native makes the first process without LXC: a helper in the cgroup clones it
@@ -84,6 +85,10 @@ func (n *native) Begin(ctx context.Context) (*stub.Task, error) {
 	}
 	// The other namespaces are to belong to it.
 	if users := firstUsers(n.Skeleton); users != nil {
+		// See lxc.anonymously.
+		if err := tasks.LogOut(helper); err != nil {
+			n.Log.Warn("the container's tasks will be those of who restarts it, for the audit log", "why", err)
+		}
 		if err := namespaces.UnshareUsers(n.Skeleton, helper, users); err != nil {
 			return nil, err
 		}

@@ -42,6 +42,16 @@ func loginUID(p place.Process, from Origin, c *format.Credentials) error {
 	return nil
 }
 
+// LogOut has a task be nobody's for the audit log, as long as it has the right to.
+func LogOut(p place.Process) error {
+	const unset = "4294967295"
+	have := OriginOf(p).loginUID
+	if have == "" || have == unset {
+		return nil
+	}
+	return writeOpened(p, "loginuid", unset)
+}
+
 // securityLabel has the task take its label (AppArmor's profile, SELinux's
 // context), unless the stage has given it the same. Where no security module
 // has labels, there is nothing to take.
