@@ -1,6 +1,7 @@
 package queues
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/refusal"
 )
 
 // sample are messages that no other order than theirs tells from each other.
@@ -121,4 +123,18 @@ func TestFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "after the failures", all)
+}
+
+// TestOtherNamespace: a queue of an IPC namespace that is not the container's own is
+// refused, and nobody opens it.
+func TestOtherNamespace(t *testing.T) {
+	l := &Looker{Device: 7}
+	_, err := l.Of("other", &unix.Stat_t{Dev: 8, Ino: 1}, func(int) (int, error) {
+		t.Error("it is opened")
+		return -1, unix.EBADF
+	})
+	var refused *refusal.Refusal
+	if !errors.As(err, &refused) || !strings.Contains(refused.Reason, "another IPC namespace") || refused.Remedy == "" {
+		t.Errorf("it should be refused: %v", err)
+	}
 }
