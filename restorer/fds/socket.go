@@ -29,7 +29,7 @@ func (r *Restart) makeSockets(ctx context.Context) error {
 		network uint32
 	}
 	of, places := r.socketCgroups(), map[place][]*file{}
-	home := cgroup2Of(r.skeleton.Process(r.skeleton.Container.RootPid))
+	home := cgroup2Of(r.skeleton.Process(r.skeleton.Container.GetRootPid()))
 	for _, f := range r.files {
 		if f.kind.socket == nil {
 			continue

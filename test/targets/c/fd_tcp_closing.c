@@ -21,6 +21,8 @@ static void target(void)
 	must(shutdown(client[1], SHUT_WR) == 0 && shutdown(server[1], SHUT_WR) == 0);
 	must(write(client[2], "words", 5) == 5 && shutdown(server[2], SHUT_WR) == 0);
 	sleep_ms(50);
+	for (int i = 0; i < 200 && (state(client[0]) != TCP_FIN_WAIT2 || state(server[0]) != TCP_CLOSE_WAIT); i++)
+		sleep_ms(10);
 	must(state(client[0]) == TCP_FIN_WAIT2 && state(server[0]) == TCP_CLOSE_WAIT);
 	int ended = state(client[1]), ended1 = state(server[1]);
 	ready();
