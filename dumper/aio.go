@@ -51,6 +51,9 @@ func (l *looking) aioContexts(pid int) ([]kernel.AioContext, error) {
 	if known == nil || known.Address == 0 {
 		return nil, errors.New("there is no eBPF")
 	}
+	if !known.Aio {
+		return nil, nil // what reads the kernel's memory takes its time to load
+	}
 	k, err := l.kernelMemory()()
 	if err != nil {
 		return nil, err

@@ -243,6 +243,7 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 		f.LoginUIDPlusOne = uint64(half(atLoginUID)) + 1
 	}
 	f.LDT = word(atLDT) != 0
+	f.Aio = word(atAio) != 0
 	f.Address = word(atTask)
 	f.Unusual = unusual(word(atThreadFlags) &^ t.usual)
 	// MEMBARRIER_STATE_* (include/linux/sched/mm.h), each with the command that

@@ -28,6 +28,7 @@ type offsets struct {
 	membarrier                 uint32 // of mm_struct
 	threadInfo, threadFlags    uint32 // of task_struct; of thread_info
 	ldt                        uint32 // of mm_struct; 0: this CPU has no such thing
+	aio                        uint32 // of mm_struct; 0: this kernel has no contexts of io_setup(2)
 	block                      blockOffsets
 	undo                       *undoOffsets  // nil: there is nothing of the kind
 	seen                       *seenOffsets  // nil: this kernel has it in another shape
@@ -100,6 +101,9 @@ func find() (o offsets, err error) {
 	bit, err := member(spec, "signal_struct", "is_child_subreaper")
 	if err != nil {
 		return o, err
+	}
+	if m, err := member(spec, "mm_struct", "ioctx_table"); err == nil { // CONFIG_AIO
+		o.aio = uint32(m) / 8
 	}
 	// mm_context_t has one on amd64 (CONFIG_MODIFY_LDT_SYSCALL).
 	if context, err := member(spec, "mm_struct", "context"); err == nil {

@@ -38,7 +38,8 @@ const (
 	atThreadFlags  = atLoginUID + 4     // of thread_info
 	atMembarrier   = atThreadFlags + 8  // 4, padded
 	atLDT          = atMembarrier + 8   // a pointer
-	atTask         = atLDT + 8          // the task_struct itself
+	atAio          = atLDT + 8          // a pointer
+	atTask         = atAio + 8          // the task_struct itself
 	atUndo         = atTask + 8
 	atSeen         = atUndo + undoSize
 	atTimers       = atSeen + seenSize
@@ -106,6 +107,9 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	read(atMembarrier, 4, pointer(atMM), o.membarrier)
 	if o.ldt != 0 {
 		read(atLDT, 8, pointer(atMM), o.ldt)
+	}
+	if o.aio != 0 {
+		read(atAio, 8, pointer(atMM), o.aio)
 	}
 	read(atThreadFlags, 8, task, o.threadInfo+o.threadFlags)
 	read(atSubreaper, 1, pointer(atSignal), o.subreaper)

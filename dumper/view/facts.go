@@ -64,6 +64,8 @@ type TaskFacts struct {
 	Membarrier uint32
 	// LDT says that it has a local descriptor table (modify_ldt(2), amd64).
 	LDT bool
+	// Aio says that it has, or has had, a context of io_setup(2).
+	Aio bool
 }
 
 // Seen tells in a moment what costs a file of /proc, or a comparison by kcmp(2),
