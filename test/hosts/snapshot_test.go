@@ -140,7 +140,9 @@ func changed(before, after snapshot) []string {
 		}
 	}
 	for line := range before {
-		if !after[line] {
+		// LXC's monitors go into lxc.pivot when they end; which of them removes it at
+		// last is left to chance (5.0.2).
+		if !after[line] && !strings.HasSuffix(line, "/lxc.pivot") {
 			lines = append(lines, "gone: "+line)
 		}
 	}
