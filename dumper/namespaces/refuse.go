@@ -95,11 +95,11 @@ func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason
 	case f.Outside:
 		if m.LXC && !r.shown(mount, m) {
 			return "it comes from outside of the container, and its config does not mount it",
-				"have LXC mount it (lxc.mount.entry in the container's config), or save it by its name (--external mount:" + mount.Mountpoint + "), and say at the restart what is to be there"
+				"have LXC mount it (lxc.mount.entry in the container's config), or save it by its name (--external " + mount.ExternalName() + "), and say at the restart what is to be there"
 		}
 		return "", ""
 	case strings.HasPrefix(f.Source, "/dev/"):
-		return "it is on a device of the host that the container has mounted by itself", "mount it on the host, and have LXC bind it (lxc.mount.entry in the container's config), or save it by its name (--external mount:" + mount.Mountpoint + "), and say at the restart where the host has it"
+		return "it is on a device of the host that the container has mounted by itself", "mount it on the host, and have LXC bind it (lxc.mount.entry in the container's config), or save it by its name (--external " + mount.ExternalName() + "), and say at the restart where the host has it"
 	case r.shown(mount, m):
 		return "", ""
 	}

@@ -299,15 +299,7 @@ func TestLookMakeLook(t *testing.T) {
 
 // queueDevice is the number of the file system of message queues.
 func queueDevice(t *testing.T, h *helper) (device uint64) {
-	must(t, elsewhere.Run(func() error {
-		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/ipc", h.pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(ns)
-		if err := unix.Setns(ns, unix.CLONE_NEWIPC); err != nil {
-			return err
-		}
+	must(t, elsewhere.InIPC(h.pid, func() error {
 		const name = "device"
 		fd, err := sys.MqOpen(name, unix.O_RDWR|unix.O_CREAT, 0o600, nil)
 		if err != nil {

@@ -26,15 +26,7 @@ func (r *Restart) makeQueues() error {
 		return nil
 	}
 	raiseQueueLimit()
-	return elsewhere.Run(func() error {
-		ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/ipc", r.root.PID()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(ns)
-		if err := unix.Setns(ns, unix.CLONE_NEWIPC); err != nil {
-			return fmt.Errorf("enter the container's IPC namespace: %w", err)
-		}
+	return elsewhere.InIPC(r.root.PID(), func() error {
 		if err := makeQueueRoom(all); err != nil {
 			return err
 		}

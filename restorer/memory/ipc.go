@@ -17,10 +17,7 @@ func makeIPC(s *format.Skeleton, pid int) error {
 		if len(n.Ipc.GetSemaphores()) == 0 && len(n.Ipc.GetQueues()) == 0 {
 			continue
 		}
-		err := elsewhere.Run(func() error {
-			if err := enterIPC(pid); err != nil {
-				return err
-			}
+		err := elsewhere.InIPC(pid, func() error {
 			for _, m := range n.Ipc.Semaphores {
 				if err := makeSemaphores(m); err != nil {
 					return fmt.Errorf("make System V semaphores %d: %w", m.Permissions.Id, err)

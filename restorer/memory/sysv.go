@@ -22,10 +22,7 @@ func makeSegments(segments []*object, pid int) error {
 	if len(segments) == 0 {
 		return nil
 	}
-	return elsewhere.Run(func() error {
-		if err := enterIPC(pid); err != nil {
-			return err
-		}
+	return elsewhere.InIPC(pid, func() error {
 		for _, removed := range []bool{true, false} {
 			for _, o := range segments {
 				if o.GetSysv().Removed != removed {
@@ -38,16 +35,6 @@ func makeSegments(segments []*object, pid int) error {
 		}
 		return nil
 	})
-}
-
-// enterIPC takes the thread into the IPC namespace of a process.
-func enterIPC(pid int) error {
-	ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/ipc", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(ns)
-	return os.NewSyscallError("setns", unix.Setns(ns, unix.CLONE_NEWIPC))
 }
 
 func (o *object) makeSegment(s *format.SysvSegment) error {

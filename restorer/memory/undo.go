@@ -34,12 +34,7 @@ func Undo(s *format.Skeleton, root place.Process, of func(*format.Process) place
 		return nil
 	}
 	inside := func(do func() error) error {
-		return elsewhere.Run(func() error {
-			if err := enterIPC(root.PID()); err != nil {
-				return err
-			}
-			return do()
-		})
+		return elsewhere.InIPC(root.PID(), do)
 	}
 	err := inside(func() error {
 		for id := range used {

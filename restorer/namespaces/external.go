@@ -3,8 +3,6 @@ package namespaces
 import (
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/refusal"
 )
@@ -12,7 +10,7 @@ import (
 // ExternalMount finds what the operator says is to be mounted where the container
 // had something that nobody makes again.
 func ExternalMount(given map[string]string, mount *format.Mount) (path string, err error) {
-	name := "mount:" + mount.Mountpoint
+	name := mount.ExternalName()
 	path, ok := given[name]
 	if !ok {
 		return "", &refusal.Refusal{
@@ -27,7 +25,7 @@ func ExternalMount(given map[string]string, mount *format.Mount) (path string, e
 // the host's namespace. What LXC has mounted there from the config comes first.
 func (m *mounter) takeExternal() error {
 	for _, had := range m.first.Mounts {
-		_, given := m.external["mount:"+had.Mountpoint]
+		_, given := m.external[had.ExternalName()]
 		if m.match.now[had.MountId] != nil || m.source(had.FileSystem, had.Root, had.IsIDMapped()) != nil || !given && !had.External {
 			continue
 		}
@@ -35,12 +33,7 @@ func (m *mounter) takeExternal() error {
 		if err != nil {
 			return err
 		}
-		at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("%s, which is to be mounted on %s of the container (--external): %w", path, had.Mountpoint, err)
-		}
-		copied, err := m.keeping(clone(at, "/"))
-		unix.Close(at)
+		copied, err := m.cloneOfHost(path, 0)
 		if err != nil {
 			return fmt.Errorf("%s, which is to be mounted on %s of the container (--external): %w", path, had.Mountpoint, err)
 		}

@@ -2,11 +2,8 @@ package namespaces
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/restorer/place"
@@ -19,15 +16,7 @@ func (r *Root) SetIPC() error {
 		if len(n.Ipc.GetSysctls()) == 0 {
 			continue
 		}
-		err := elsewhere.Run(func() error {
-			ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/ipc", r.root.PID()), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				return err
-			}
-			defer unix.Close(ns)
-			if err := unix.Setns(ns, unix.CLONE_NEWIPC); err != nil {
-				return fmt.Errorf("enter the container's IPC namespace: %w", err)
-			}
+		err := elsewhere.InIPC(r.root.PID(), func() error {
 			for _, s := range n.Ipc.Sysctls {
 				r.setIPC(s.Name, s.Value)
 			}

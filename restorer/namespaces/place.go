@@ -157,7 +157,7 @@ func (m *mounter) fill(s *space, compared bool) error {
 			left[mount.MountId] = true
 			m.log.Info("a mount of the host that the container had is gone", "mount", mount.Mountpoint, "type", mount.Fstype)
 		default:
-			return fmt.Errorf("the container had %s mounted on %s, and now it has not: give it back in the container's config (lxc.mount.entry), or say which directory or file of this host is to be there (--external 'mount:%s'=PATH)", mount.Fstype, mount.Mountpoint, mount.Mountpoint)
+			return fmt.Errorf("the container had %s mounted on %s, and now it has not: give it back in the container's config (lxc.mount.entry), or say which directory or file of this host is to be there (--external '%s'=PATH)", mount.Fstype, mount.Mountpoint, mount.ExternalName())
 		}
 	}
 	if err := m.enter(s.ns); err != nil {

@@ -142,6 +142,16 @@ func (m *mounter) source(fileSystem uint32, root string, idMapped bool) *source 
 	return nil
 }
 
+// cloneOfHost copies the mount that a path of the host leads to, from there on.
+func (m *mounter) cloneOfHost(path string, flags int) (int, error) {
+	at, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC|flags, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(at)
+	return m.keeping(clone(at, "/"))
+}
+
 // sourceOnHost finds a file system of the host where the host has mounted it.
 func (m *mounter) sourceOnHost(f *format.FileSystem, root string, idMapped bool) (*source, error) {
 	all, err := procfs.ReadMounts(unix.Getpid())
@@ -157,12 +167,7 @@ func (m *mounter) sourceOnHost(f *format.FileSystem, root string, idMapped bool)
 		if !ok || number(h) != device || h.FSType != f.Fstype {
 			continue
 		}
-		at, err := unix.Open(path.Join(h.Mountpoint, rest), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			continue
-		}
-		fd, err := m.keeping(clone(at, "/"))
-		unix.Close(at)
+		fd, err := m.cloneOfHost(path.Join(h.Mountpoint, rest), unix.O_NOFOLLOW)
 		if err != nil {
 			continue
 		}

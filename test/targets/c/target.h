@@ -72,15 +72,22 @@ __attribute__((format(printf, 1, 2), noreturn, unused)) static void skip(const c
 	_exit(0);
 }
 
+static struct utsname kernel; // since kernel_is
+
+// kernel_is tells whether it is that version or a later one.
+__attribute__((unused)) static bool kernel_is(int major, int minor)
+{
+	int a, b;
+	if (uname(&kernel) != 0 || sscanf(kernel.release, "%d.%d", &a, &b) != 2)
+		fail("what kernel is this?");
+	return a > major || (a == major && b >= minor);
+}
+
 // need_kernel skips on an older kernel than that, with what such a one does.
 __attribute__((unused)) static void need_kernel(int major, int minor, const char *otherwise)
 {
-	struct utsname u;
-	int a, b;
-	if (uname(&u) != 0 || sscanf(u.release, "%d.%d", &a, &b) != 2)
-		fail("what kernel is this?");
-	if (a < major || (a == major && b < minor))
-		skip("Linux %s %s", u.release, otherwise);
+	if (!kernel_is(major, minor))
+		skip("Linux %s %s", kernel.release, otherwise);
 }
 
 // check fails with a message if something is not so; must is for what the

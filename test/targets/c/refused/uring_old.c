@@ -3,15 +3,11 @@
 // refused: process 2 \(uring_old\), descriptor 3: io_uring: the io_uring of this kernel is not one that this version knows
 #include "../target.h"
 #include <linux/io_uring.h>
-#include <sys/utsname.h>
 
 static void target(void)
 {
-	struct utsname u;
-	int major, minor;
-	must(uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2);
-	if (major > 6 || (major == 6 && minor > 12))
-		skip("Linux %s keeps io_uring in a form that is known, or may be", u.release);
+	if (kernel_is(6, 13))
+		skip("Linux %s keeps io_uring in a form that is known, or may be", kernel.release);
 	struct io_uring_params p = {0};
 	int fd = syscall(SYS_io_uring_setup, 4, &p);
 	if (fd < 0)
