@@ -193,7 +193,14 @@ func (r *restart) load(t *stub.Task, k *format.Task, rested bool) error {
 			return err
 		}
 	}
-	if k.RestartCode != 0 && !rested {
+	connected := false
+	if !rested {
+		var err error
+		if connected, err = r.connected(t, k); err != nil {
+			return fmt.Errorf("result of connect: %w", err)
+		}
+	}
+	if k.RestartCode != 0 && !rested && !connected {
 		if err := t.Thread.Resume(int64(k.SystemCallPlusOne)-1, int(k.RestartCode)); err != nil {
 			return err
 		}

@@ -19,9 +19,10 @@ var mendable = []uint64{
 	unix.SYS_RT_SIGTIMEDWAIT, // kernel/signal.c
 	unix.SYS_IO_GETEVENTS,    // fs/aio.c
 	unix.SYS_IO_URING_ENTER,  // else it returns how much it has submitted (io_uring/io_uring.c)
-	// Sockets with SO_RCVTIMEO (sock_intr_errno, include/net/sock.h).
-	unix.SYS_READ, unix.SYS_READV, unix.SYS_RECVFROM, unix.SYS_RECVMSG,
-	unix.SYS_ACCEPT, unix.SYS_ACCEPT4,
+	// Sockets with SO_RCVTIMEO or SO_SNDTIMEO (sock_intr_errno, include/net/sock.h).
+	unix.SYS_READ, unix.SYS_READV, unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_RECVMMSG,
+	unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG,
+	unix.SYS_ACCEPT, unix.SYS_ACCEPT4, unix.SYS_CONNECT,
 }
 
 // mend rewinds a call that has no restart code of its own; false if there is

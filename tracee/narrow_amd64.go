@@ -22,12 +22,19 @@ const (
 	narrowIpc           = 117
 	ipcSemop            = 1 // of ipc(2), include/uapi/linux/ipc.h
 	ipcSemtimedop       = 4
-	socketcallAccept    = 5 // of socketcall(2), include/uapi/linux/net.h
+	socketcallConnect   = 3 // of socketcall(2), include/uapi/linux/net.h
+	socketcallAccept    = 5
+	socketcallSend      = 9
 	socketcallRecv      = 10
+	socketcallSendto    = 11
 	socketcallRecvfrom  = 12
+	socketcallSendmsg   = 16
 	socketcallRecvmsg   = 17
+	socketcallRecvmmsg  = 19
+	socketcallSendmmsg  = 20
 	socketcallAccept4   = 18
-	socketcallReceives  = 1<<socketcallRecv | 1<<socketcallRecvfrom | 1<<socketcallRecvmsg
+	socketcallReceives  = 1<<socketcallRecv | 1<<socketcallRecvfrom | 1<<socketcallRecvmsg | 1<<socketcallRecvmmsg
+	socketcallSends     = 1<<socketcallSend | 1<<socketcallSendto | 1<<socketcallSendmsg | 1<<socketcallSendmmsg
 	socketcallAcceptAny = 1<<socketcallAccept | 1<<socketcallAccept4
 )
 
@@ -39,6 +46,8 @@ var nativeCalls = map[int64]int64{
 	256: unix.SYS_EPOLL_WAIT, 319: unix.SYS_EPOLL_PWAIT, 441: unix.SYS_EPOLL_PWAIT2,
 	420: unix.SYS_SEMTIMEDOP, 177: unix.SYS_RT_SIGTIMEDWAIT, 421: unix.SYS_RT_SIGTIMEDWAIT,
 	3: unix.SYS_READ, 145: unix.SYS_READV, 371: unix.SYS_RECVFROM, 372: unix.SYS_RECVMSG, 364: unix.SYS_ACCEPT4,
+	4: unix.SYS_WRITE, 146: unix.SYS_WRITEV, 369: unix.SYS_SENDTO, 370: unix.SYS_SENDMSG, 362: unix.SYS_CONNECT,
+	337: unix.SYS_RECVMMSG, 417: unix.SYS_RECVMMSG, 345: unix.SYS_SENDMMSG,
 }
 
 // Native is the call that number nr means, if the thread runs 32-bit code by its
@@ -55,6 +64,10 @@ func (r *Registers) Native(nr int64) (native int64, short bool) {
 		}
 	case narrowSocketcall:
 		switch op := uint64(1) << (r.Rbx & 31); {
+		case op == 1<<socketcallConnect:
+			return unix.SYS_CONNECT, false
+		case op&socketcallSends != 0:
+			return unix.SYS_SENDMSG, false
 		case op&socketcallReceives != 0:
 			return unix.SYS_RECVMSG, false
 		case op&socketcallAcceptAny != 0:
