@@ -246,6 +246,10 @@ func (l *looker) directory(namespace uint32, name string, removed bool) *refusal
 
 // socket tells what keeps a UNIX socket from being bound to its path.
 func (l *looker) socket(name string) *refusal.Refusal {
+	name, err := l.followed(0, name)
+	if err != nil {
+		return refused(name, err)
+	}
 	if r := l.directory(0, path.Dir(name), false); r != nil {
 		return r
 	}

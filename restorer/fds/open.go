@@ -174,6 +174,18 @@ func (r *Finder) lookupIn(namespace uint32, name string, flags int) (fd int, err
 	return -1, fmt.Errorf("open %s in the container's root with flags %#o: %w", name, flags, err)
 }
 
+// Link is where a symbolic link leads to; ENOENT: it is none, or not there.
+func (r *Finder) Link(name string) (string, error) {
+	fd, err := r.lookup(name, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	b := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", b) // ENOENT: it is none (do_readlinkat, fs/stat.c)
+	return string(b[:max(n, 0)]), err
+}
+
 // lookupDir opens the directory of a path, to change entries of it. The
 // caller closes it.
 func (r *Finder) lookupDir(name string) (fd int, base string, err error) {
