@@ -252,12 +252,16 @@ func unixSocket(u *format.UnixSocket) string {
 	case u.Peer != 0:
 		words = append(words, fmt.Sprintf("connected to open file %d", u.Peer))
 	}
+	unread := u.Queue
+	for _, a := range u.Arrivals {
+		unread = append(slices.Clip(unread), a.Queue...)
+	}
 	if n := len(u.Waiting); n > 0 {
 		words = append(words, fmt.Sprintf("waiting to be accepted: %d", n))
 	}
-	if len(u.Queue) > 0 {
+	if len(unread) > 0 {
 		bytes := 0
-		for _, m := range u.Queue {
+		for _, m := range unread {
 			bytes += len(m.Data)
 		}
 		words = append(words, fmt.Sprintf("%d bytes unread", bytes))

@@ -202,6 +202,7 @@ type walk struct {
 	addresses   *addresses      // nil until needed
 	external    map[string]bool // of Env.External, those that were found
 	listeners   []*listener     // see lookWaiting
+	inBacklogs  int             // bytes that wait with UNIX connections to be accepted
 }
 
 // place is a descriptor in a table.

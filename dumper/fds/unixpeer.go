@@ -34,26 +34,6 @@ func (w *walk) connectUnix() (refused refusal.List) {
 	return refused
 }
 
-// findWaiting finds who waits to be accepted. Of those the program can't have
-// the other end yet, so that sock_diag tells no inode number of it, and what was
-// sent to it can't be peeked at.
-func (w *walk) findWaiting(l *unixSocket) error {
-	for _, ino := range l.diag.Waiting {
-		u := w.unixByInode[ino]
-		switch {
-		case u == nil && ino == 0:
-			return l.file.refuseNow("listening UNIX socket", "a connection waits to be accepted whose other end is closed already", "let the program go on until it has accepted it")
-		case u == nil:
-			return l.file.refuse("listening UNIX socket", "a connection from outside the container waits to be accepted", "let the program go on until it has accepted it, or end the process outside")
-		case u.pending > 0:
-			return l.file.refuseNow("listening UNIX socket", fmt.Sprintf("a connection waits to be accepted that %d bytes of memory were already sent over, which nobody can look at", u.pending), "let the program go on until it has accepted it")
-		}
-		u.Peer = l.file.Id
-		l.Waiting = append(l.Waiting, u.file.Id)
-	}
-	return nil
-}
-
 // findPeer finds what a socket is connected to.
 func (w *walk) findPeer(u *unixSocket) error {
 	if !u.diag.HasPeer || u.Peer != 0 || u.Listening {
@@ -230,7 +210,24 @@ func (w *walk) inside(pid int) (int, bool) {
 func (w *walk) credentials(f *file, c *unix.Ucred) (*format.PeerCredentials, error) {
 	pid, known := w.inside(int(c.Pid))
 	if !known {
-		return nil, f.refuseNow("UNIX socket", fmt.Sprintf("an unread message in it has the credentials of process %d of the host, which has ended or is outside the container", c.Pid), "let the program go on until it has read it")
+		pid = w.endedSender(f, int(c.Pid))
+	}
+	if pid == 0 {
+		return nil, f.refuseNow("UNIX socket", fmt.Sprintf("an unread message in it has the credentials of process %d of the host, which is outside the container, or has ended and only the kernel's memory tells its number", c.Pid), "let the program go on until it has read it")
 	}
 	return &format.PeerCredentials{Pid: uint32(pid), Uid: c.Uid, Gid: c.Gid}, nil
+}
+
+// endedSender is the number in the container of a process that has ended; 0 if
+// nobody can tell.
+func (w *walk) endedSender(f *file, pid int) int {
+	r, sk, err := w.unixInKernel(f)
+	if err != nil {
+		return 0
+	}
+	numbers, err := r.Senders(sk)
+	if err != nil {
+		return 0
+	}
+	return numbers[pid]
 }

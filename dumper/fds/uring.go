@@ -205,12 +205,10 @@ func (w *walk) uringEnv(f *file, frame uint64) (env uring.Env, ctx uint64, err e
 	if err != nil {
 		return env, 0, err
 	}
-	if w.addresses == nil {
-		if w.addresses, err = w.findAddresses(k); err != nil {
-			return env, 0, err
-		}
+	a, err := w.inKernel()
+	if err != nil {
+		return env, 0, err
 	}
-	a := w.addresses
 	env = uring.Env{
 		Kernel: k, Frame: frame,
 		File: func(address uint64) (uint32, bool) { id, ok := a.files[address]; return id, ok },
@@ -248,6 +246,19 @@ type addresses struct {
 	kernel view.Kernel
 	files  map[uint64]uint32
 	tasks  map[uint64]uring.Task
+}
+
+// inKernel finds the addresses once.
+func (w *walk) inKernel() (*addresses, error) {
+	if w.addresses != nil {
+		return w.addresses, nil
+	}
+	k, err := w.Kernel()
+	if err != nil {
+		return nil, err
+	}
+	w.addresses, err = w.findAddresses(k)
+	return w.addresses, err
 }
 
 // findAddresses reads the descriptor tables in the kernel.

@@ -42,8 +42,8 @@ func (w *walk) lookWaiting() (refused refusal.List) {
 	return refused
 }
 
-// kernelMemory reads the kernel's memory; and where a task is that has the listener.
-func (w *walk) kernelMemory(l *listener) (m *kernel.Memory, task uint64, number uint32, err error) {
+// kernelMemory reads the kernel's memory; and where a task is that has a file.
+func (w *walk) kernelMemory(file *file) (m *kernel.Memory, task uint64, number uint32, err error) {
 	if w.Kernel == nil {
 		return nil, 0, 0, errors.New("there is no eBPF")
 	}
@@ -51,7 +51,7 @@ func (w *walk) kernelMemory(l *listener) (m *kernel.Memory, task uint64, number 
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	for _, h := range l.file.holders {
+	for _, h := range file.holders {
 		if f := w.Facts[h.PID]; f != nil && f.Address != 0 {
 			return kernel.New(k, f.Address), f.Address, uint32(h.number), nil
 		}
@@ -61,7 +61,7 @@ func (w *walk) kernelMemory(l *listener) (m *kernel.Memory, task uint64, number 
 
 func (w *walk) lookAccepting(l *listener) error {
 	w.net = w.own // those in other ones have been refused
-	memory, task, number, err := w.kernelMemory(l)
+	memory, task, number, err := w.kernelMemory(l.file)
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package kernel reads in the kernel's own memory what no call tells: TCP
-// connections that wait to be accepted, what lies unread there, the messages in POSIX
+// Package kernel reads in the kernel's own memory what no call tells: connections
+// that wait to be accepted, of TCP and UNIX sockets, what lies unread there, the messages in POSIX
 // message queues, and what is waited for in files of pressure.
 package kernel
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -183,5 +184,79 @@ func compareRepaired(t *testing.T, c *net.TCPConn, w *Waiting) {
 	}
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF_NO_WP); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestUnix: what is told of connections that wait to be accepted at a UNIX socket is
+// what was sent over them, by whom.
+func TestUnix(t *testing.T) {
+	m, task := opened(t)
+	name := "@" + t.Name() + strconv.Itoa(os.Getpid())
+	for _, network := range []string{"unix", "unixpacket"} {
+		l, err := net.Listen(network, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		file, err := l.(*net.UnixListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		sent := [][]byte{nil, []byte("some"), make([]byte, 100_000)}
+		_, _ = rand.Read(sent[2])
+		for i, b := range sent {
+			c, err := net.Dial(network, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if len(b) > 0 {
+				if _, err := c.Write(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if i == 1 {
+				c.Close()
+			}
+		}
+		sk, err := m.Socket(task, uint32(file.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := m.Unix(task, 200_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := u.Waiting(sk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) != len(sent) {
+			t.Fatalf("%s: %d wait, not %d", network, len(all), len(sent))
+		}
+		for i, a := range all {
+			var got []byte
+			for _, m := range a.Queue {
+				got = append(got, m.Data...)
+			}
+			if !bytes.Equal(got, sent[i]) || network == "unixpacket" && len(a.Queue) != min(len(sent[i]), 1) {
+				t.Errorf("%s: of %d bytes %d are told, in %d parts, or others", network, len(sent[i]), len(got), len(a.Queue))
+			}
+			if c := a.Credentials; c == nil || c.PID != os.Getpid() || int(c.UID) != os.Geteuid() || int(c.GID) != os.Getegid() {
+				t.Errorf("%s: who has connected is %+v", network, c)
+			}
+			if closed := i == 1; closed != (a.Inode == 0) || closed != (a.Shutdown == 3) || a.Urgent {
+				t.Errorf("%s: connection %d is told as %d, %d, %t", network, i, a.Inode, a.Shutdown, a.Urgent)
+			}
+		}
+		if u, err = m.Unix(task, 1000); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.Waiting(sk); err == nil {
+			t.Errorf("%s: more is read than there is room for", network)
+		}
+		l.Close()
+		file.Close()
 	}
 }

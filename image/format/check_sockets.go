@@ -30,7 +30,38 @@ func (c *checker) unixSocket(u *UnixSocket, who func() string) error {
 			return err
 		}
 	}
+	if err := c.unixArrivals(u, who); err != nil {
+		return err
+	}
 	return options(u.GetOptions(), who)
+}
+
+// unixArrivals checks what has come over connections that wait to be accepted.
+func (c *checker) unixArrivals(u *UnixSocket, who func() string) error {
+	if n := len(u.Arrivals); n != 0 && n != len(u.Waiting) {
+		return fmt.Errorf("%s has %d connections that wait to be accepted, and says of %d what has come over them", who(), len(u.Waiting), n)
+	}
+	for i, id := range u.Waiting {
+		if id == 0 && len(u.Arrivals) == 0 {
+			return fmt.Errorf("%s has a closed connection that waits to be accepted, of which nothing is said", who())
+		}
+		if len(u.Arrivals) == 0 {
+			continue
+		}
+		a := u.Arrivals[i]
+		if a == nil || len(a.Address) > maxUnixAddress || id != 0 && len(a.Address) > 0 {
+			return fmt.Errorf("%s has a connection that waits to be accepted from an address of %d bytes", who(), len(a.GetAddress()))
+		}
+		if err := peerCredentials(a.Credentials, who); err != nil {
+			return err
+		}
+		for _, m := range a.Queue {
+			if err := c.unixMessage(u, m, who); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func peerCredentials(p *PeerCredentials, who func() string) error {
@@ -80,6 +111,9 @@ func (c *checker) connections() error {
 			continue
 		}
 		for _, id := range u.Waiting {
+			if id == 0 { // it is closed
+				continue
+			}
 			if w := c.unixOf(id); w == nil || w.Peer != o.Id || w.Type != u.Type || w.Accepted {
 				return fmt.Errorf("open file %d listens, and open file %d is not what could wait there", o.Id, id)
 			}

@@ -334,7 +334,8 @@ func unixSockets() []*format.OpenFile {
 		}}),
 		socket(61, &format.UnixSocket{Type: stream, Peer: 60, Shutdown: 1, PeerCredentials: &format.PeerCredentials{Pid: 5}}),
 		{Id: 62, Flags: 2, Kind: &format.OpenFile_Eventfd{Eventfd: &format.Eventfd{Count: 1}}},
-		socket(63, &format.UnixSocket{Type: stream, Address: []byte("\x00name"), Listening: true, Backlog: 5, Waiting: []uint32{64}}),
+		socket(63, &format.UnixSocket{Type: stream, Address: []byte("\x00name"), Listening: true, Backlog: 5, Waiting: []uint32{64, 0},
+			Arrivals: []*format.UnixArrival{{Credentials: &format.PeerCredentials{Pid: 5}}, {Address: []byte("\x00client"), Queue: []*format.UnixMessage{{Data: []byte("last words"), Rights: []uint32{62}}}}}}),
 		socket(64, &format.UnixSocket{Type: stream, Peer: 63}),
 		socket(65, &format.UnixSocket{Type: datagram, Address: []byte("/run/log"), Path: "/run/log", Mode: 0o666, QueueLimit: 512, Queue: []*format.UnixMessage{
 			{Data: []byte("dying"), SenderAddress: []byte("/run/gone")},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/restorer/place"
 )
 
@@ -20,14 +21,14 @@ type People interface {
 // all open files are made and before they are planted: only now the sockets that
 // are an end of a pair, or accepted, come into being.
 func (r *Restart) Join(ctx context.Context, people People) (err error) {
-	j := &join{Restart: r, people: people, senders: map[string]int{}}
+	j := &join{Restart: r, people: people, senders: map[string]int{}, closed: map[*format.UnixArrival]int{}}
 	defer func() {
 		if e := j.end(); e != nil && err == nil {
 			err = e
 		}
 	}()
 	for _, step := range []func(*file) error{
-		j.connectStream, j.connectWaiting, j.pairDatagrams, j.fillQueue, j.connectDatagrams, j.finishUnix,
+		j.connectStream, j.connectWaiting, j.pairDatagrams, j.fillQueue, j.fillArrivals, j.connectDatagrams, j.finishUnix,
 	} {
 		for _, f := range r.files {
 			if err := ctx.Err(); err != nil {
@@ -78,6 +79,9 @@ type join struct {
 	spots     []*spot        // of theirs
 	standIns  uint32         // ports of peers of TCP connections that end at once
 	senders   map[string]int // sockets that have sent datagrams, by their address
+	// Sockets that had connected, and were closed before they were accepted; they
+	// are of temporary.
+	closed map[*format.UnixArrival]int
 }
 
 func (j *join) end() error {

@@ -117,7 +117,11 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 			for i := range u.Waiting {
 				rename(&u.Waiting[i])
 			}
-			for _, m := range u.Queue {
+			queues := [][]*format.UnixMessage{u.Queue}
+			for _, a := range u.Arrivals {
+				queues = append(queues, a.Queue)
+			}
+			for _, m := range slices.Concat(queues...) {
 				rename(&m.Sender)
 				for i := range m.Rights {
 					rename(&m.Rights[i])

@@ -148,27 +148,8 @@ func (j *join) temporarySocket(typ uint32, address []byte) (int, error) {
 	return fd, nil
 }
 
-// connectWaiting connects those that wait to be accepted, in their order.
-func (j *join) connectWaiting(l *file) error {
-	m := l.GetUnixSocket()
-	for _, id := range m.Waiting {
-		f := j.byID[id]
-		s, err := j.spotFor(l)
-		if err == nil {
-			err = j.listenAs(f.GetUnixSocket().PeerCredentials, l.fd, max(m.Backlog, 1))
-		}
-		if err == nil {
-			err = j.connectAs(j.ownerOf(f), f.fd, m.Address, s)
-		}
-		if err != nil {
-			return fmt.Errorf("connect %s, which waits to be accepted: %w", j.name(f), err)
-		}
-	}
-	return nil
-}
-
-// ownerOf is a process that has a file. For one that waits it is the best that is
-// known of who connected it.
+// ownerOf is a process that has a file. For one that waits it is, where nobody told,
+// the best that is known of who connected it.
 func (r *Restart) ownerOf(f *file) *format.PeerCredentials {
 	for _, t := range r.skeleton.Files {
 		for _, d := range t.Descriptors {

@@ -12,19 +12,6 @@ static int sender(void *argument)
 		pause();
 }
 
-static void from(int fd, const char *text, pid_t pid, uid_t uid, gid_t gid)
-{
-	char control[CMSG_SPACE(sizeof(struct ucred))], b[100];
-	struct iovec v = {b, sizeof b};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-	struct ucred c = {0};
-	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
-	check(n == (ssize_t)strlen(text) && memcmp(b, text, n) == 0, "instead of \"%s\" came %zd bytes", text, n);
-	check(CMSG_FIRSTHDR(&m) && CMSG_FIRSTHDR(&m)->cmsg_type == SCM_CREDENTIALS, "%s: it has no credentials", text);
-	memcpy(&c, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof c);
-	check(c.pid == pid && c.uid == uid && c.gid == gid, "%s: it is of process %d (%d:%d), not %d (%d:%d)", text, c.pid, c.uid, c.gid, pid, uid, gid);
-}
-
 static void target(void)
 {
 	int d[2], s[2], on = 1;
@@ -36,10 +23,10 @@ static void target(void)
 	for (int n; ioctl(d[0], TIOCOUTQ, &n) == 0 && ioctl(s[1], FIONREAD, &n) == 0 && n < 14;)
 		sleep_ms(5);
 	ready();
-	from(d[1], "none", 0, 65534, 65534);
-	from(d[1], "mine", getpid(), 0, 0);
-	from(d[1], "dgram", pid, 12, 34);
-	from(s[1], "nobody", 0, 65534, 65534);
-	from(s[1], "me", getpid(), 0, 0);
-	from(s[1], "stream", pid, 12, 34);
+	sent_by(d[1], "none", 0, 65534, 65534);
+	sent_by(d[1], "mine", getpid(), 0, 0);
+	sent_by(d[1], "dgram", pid, 12, 34);
+	sent_by(s[1], "nobody", 0, 65534, 65534);
+	sent_by(s[1], "me", getpid(), 0, 0);
+	sent_by(s[1], "stream", pid, 12, 34);
 }

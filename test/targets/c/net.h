@@ -163,3 +163,18 @@ static inline void address_is(int fd, bool peer, const char *name, size_t length
 		wants++; // a path ends with a NUL byte
 	check(size == wants && (!length || memcmp(a.sun_path, want.sun_path, length) == 0), "the %s address has %u bytes, \"%.*s\"", peer ? "peer's" : "own", size, (int)(size - 2), a.sun_path);
 }
+
+// sent_by expects exactly this to be the next that is received, with the credentials
+// of who has sent it.
+static inline void sent_by(int fd, const char *text, pid_t pid, uid_t uid, gid_t gid)
+{
+	char control[CMSG_SPACE(sizeof(struct ucred))], b[100];
+	struct iovec v = {b, sizeof b};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	struct ucred c = {0};
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
+	check(n == (ssize_t)strlen(text) && memcmp(b, text, n) == 0, "instead of \"%s\" came %zd bytes", text, n);
+	check(CMSG_FIRSTHDR(&m) && CMSG_FIRSTHDR(&m)->cmsg_type == SCM_CREDENTIALS, "%s: it has no credentials", text);
+	memcpy(&c, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof c);
+	check(c.pid == pid && c.uid == uid && c.gid == gid, "%s: it is of process %d (%d:%d), not %d (%d:%d)", text, c.pid, c.uid, c.gid, pid, uid, gid);
+}
