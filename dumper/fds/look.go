@@ -203,6 +203,8 @@ type walk struct {
 	external    map[string]bool // of Env.External, those that were found
 	listeners   []*listener     // see lookWaiting
 	inBacklogs  int             // bytes that wait with UNIX connections to be accepted
+
+	acknowledgement uint32 // see sizeOfAcknowledgement
 }
 
 // place is a descriptor in a table.

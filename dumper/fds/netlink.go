@@ -19,12 +19,18 @@ var netlinkOptions = []option{
 }
 
 // lookNetlink saves a netlink socket. What the kernel has sent to it can't be
-// sent again by anybody else.
+// sent again by anybody else, but for what it sends to everybody (acknowledged).
 func (w *walk) lookNetlink(f *file, fd, typ, protocol int) error {
-	if err := f.checkQuiet(fd, "netlink socket"); err != nil {
+	s := &format.NetlinkSocket{Type: uint32(typ), Protocol: uint32(protocol)}
+	var err error
+	if s.Acknowledged, err = w.acknowledged(fd, protocol); err != nil {
 		return err
 	}
-	s := &format.NetlinkSocket{Type: uint32(typ), Protocol: uint32(protocol)}
+	if s.Acknowledged == nil {
+		if err := f.checkQuiet(fd, "netlink socket"); err != nil {
+			return err
+		}
+	}
 	f.Kind = &format.OpenFile_NetlinkSocket{NetlinkSocket: s}
 	for _, end := range []struct {
 		name func(int) (unix.Sockaddr, error)

@@ -188,6 +188,9 @@ func inetSocket(s *InetSocket, who func() string) error {
 	return options(s.Options, who)
 }
 
+// netlinkHead is the size of a struct nlmsghdr.
+const netlinkHead = 16
+
 func netlinkSocket(s *NetlinkSocket, who func() string) error {
 	const raw, protocols, groups = 3, 32, 4096 // MAX_LINKS
 	if s.GetType() != sockDatagram && s.GetType() != raw || s.Protocol >= protocols {
@@ -197,6 +200,9 @@ func netlinkSocket(s *NetlinkSocket, who func() string) error {
 		if g == 0 || g > groups {
 			return fmt.Errorf("%s is in netlink group %d", who(), g)
 		}
+	}
+	if n := len(s.Acknowledged); n != 0 && (n != netlinkHead || s.Port == 0) {
+		return fmt.Errorf("%s has an acknowledgement of a head of %d bytes, and number %d", who(), n, s.Port)
 	}
 	return options(s.Options, who)
 }

@@ -109,6 +109,7 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { openFile(s, 68).GetTcpConnection().Address.Address = nil }, "0 bytes"},
 		{func(s *format.Skeleton) { openFile(s, 66).GetNetlinkSocket().Groups[0] = 0 }, "group 0"},
 		{func(s *format.Skeleton) { openFile(s, 66).GetNetlinkSocket().Protocol = 77 }, "protocol 77"},
+		{func(s *format.Skeleton) { openFile(s, 66).GetNetlinkSocket().Acknowledged = []byte{1, 2, 3} }, "head of 3 bytes"},
 		{func(s *format.Skeleton) { openFile(s, 67).GetInetSocket().Family = 77 }, "family 77"},
 		{func(s *format.Skeleton) { openFile(s, 67).GetInetSocket().Address.Address = nil }, "0 bytes"},
 		{func(s *format.Skeleton) { openFile(s, 67).GetInetSocket().Queue[0].Sender = nil }, "can't be"},

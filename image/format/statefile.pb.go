@@ -7677,14 +7677,17 @@ func (x *TcpWaiting) GetEnded() bool {
 
 // NetlinkSocket is a socket of AF_NETLINK with nothing unread.
 type NetlinkSocket struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"`                         // SOCK_RAW or SOCK_DGRAM
-	Protocol      uint32                 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`                 // NETLINK_*
-	Port          uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`                         // nl_pid that it is bound to; 0: not bound
-	Groups        []uint32               `protobuf:"varint,4,rep,packed,name=groups,proto3" json:"groups,omitempty"`              // that it is a member of, counted from 1
-	PeerPort      uint32                 `protobuf:"varint,5,opt,name=peer_port,json=peerPort,proto3" json:"peer_port,omitempty"` // nl_pid and nl_groups that it is connected to
-	PeerGroups    uint32                 `protobuf:"varint,6,opt,name=peer_groups,json=peerGroups,proto3" json:"peer_groups,omitempty"`
-	Options       []*SocketOption        `protobuf:"bytes,7,rep,name=options,proto3" json:"options,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Type       uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"`                         // SOCK_RAW or SOCK_DGRAM
+	Protocol   uint32                 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`                 // NETLINK_*
+	Port       uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`                         // nl_pid that it is bound to; 0: not bound
+	Groups     []uint32               `protobuf:"varint,4,rep,packed,name=groups,proto3" json:"groups,omitempty"`              // that it is a member of, counted from 1
+	PeerPort   uint32                 `protobuf:"varint,5,opt,name=peer_port,json=peerPort,proto3" json:"peer_port,omitempty"` // nl_pid and nl_groups that it is connected to
+	PeerGroups uint32                 `protobuf:"varint,6,opt,name=peer_groups,json=peerGroups,proto3" json:"peer_groups,omitempty"`
+	Options    []*SocketOption        `protobuf:"bytes,7,rep,name=options,proto3" json:"options,omitempty"`
+	// The head (struct nlmsghdr, linux/netlink.h) of a request that succeeded, whose
+	// acknowledgement is the only message that is unread; empty: none is.
+	Acknowledged  []byte `protobuf:"bytes,8,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7764,6 +7767,13 @@ func (x *NetlinkSocket) GetPeerGroups() uint32 {
 func (x *NetlinkSocket) GetOptions() []*SocketOption {
 	if x != nil {
 		return x.Options
+	}
+	return nil
+}
+
+func (x *NetlinkSocket) GetAcknowledged() []byte {
+	if x != nil {
+		return x.Acknowledged
 	}
 	return nil
 }
@@ -12432,7 +12442,7 @@ const file_statefile_proto_rawDesc = "" +
 	" \x01(\rR\tsendScale\x12#\n" +
 	"\rreceive_scale\x18\v \x01(\rR\freceiveScale\x12;\n" +
 	"\x19selective_acknowledgement\x18\f \x01(\bR\x18selectiveAcknowledgement\x12\x14\n" +
-	"\x05ended\x18\r \x01(\bR\x05ended\"\xe7\x01\n" +
+	"\x05ended\x18\r \x01(\bR\x05ended\"\x8b\x02\n" +
 	"\rNetlinkSocket\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x12\n" +
@@ -12441,7 +12451,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\tpeer_port\x18\x05 \x01(\rR\bpeerPort\x12\x1f\n" +
 	"\vpeer_groups\x18\x06 \x01(\rR\n" +
 	"peerGroups\x12<\n" +
-	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"\x90\x02\n" +
+	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x12\"\n" +
+	"\facknowledged\x18\b \x01(\fR\facknowledged\"\x90\x02\n" +
 	"\fPacketSocket\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x1c\n" +

@@ -342,7 +342,7 @@ func unixSockets() []*format.OpenFile {
 		}}),
 		{Id: 690, Flags: 2, Kind: &format.OpenFile_PacketSocket{PacketSocket: &format.PacketSocket{Type: 3, Protocol: 0x800, Interface: 2, Name: "eth0",
 			Memberships: []*format.PacketMembership{{Interface: 2, Name: "eth0", Type: 1, Count: 1}}, Fanout: 7}}},
-		{Id: 66, Flags: 2, Kind: &format.OpenFile_NetlinkSocket{NetlinkSocket: &format.NetlinkSocket{Type: 3, Port: 5, Groups: []uint32{1, 33}}}},
+		{Id: 66, Flags: 2, Kind: &format.OpenFile_NetlinkSocket{NetlinkSocket: &format.NetlinkSocket{Type: 3, Port: 5, Groups: []uint32{1, 33}, Acknowledged: make([]byte, 16)}}},
 		{Id: 67, Flags: 2, Kind: &format.OpenFile_InetSocket{InetSocket: &format.InetSocket{
 			Family: 2, Type: datagram, Protocol: 17, Address: &format.InetAddress{Address: []byte{127, 0, 0, 1}, Port: 53},
 			Queue:       []*format.InetDatagram{{Data: []byte("query"), Sender: &format.InetAddress{Address: []byte{10, 0, 0, 1}, Port: 1000}}},

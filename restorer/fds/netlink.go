@@ -13,13 +13,10 @@ func netlinkSocket(_ *Restart, f *file) (family, typ, protocol int, err error) {
 	return unix.AF_NETLINK, int(m.Type), int(m.Protocol), nil
 }
 
-// makeNetlink binds the socket, makes it a member of its groups and sets its
-// options.
+// makeNetlink binds the socket, sets its options and makes it a member of its
+// groups.
 func makeNetlink(_ context.Context, _ *Restart, f *file) (int, error) {
 	m := f.GetNetlinkSocket()
-	if err := setOptions(f.fd, m.Options); err != nil {
-		return f.fd, err
-	}
 	if m.Port != 0 {
 		err := unix.Bind(f.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Pid: m.Port})
 		if errors.Is(err, unix.EADDRINUSE) {
@@ -28,6 +25,14 @@ func makeNetlink(_ context.Context, _ *Restart, f *file) (int, error) {
 		if err != nil {
 			return f.fd, fmt.Errorf("bind it to port %d: %w", m.Port, err)
 		}
+	}
+	if m.Acknowledged != nil {
+		if err := acknowledge(f.fd, m.Acknowledged); err != nil {
+			return f.fd, fmt.Errorf("have its last request acknowledged again: %w", err)
+		}
+	}
+	if err := setOptions(f.fd, m.Options); err != nil {
+		return f.fd, err
 	}
 	for _, g := range m.Groups {
 		if err := unix.SetsockoptInt(f.fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, int(g)); err != nil {
