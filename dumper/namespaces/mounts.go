@@ -93,6 +93,9 @@ func (r *Result) LookAtMounts(ids *view.IDs, m Mounts) error {
 	if err := r.lookAtProcs(); err != nil {
 		return err
 	}
+	if err := r.lookAtOverlays(m); err != nil {
+		return err
+	}
 	r.refuseMounts(m)
 	return r.lookAtTrees(ids)
 }

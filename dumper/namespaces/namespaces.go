@@ -51,6 +51,8 @@ type Result struct {
 	objects map[key]*object
 	order   []*object
 	refused refusal.List // of what lives in a namespace
+
+	overlays map[uint32]obstacle // that programs have mounted, by their file systems
 }
 
 // set are the namespaces of a task, by their numbers.

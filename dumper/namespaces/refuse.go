@@ -102,6 +102,8 @@ func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason
 		return "it is on a device of the host that the container has mounted by itself", "mount it on the host, and have LXC bind it (lxc.mount.entry in the container's config), or save it by its name (--external " + mount.ExternalName() + "), and say at the restart where the host has it"
 	case r.shown(mount, m):
 		return "", ""
+	case f.Fstype == "overlay":
+		return r.overlays[f.Id].reason, r.overlays[f.Id].remedy
 	}
 	return "it was mounted inside the container, and this version can't mount a file system of this type again", unmount
 }

@@ -27,6 +27,11 @@ func (c *checker) mounts() error {
 		if err := f.checkNodes(); err != nil {
 			return fmt.Errorf("file system %d (%s): %w", f.Id, f.Fstype, err)
 		}
+		if f.Overlay != nil {
+			if err := c.overlay(f); err != nil {
+				return fmt.Errorf("file system %d (%s): %w", f.Id, f.Fstype, err)
+			}
+		}
 	}
 	for _, n := range c.Namespaces {
 		if err := c.mountsOf(n); err != nil {
@@ -53,6 +58,22 @@ func (c *checker) mountsOf(n *Namespace) error {
 			return fmt.Errorf("%s lies on mount %d, which does not come before it or is elsewhere", who(), m.ParentId)
 		}
 		seen[m.MountId] = m
+	}
+	return nil
+}
+
+// overlay checks where the layers of one are.
+func (c *checker) overlay(f *FileSystem) error {
+	o := f.Overlay
+	if badPath(o.Directory) || path.Clean(o.Directory) != o.Directory {
+		return fmt.Errorf("the directory of its layers, %.80q, is no absolute path", o.Directory)
+	}
+	n := c.Namespace(o.MountNamespace)
+	if n.GetKind() != NamespaceKind_MNT || len(n.GetMounts()) == 0 {
+		return fmt.Errorf("its layers are in namespace %d, which has no mounts", o.MountNamespace)
+	}
+	if l := f.Layers(); f.Fstype != "overlay" || len(l.Lower) == 0 {
+		return fmt.Errorf("it is no overlay, or one without a lower directory")
 	}
 	return nil
 }

@@ -2532,7 +2532,8 @@ type FileSystem struct {
 	// container: directories before what is in them.
 	Nodes []*FileNode `protobuf:"bytes,7,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Of proc: the pid namespace that it shows. 0: the container's.
-	PidNamespace  uint32 `protobuf:"varint,210,opt,name=pid_namespace,json=pidNamespace,proto3" json:"pid_namespace,omitempty"`
+	PidNamespace  uint32   `protobuf:"varint,210,opt,name=pid_namespace,json=pidNamespace,proto3" json:"pid_namespace,omitempty"`
+	Overlay       *Overlay `protobuf:"bytes,290,opt,name=overlay,proto3" json:"overlay,omitempty"` // of one that a program in the container has mounted
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2623,6 +2624,67 @@ func (x *FileSystem) GetPidNamespace() uint32 {
 	return 0
 }
 
+func (x *FileSystem) GetOverlay() *Overlay {
+	if x != nil {
+		return x.Overlay
+	}
+	return nil
+}
+
+// Overlay says where the directories of an overlay are that its options name
+// (lowerdir, upperdir, workdir; Documentation/filesystems/overlayfs.rst).
+type Overlay struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	MountNamespace uint32                 `protobuf:"varint,1,opt,name=mount_namespace,json=mountNamespace,proto3" json:"mount_namespace,omitempty"` // the one in which they were found
+	Directory      string                 `protobuf:"bytes,2,opt,name=directory,proto3" json:"directory,omitempty"`                                  // what those without a "/" at their beginning count from
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Overlay) Reset() {
+	*x = Overlay{}
+	mi := &file_statefile_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Overlay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Overlay) ProtoMessage() {}
+
+func (x *Overlay) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Overlay.ProtoReflect.Descriptor instead.
+func (*Overlay) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Overlay) GetMountNamespace() uint32 {
+	if x != nil {
+		return x.MountNamespace
+	}
+	return 0
+}
+
+func (x *Overlay) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
 // FileNode is a name in a FileSystem, and what it leads to.
 type FileNode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2647,7 +2709,7 @@ type FileNode struct {
 
 func (x *FileNode) Reset() {
 	*x = FileNode{}
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2659,7 +2721,7 @@ func (x *FileNode) String() string {
 func (*FileNode) ProtoMessage() {}
 
 func (x *FileNode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[20]
+	mi := &file_statefile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2672,7 +2734,7 @@ func (x *FileNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileNode.ProtoReflect.Descriptor instead.
 func (*FileNode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{20}
+	return file_statefile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FileNode) GetPath() string {
@@ -2776,7 +2838,7 @@ type ExtendedAttribute struct {
 
 func (x *ExtendedAttribute) Reset() {
 	*x = ExtendedAttribute{}
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2788,7 +2850,7 @@ func (x *ExtendedAttribute) String() string {
 func (*ExtendedAttribute) ProtoMessage() {}
 
 func (x *ExtendedAttribute) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[21]
+	mi := &file_statefile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2801,7 +2863,7 @@ func (x *ExtendedAttribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendedAttribute.ProtoReflect.Descriptor instead.
 func (*ExtendedAttribute) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{21}
+	return file_statefile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ExtendedAttribute) GetName() string {
@@ -2840,7 +2902,7 @@ type FileIdentity struct {
 
 func (x *FileIdentity) Reset() {
 	*x = FileIdentity{}
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +2914,7 @@ func (x *FileIdentity) String() string {
 func (*FileIdentity) ProtoMessage() {}
 
 func (x *FileIdentity) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[22]
+	mi := &file_statefile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +2927,7 @@ func (x *FileIdentity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileIdentity.ProtoReflect.Descriptor instead.
 func (*FileIdentity) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{22}
+	return file_statefile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FileIdentity) GetPath() string {
@@ -2978,7 +3040,7 @@ type Mm struct {
 
 func (x *Mm) Reset() {
 	*x = Mm{}
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2990,7 +3052,7 @@ func (x *Mm) String() string {
 func (*Mm) ProtoMessage() {}
 
 func (x *Mm) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[23]
+	mi := &file_statefile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3003,7 +3065,7 @@ func (x *Mm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mm.ProtoReflect.Descriptor instead.
 func (*Mm) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{23}
+	return file_statefile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Mm) GetId() uint32 {
@@ -3212,7 +3274,7 @@ type Inherited struct {
 
 func (x *Inherited) Reset() {
 	*x = Inherited{}
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3224,7 +3286,7 @@ func (x *Inherited) String() string {
 func (*Inherited) ProtoMessage() {}
 
 func (x *Inherited) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[24]
+	mi := &file_statefile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3237,7 +3299,7 @@ func (x *Inherited) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inherited.ProtoReflect.Descriptor instead.
 func (*Inherited) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{24}
+	return file_statefile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Inherited) GetId() uint32 {
@@ -3265,7 +3327,7 @@ type Inheritance struct {
 
 func (x *Inheritance) Reset() {
 	*x = Inheritance{}
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3277,7 +3339,7 @@ func (x *Inheritance) String() string {
 func (*Inheritance) ProtoMessage() {}
 
 func (x *Inheritance) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[25]
+	mi := &file_statefile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3290,7 +3352,7 @@ func (x *Inheritance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inheritance.ProtoReflect.Descriptor instead.
 func (*Inheritance) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{25}
+	return file_statefile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Inheritance) GetInherited() uint32 {
@@ -3319,7 +3381,7 @@ type InheritedEnd struct {
 
 func (x *InheritedEnd) Reset() {
 	*x = InheritedEnd{}
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3331,7 +3393,7 @@ func (x *InheritedEnd) String() string {
 func (*InheritedEnd) ProtoMessage() {}
 
 func (x *InheritedEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[26]
+	mi := &file_statefile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3344,7 +3406,7 @@ func (x *InheritedEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InheritedEnd.ProtoReflect.Descriptor instead.
 func (*InheritedEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{26}
+	return file_statefile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *InheritedEnd) GetInherited() uint32 {
@@ -3371,7 +3433,7 @@ type Extent struct {
 
 func (x *Extent) Reset() {
 	*x = Extent{}
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3383,7 +3445,7 @@ func (x *Extent) String() string {
 func (*Extent) ProtoMessage() {}
 
 func (x *Extent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[27]
+	mi := &file_statefile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3396,7 +3458,7 @@ func (x *Extent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Extent.ProtoReflect.Descriptor instead.
 func (*Extent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{27}
+	return file_statefile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Extent) GetStart() uint64 {
@@ -3449,7 +3511,7 @@ type Vma struct {
 
 func (x *Vma) Reset() {
 	*x = Vma{}
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3461,7 +3523,7 @@ func (x *Vma) String() string {
 func (*Vma) ProtoMessage() {}
 
 func (x *Vma) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[28]
+	mi := &file_statefile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3474,7 +3536,7 @@ func (x *Vma) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vma.ProtoReflect.Descriptor instead.
 func (*Vma) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{28}
+	return file_statefile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Vma) GetStart() uint64 {
@@ -3636,7 +3698,7 @@ type AioContext struct {
 
 func (x *AioContext) Reset() {
 	*x = AioContext{}
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3648,7 +3710,7 @@ func (x *AioContext) String() string {
 func (*AioContext) ProtoMessage() {}
 
 func (x *AioContext) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[29]
+	mi := &file_statefile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3661,7 +3723,7 @@ func (x *AioContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AioContext.ProtoReflect.Descriptor instead.
 func (*AioContext) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{29}
+	return file_statefile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AioContext) GetId() uint32 {
@@ -3699,7 +3761,7 @@ type SharedMemory struct {
 
 func (x *SharedMemory) Reset() {
 	*x = SharedMemory{}
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3711,7 +3773,7 @@ func (x *SharedMemory) String() string {
 func (*SharedMemory) ProtoMessage() {}
 
 func (x *SharedMemory) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[30]
+	mi := &file_statefile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3724,7 +3786,7 @@ func (x *SharedMemory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SharedMemory.ProtoReflect.Descriptor instead.
 func (*SharedMemory) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{30}
+	return file_statefile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SharedMemory) GetId() uint32 {
@@ -3816,7 +3878,7 @@ type Memfd struct {
 
 func (x *Memfd) Reset() {
 	*x = Memfd{}
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3828,7 +3890,7 @@ func (x *Memfd) String() string {
 func (*Memfd) ProtoMessage() {}
 
 func (x *Memfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[31]
+	mi := &file_statefile_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3841,7 +3903,7 @@ func (x *Memfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memfd.ProtoReflect.Descriptor instead.
 func (*Memfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{31}
+	return file_statefile_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Memfd) GetName() []byte {
@@ -3880,7 +3942,7 @@ type DeletedFile struct {
 
 func (x *DeletedFile) Reset() {
 	*x = DeletedFile{}
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3892,7 +3954,7 @@ func (x *DeletedFile) String() string {
 func (*DeletedFile) ProtoMessage() {}
 
 func (x *DeletedFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[32]
+	mi := &file_statefile_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3905,7 +3967,7 @@ func (x *DeletedFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedFile.ProtoReflect.Descriptor instead.
 func (*DeletedFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{32}
+	return file_statefile_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DeletedFile) GetPath() string {
@@ -3944,7 +4006,7 @@ type Inode struct {
 
 func (x *Inode) Reset() {
 	*x = Inode{}
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3956,7 +4018,7 @@ func (x *Inode) String() string {
 func (*Inode) ProtoMessage() {}
 
 func (x *Inode) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[33]
+	mi := &file_statefile_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3969,7 +4031,7 @@ func (x *Inode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inode.ProtoReflect.Descriptor instead.
 func (*Inode) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{33}
+	return file_statefile_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Inode) GetMode() uint32 {
@@ -4024,7 +4086,7 @@ type Xattr struct {
 
 func (x *Xattr) Reset() {
 	*x = Xattr{}
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4036,7 +4098,7 @@ func (x *Xattr) String() string {
 func (*Xattr) ProtoMessage() {}
 
 func (x *Xattr) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[34]
+	mi := &file_statefile_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4049,7 +4111,7 @@ func (x *Xattr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Xattr.ProtoReflect.Descriptor instead.
 func (*Xattr) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{34}
+	return file_statefile_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Xattr) GetName() string {
@@ -4078,7 +4140,7 @@ type SysvSegment struct {
 
 func (x *SysvSegment) Reset() {
 	*x = SysvSegment{}
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4090,7 +4152,7 @@ func (x *SysvSegment) String() string {
 func (*SysvSegment) ProtoMessage() {}
 
 func (x *SysvSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[35]
+	mi := &file_statefile_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4103,7 +4165,7 @@ func (x *SysvSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvSegment.ProtoReflect.Descriptor instead.
 func (*SysvSegment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{35}
+	return file_statefile_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *SysvSegment) GetPermissions() *SysvPermissions {
@@ -4145,7 +4207,7 @@ type SysvPermissions struct {
 
 func (x *SysvPermissions) Reset() {
 	*x = SysvPermissions{}
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4157,7 +4219,7 @@ func (x *SysvPermissions) String() string {
 func (*SysvPermissions) ProtoMessage() {}
 
 func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[36]
+	mi := &file_statefile_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4170,7 +4232,7 @@ func (x *SysvPermissions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SysvPermissions.ProtoReflect.Descriptor instead.
 func (*SysvPermissions) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{36}
+	return file_statefile_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SysvPermissions) GetId() uint32 {
@@ -4235,7 +4297,7 @@ type Files struct {
 
 func (x *Files) Reset() {
 	*x = Files{}
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4247,7 +4309,7 @@ func (x *Files) String() string {
 func (*Files) ProtoMessage() {}
 
 func (x *Files) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[37]
+	mi := &file_statefile_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4260,7 +4322,7 @@ func (x *Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Files.ProtoReflect.Descriptor instead.
 func (*Files) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{37}
+	return file_statefile_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Files) GetId() uint32 {
@@ -4295,7 +4357,7 @@ type Descriptor struct {
 
 func (x *Descriptor) Reset() {
 	*x = Descriptor{}
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4307,7 +4369,7 @@ func (x *Descriptor) String() string {
 func (*Descriptor) ProtoMessage() {}
 
 func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[38]
+	mi := &file_statefile_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4320,7 +4382,7 @@ func (x *Descriptor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
 func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{38}
+	return file_statefile_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Descriptor) GetNumber() uint32 {
@@ -4364,7 +4426,7 @@ type FileLock struct {
 
 func (x *FileLock) Reset() {
 	*x = FileLock{}
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4376,7 +4438,7 @@ func (x *FileLock) String() string {
 func (*FileLock) ProtoMessage() {}
 
 func (x *FileLock) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[39]
+	mi := &file_statefile_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4389,7 +4451,7 @@ func (x *FileLock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FileLock.ProtoReflect.Descriptor instead.
 func (*FileLock) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{39}
+	return file_statefile_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FileLock) GetKind() LockKind {
@@ -4451,7 +4513,7 @@ type Fs struct {
 
 func (x *Fs) Reset() {
 	*x = Fs{}
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4463,7 +4525,7 @@ func (x *Fs) String() string {
 func (*Fs) ProtoMessage() {}
 
 func (x *Fs) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[40]
+	mi := &file_statefile_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4476,7 +4538,7 @@ func (x *Fs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fs.ProtoReflect.Descriptor instead.
 func (*Fs) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{40}
+	return file_statefile_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Fs) GetId() uint32 {
@@ -4539,7 +4601,7 @@ type Sighand struct {
 
 func (x *Sighand) Reset() {
 	*x = Sighand{}
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4551,7 +4613,7 @@ func (x *Sighand) String() string {
 func (*Sighand) ProtoMessage() {}
 
 func (x *Sighand) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[41]
+	mi := &file_statefile_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4564,7 +4626,7 @@ func (x *Sighand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighand.ProtoReflect.Descriptor instead.
 func (*Sighand) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{41}
+	return file_statefile_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Sighand) GetId() uint32 {
@@ -4594,7 +4656,7 @@ type SignalAction struct {
 
 func (x *SignalAction) Reset() {
 	*x = SignalAction{}
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4606,7 +4668,7 @@ func (x *SignalAction) String() string {
 func (*SignalAction) ProtoMessage() {}
 
 func (x *SignalAction) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[42]
+	mi := &file_statefile_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4619,7 +4681,7 @@ func (x *SignalAction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalAction.ProtoReflect.Descriptor instead.
 func (*SignalAction) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{42}
+	return file_statefile_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SignalAction) GetSignal() uint32 {
@@ -4711,7 +4773,7 @@ type OpenFile struct {
 
 func (x *OpenFile) Reset() {
 	*x = OpenFile{}
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4723,7 +4785,7 @@ func (x *OpenFile) String() string {
 func (*OpenFile) ProtoMessage() {}
 
 func (x *OpenFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[43]
+	mi := &file_statefile_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4736,7 +4798,7 @@ func (x *OpenFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenFile.ProtoReflect.Descriptor instead.
 func (*OpenFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{43}
+	return file_statefile_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *OpenFile) GetId() uint32 {
@@ -5246,7 +5308,7 @@ type PressureTrigger struct {
 
 func (x *PressureTrigger) Reset() {
 	*x = PressureTrigger{}
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5258,7 +5320,7 @@ func (x *PressureTrigger) String() string {
 func (*PressureTrigger) ProtoMessage() {}
 
 func (x *PressureTrigger) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[44]
+	mi := &file_statefile_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5271,7 +5333,7 @@ func (x *PressureTrigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PressureTrigger.ProtoReflect.Descriptor instead.
 func (*PressureTrigger) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{44}
+	return file_statefile_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PressureTrigger) GetFull() bool {
@@ -5328,7 +5390,7 @@ type IoUring struct {
 
 func (x *IoUring) Reset() {
 	*x = IoUring{}
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5340,7 +5402,7 @@ func (x *IoUring) String() string {
 func (*IoUring) ProtoMessage() {}
 
 func (x *IoUring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[45]
+	mi := &file_statefile_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5353,7 +5415,7 @@ func (x *IoUring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUring.ProtoReflect.Descriptor instead.
 func (*IoUring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{45}
+	return file_statefile_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *IoUring) GetFlags() uint32 {
@@ -5492,7 +5554,7 @@ type IoUringRequest struct {
 
 func (x *IoUringRequest) Reset() {
 	*x = IoUringRequest{}
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5504,7 +5566,7 @@ func (x *IoUringRequest) String() string {
 func (*IoUringRequest) ProtoMessage() {}
 
 func (x *IoUringRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[46]
+	mi := &file_statefile_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5517,7 +5579,7 @@ func (x *IoUringRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringRequest.ProtoReflect.Descriptor instead.
 func (*IoUringRequest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{46}
+	return file_statefile_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *IoUringRequest) GetSqe() []byte {
@@ -5567,7 +5629,7 @@ type IoUringBuffer struct {
 
 func (x *IoUringBuffer) Reset() {
 	*x = IoUringBuffer{}
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5579,7 +5641,7 @@ func (x *IoUringBuffer) String() string {
 func (*IoUringBuffer) ProtoMessage() {}
 
 func (x *IoUringBuffer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[47]
+	mi := &file_statefile_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5592,7 +5654,7 @@ func (x *IoUringBuffer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringBuffer.ProtoReflect.Descriptor instead.
 func (*IoUringBuffer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{47}
+	return file_statefile_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *IoUringBuffer) GetStart() uint64 {
@@ -5627,7 +5689,7 @@ type IoUringFile struct {
 
 func (x *IoUringFile) Reset() {
 	*x = IoUringFile{}
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5639,7 +5701,7 @@ func (x *IoUringFile) String() string {
 func (*IoUringFile) ProtoMessage() {}
 
 func (x *IoUringFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[48]
+	mi := &file_statefile_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5652,7 +5714,7 @@ func (x *IoUringFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringFile.ProtoReflect.Descriptor instead.
 func (*IoUringFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{48}
+	return file_statefile_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *IoUringFile) GetOpenFile() uint32 {
@@ -5680,7 +5742,7 @@ type IoUringEvent struct {
 
 func (x *IoUringEvent) Reset() {
 	*x = IoUringEvent{}
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5692,7 +5754,7 @@ func (x *IoUringEvent) String() string {
 func (*IoUringEvent) ProtoMessage() {}
 
 func (x *IoUringEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[49]
+	mi := &file_statefile_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5705,7 +5767,7 @@ func (x *IoUringEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringEvent.ProtoReflect.Descriptor instead.
 func (*IoUringEvent) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{49}
+	return file_statefile_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *IoUringEvent) GetOpenFile() uint32 {
@@ -5737,7 +5799,7 @@ type IoUringBufferRing struct {
 
 func (x *IoUringBufferRing) Reset() {
 	*x = IoUringBufferRing{}
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5749,7 +5811,7 @@ func (x *IoUringBufferRing) String() string {
 func (*IoUringBufferRing) ProtoMessage() {}
 
 func (x *IoUringBufferRing) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[50]
+	mi := &file_statefile_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5762,7 +5824,7 @@ func (x *IoUringBufferRing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringBufferRing.ProtoReflect.Descriptor instead.
 func (*IoUringBufferRing) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{50}
+	return file_statefile_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *IoUringBufferRing) GetGroup() uint32 {
@@ -5819,7 +5881,7 @@ type IoUringUser struct {
 
 func (x *IoUringUser) Reset() {
 	*x = IoUringUser{}
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5831,7 +5893,7 @@ func (x *IoUringUser) String() string {
 func (*IoUringUser) ProtoMessage() {}
 
 func (x *IoUringUser) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[51]
+	mi := &file_statefile_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5844,7 +5906,7 @@ func (x *IoUringUser) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IoUringUser.ProtoReflect.Descriptor instead.
 func (*IoUringUser) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{51}
+	return file_statefile_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *IoUringUser) GetTask() uint32 {
@@ -5878,7 +5940,7 @@ type External struct {
 
 func (x *External) Reset() {
 	*x = External{}
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5890,7 +5952,7 @@ func (x *External) String() string {
 func (*External) ProtoMessage() {}
 
 func (x *External) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[52]
+	mi := &file_statefile_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5903,7 +5965,7 @@ func (x *External) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use External.ProtoReflect.Descriptor instead.
 func (*External) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{52}
+	return file_statefile_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *External) GetName() string {
@@ -5944,7 +6006,7 @@ type BpfFile struct {
 
 func (x *BpfFile) Reset() {
 	*x = BpfFile{}
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5956,7 +6018,7 @@ func (x *BpfFile) String() string {
 func (*BpfFile) ProtoMessage() {}
 
 func (x *BpfFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[53]
+	mi := &file_statefile_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5969,7 +6031,7 @@ func (x *BpfFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfFile.ProtoReflect.Descriptor instead.
 func (*BpfFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{53}
+	return file_statefile_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *BpfFile) GetObject() uint32 {
@@ -5990,7 +6052,7 @@ type MemoryFile struct {
 
 func (x *MemoryFile) Reset() {
 	*x = MemoryFile{}
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6002,7 +6064,7 @@ func (x *MemoryFile) String() string {
 func (*MemoryFile) ProtoMessage() {}
 
 func (x *MemoryFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[54]
+	mi := &file_statefile_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6015,7 +6077,7 @@ func (x *MemoryFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryFile.ProtoReflect.Descriptor instead.
 func (*MemoryFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{54}
+	return file_statefile_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *MemoryFile) GetSharedMemory() uint32 {
@@ -6035,7 +6097,7 @@ type NamespaceFile struct {
 
 func (x *NamespaceFile) Reset() {
 	*x = NamespaceFile{}
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6047,7 +6109,7 @@ func (x *NamespaceFile) String() string {
 func (*NamespaceFile) ProtoMessage() {}
 
 func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[55]
+	mi := &file_statefile_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6060,7 +6122,7 @@ func (x *NamespaceFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NamespaceFile.ProtoReflect.Descriptor instead.
 func (*NamespaceFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{55}
+	return file_statefile_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *NamespaceFile) GetNamespace() uint32 {
@@ -6087,7 +6149,7 @@ type Terminal struct {
 
 func (x *Terminal) Reset() {
 	*x = Terminal{}
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6099,7 +6161,7 @@ func (x *Terminal) String() string {
 func (*Terminal) ProtoMessage() {}
 
 func (x *Terminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[56]
+	mi := &file_statefile_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6112,7 +6174,7 @@ func (x *Terminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminal.ProtoReflect.Descriptor instead.
 func (*Terminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{56}
+	return file_statefile_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Terminal) GetPath() string {
@@ -6183,7 +6245,7 @@ type PtyMaster struct {
 
 func (x *PtyMaster) Reset() {
 	*x = PtyMaster{}
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6195,7 +6257,7 @@ func (x *PtyMaster) String() string {
 func (*PtyMaster) ProtoMessage() {}
 
 func (x *PtyMaster) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[57]
+	mi := &file_statefile_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6208,7 +6270,7 @@ func (x *PtyMaster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PtyMaster.ProtoReflect.Descriptor instead.
 func (*PtyMaster) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{57}
+	return file_statefile_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PtyMaster) GetPath() string {
@@ -6328,7 +6390,7 @@ type PipeEnd struct {
 
 func (x *PipeEnd) Reset() {
 	*x = PipeEnd{}
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6340,7 +6402,7 @@ func (x *PipeEnd) String() string {
 func (*PipeEnd) ProtoMessage() {}
 
 func (x *PipeEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[58]
+	mi := &file_statefile_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6353,7 +6415,7 @@ func (x *PipeEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PipeEnd.ProtoReflect.Descriptor instead.
 func (*PipeEnd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{58}
+	return file_statefile_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *PipeEnd) GetPipe() uint32 {
@@ -6384,7 +6446,7 @@ type Pipe struct {
 
 func (x *Pipe) Reset() {
 	*x = Pipe{}
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6396,7 +6458,7 @@ func (x *Pipe) String() string {
 func (*Pipe) ProtoMessage() {}
 
 func (x *Pipe) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[59]
+	mi := &file_statefile_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6409,7 +6471,7 @@ func (x *Pipe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pipe.ProtoReflect.Descriptor instead.
 func (*Pipe) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{59}
+	return file_statefile_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Pipe) GetId() uint32 {
@@ -6460,7 +6522,7 @@ type MessageQueue struct {
 
 func (x *MessageQueue) Reset() {
 	*x = MessageQueue{}
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6472,7 +6534,7 @@ func (x *MessageQueue) String() string {
 func (*MessageQueue) ProtoMessage() {}
 
 func (x *MessageQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[60]
+	mi := &file_statefile_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6485,7 +6547,7 @@ func (x *MessageQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageQueue.ProtoReflect.Descriptor instead.
 func (*MessageQueue) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{60}
+	return file_statefile_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *MessageQueue) GetId() uint32 {
@@ -6568,7 +6630,7 @@ type QueuedMessage struct {
 
 func (x *QueuedMessage) Reset() {
 	*x = QueuedMessage{}
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6580,7 +6642,7 @@ func (x *QueuedMessage) String() string {
 func (*QueuedMessage) ProtoMessage() {}
 
 func (x *QueuedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[61]
+	mi := &file_statefile_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6593,7 +6655,7 @@ func (x *QueuedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueuedMessage.ProtoReflect.Descriptor instead.
 func (*QueuedMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{61}
+	return file_statefile_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *QueuedMessage) GetPriority() uint32 {
@@ -6623,7 +6685,7 @@ type QueueNotification struct {
 
 func (x *QueueNotification) Reset() {
 	*x = QueueNotification{}
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6635,7 +6697,7 @@ func (x *QueueNotification) String() string {
 func (*QueueNotification) ProtoMessage() {}
 
 func (x *QueueNotification) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[62]
+	mi := &file_statefile_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6648,7 +6710,7 @@ func (x *QueueNotification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueNotification.ProtoReflect.Descriptor instead.
 func (*QueueNotification) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{62}
+	return file_statefile_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *QueueNotification) GetPid() uint32 {
@@ -6692,7 +6754,7 @@ type Fanotify struct {
 
 func (x *Fanotify) Reset() {
 	*x = Fanotify{}
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6704,7 +6766,7 @@ func (x *Fanotify) String() string {
 func (*Fanotify) ProtoMessage() {}
 
 func (x *Fanotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[63]
+	mi := &file_statefile_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6717,7 +6779,7 @@ func (x *Fanotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fanotify.ProtoReflect.Descriptor instead.
 func (*Fanotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{63}
+	return file_statefile_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Fanotify) GetFlags() uint32 {
@@ -6757,7 +6819,7 @@ type FanotifyMark struct {
 
 func (x *FanotifyMark) Reset() {
 	*x = FanotifyMark{}
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6769,7 +6831,7 @@ func (x *FanotifyMark) String() string {
 func (*FanotifyMark) ProtoMessage() {}
 
 func (x *FanotifyMark) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[64]
+	mi := &file_statefile_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6782,7 +6844,7 @@ func (x *FanotifyMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FanotifyMark.ProtoReflect.Descriptor instead.
 func (*FanotifyMark) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{64}
+	return file_statefile_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *FanotifyMark) GetKind() uint32 {
@@ -6847,7 +6909,7 @@ type MessageQueueFile struct {
 
 func (x *MessageQueueFile) Reset() {
 	*x = MessageQueueFile{}
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6859,7 +6921,7 @@ func (x *MessageQueueFile) String() string {
 func (*MessageQueueFile) ProtoMessage() {}
 
 func (x *MessageQueueFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[65]
+	mi := &file_statefile_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6872,7 +6934,7 @@ func (x *MessageQueueFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageQueueFile.ProtoReflect.Descriptor instead.
 func (*MessageQueueFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{65}
+	return file_statefile_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *MessageQueueFile) GetQueue() uint32 {
@@ -6906,7 +6968,7 @@ type Eventfd struct {
 
 func (x *Eventfd) Reset() {
 	*x = Eventfd{}
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6918,7 +6980,7 @@ func (x *Eventfd) String() string {
 func (*Eventfd) ProtoMessage() {}
 
 func (x *Eventfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[66]
+	mi := &file_statefile_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6931,7 +6993,7 @@ func (x *Eventfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Eventfd.ProtoReflect.Descriptor instead.
 func (*Eventfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{66}
+	return file_statefile_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Eventfd) GetCount() uint64 {
@@ -6965,7 +7027,7 @@ type Timerfd struct {
 
 func (x *Timerfd) Reset() {
 	*x = Timerfd{}
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6977,7 +7039,7 @@ func (x *Timerfd) String() string {
 func (*Timerfd) ProtoMessage() {}
 
 func (x *Timerfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[67]
+	mi := &file_statefile_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6990,7 +7052,7 @@ func (x *Timerfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timerfd.ProtoReflect.Descriptor instead.
 func (*Timerfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{67}
+	return file_statefile_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Timerfd) GetClock() int32 {
@@ -7044,7 +7106,7 @@ type Signalfd struct {
 
 func (x *Signalfd) Reset() {
 	*x = Signalfd{}
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7056,7 +7118,7 @@ func (x *Signalfd) String() string {
 func (*Signalfd) ProtoMessage() {}
 
 func (x *Signalfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[68]
+	mi := &file_statefile_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7069,7 +7131,7 @@ func (x *Signalfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signalfd.ProtoReflect.Descriptor instead.
 func (*Signalfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{68}
+	return file_statefile_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Signalfd) GetMask() uint64 {
@@ -7093,7 +7155,7 @@ type Inotify struct {
 
 func (x *Inotify) Reset() {
 	*x = Inotify{}
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7105,7 +7167,7 @@ func (x *Inotify) String() string {
 func (*Inotify) ProtoMessage() {}
 
 func (x *Inotify) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[69]
+	mi := &file_statefile_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7118,7 +7180,7 @@ func (x *Inotify) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inotify.ProtoReflect.Descriptor instead.
 func (*Inotify) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{69}
+	return file_statefile_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Inotify) GetWatches() []*InotifyWatch {
@@ -7148,7 +7210,7 @@ type InotifyWatch struct {
 
 func (x *InotifyWatch) Reset() {
 	*x = InotifyWatch{}
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7160,7 +7222,7 @@ func (x *InotifyWatch) String() string {
 func (*InotifyWatch) ProtoMessage() {}
 
 func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[70]
+	mi := &file_statefile_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7173,7 +7235,7 @@ func (x *InotifyWatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InotifyWatch.ProtoReflect.Descriptor instead.
 func (*InotifyWatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{70}
+	return file_statefile_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *InotifyWatch) GetWd() uint32 {
@@ -7208,7 +7270,7 @@ type Pidfd struct {
 
 func (x *Pidfd) Reset() {
 	*x = Pidfd{}
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7220,7 +7282,7 @@ func (x *Pidfd) String() string {
 func (*Pidfd) ProtoMessage() {}
 
 func (x *Pidfd) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[71]
+	mi := &file_statefile_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7233,7 +7295,7 @@ func (x *Pidfd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pidfd.ProtoReflect.Descriptor instead.
 func (*Pidfd) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{71}
+	return file_statefile_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Pidfd) GetPid() uint32 {
@@ -7259,7 +7321,7 @@ type Epoll struct {
 
 func (x *Epoll) Reset() {
 	*x = Epoll{}
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7271,7 +7333,7 @@ func (x *Epoll) String() string {
 func (*Epoll) ProtoMessage() {}
 
 func (x *Epoll) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[72]
+	mi := &file_statefile_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7284,7 +7346,7 @@ func (x *Epoll) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Epoll.ProtoReflect.Descriptor instead.
 func (*Epoll) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{72}
+	return file_statefile_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Epoll) GetTargets() []*EpollTarget {
@@ -7308,7 +7370,7 @@ type EpollTarget struct {
 
 func (x *EpollTarget) Reset() {
 	*x = EpollTarget{}
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7320,7 +7382,7 @@ func (x *EpollTarget) String() string {
 func (*EpollTarget) ProtoMessage() {}
 
 func (x *EpollTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[73]
+	mi := &file_statefile_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7333,7 +7395,7 @@ func (x *EpollTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpollTarget.ProtoReflect.Descriptor instead.
 func (*EpollTarget) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{73}
+	return file_statefile_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *EpollTarget) GetNumber() uint32 {
@@ -7382,7 +7444,7 @@ type SocketOption struct {
 
 func (x *SocketOption) Reset() {
 	*x = SocketOption{}
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7394,7 +7456,7 @@ func (x *SocketOption) String() string {
 func (*SocketOption) ProtoMessage() {}
 
 func (x *SocketOption) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[74]
+	mi := &file_statefile_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7407,7 +7469,7 @@ func (x *SocketOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SocketOption.ProtoReflect.Descriptor instead.
 func (*SocketOption) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{74}
+	return file_statefile_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SocketOption) GetLevel() int32 {
@@ -7448,7 +7510,7 @@ type TcpListener struct {
 
 func (x *TcpListener) Reset() {
 	*x = TcpListener{}
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7460,7 +7522,7 @@ func (x *TcpListener) String() string {
 func (*TcpListener) ProtoMessage() {}
 
 func (x *TcpListener) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[75]
+	mi := &file_statefile_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7473,7 +7535,7 @@ func (x *TcpListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpListener.ProtoReflect.Descriptor instead.
 func (*TcpListener) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{75}
+	return file_statefile_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *TcpListener) GetFamily() uint32 {
@@ -7556,7 +7618,7 @@ type TcpWaiting struct {
 
 func (x *TcpWaiting) Reset() {
 	*x = TcpWaiting{}
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7568,7 +7630,7 @@ func (x *TcpWaiting) String() string {
 func (*TcpWaiting) ProtoMessage() {}
 
 func (x *TcpWaiting) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[76]
+	mi := &file_statefile_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7581,7 +7643,7 @@ func (x *TcpWaiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWaiting.ProtoReflect.Descriptor instead.
 func (*TcpWaiting) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{76}
+	return file_statefile_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *TcpWaiting) GetState() uint32 {
@@ -7694,7 +7756,7 @@ type NetlinkSocket struct {
 
 func (x *NetlinkSocket) Reset() {
 	*x = NetlinkSocket{}
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7706,7 +7768,7 @@ func (x *NetlinkSocket) String() string {
 func (*NetlinkSocket) ProtoMessage() {}
 
 func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[77]
+	mi := &file_statefile_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7719,7 +7781,7 @@ func (x *NetlinkSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NetlinkSocket.ProtoReflect.Descriptor instead.
 func (*NetlinkSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{77}
+	return file_statefile_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *NetlinkSocket) GetType() uint32 {
@@ -7795,7 +7857,7 @@ type PacketSocket struct {
 
 func (x *PacketSocket) Reset() {
 	*x = PacketSocket{}
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7807,7 +7869,7 @@ func (x *PacketSocket) String() string {
 func (*PacketSocket) ProtoMessage() {}
 
 func (x *PacketSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[78]
+	mi := &file_statefile_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7820,7 +7882,7 @@ func (x *PacketSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketSocket.ProtoReflect.Descriptor instead.
 func (*PacketSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{78}
+	return file_statefile_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *PacketSocket) GetType() uint32 {
@@ -7885,7 +7947,7 @@ type PacketMembership struct {
 
 func (x *PacketMembership) Reset() {
 	*x = PacketMembership{}
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7897,7 +7959,7 @@ func (x *PacketMembership) String() string {
 func (*PacketMembership) ProtoMessage() {}
 
 func (x *PacketMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[79]
+	mi := &file_statefile_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7910,7 +7972,7 @@ func (x *PacketMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketMembership.ProtoReflect.Descriptor instead.
 func (*PacketMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{79}
+	return file_statefile_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *PacketMembership) GetInterface() uint32 {
@@ -7960,7 +8022,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7972,7 +8034,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7985,7 +8047,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -8033,7 +8095,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8045,7 +8107,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8058,7 +8120,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -8127,7 +8189,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8139,7 +8201,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8152,7 +8214,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -8180,7 +8242,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8192,7 +8254,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8205,7 +8267,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -8256,7 +8318,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8268,7 +8330,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8281,7 +8343,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -8452,7 +8514,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8464,7 +8526,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8477,7 +8539,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{85}
+	return file_statefile_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -8561,7 +8623,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8573,7 +8635,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8586,7 +8648,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{86}
+	return file_statefile_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -8742,7 +8804,7 @@ type UnixArrival struct {
 
 func (x *UnixArrival) Reset() {
 	*x = UnixArrival{}
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8754,7 +8816,7 @@ func (x *UnixArrival) String() string {
 func (*UnixArrival) ProtoMessage() {}
 
 func (x *UnixArrival) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8767,7 +8829,7 @@ func (x *UnixArrival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixArrival.ProtoReflect.Descriptor instead.
 func (*UnixArrival) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{87}
+	return file_statefile_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *UnixArrival) GetCredentials() *PeerCredentials {
@@ -8804,7 +8866,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8816,7 +8878,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8829,7 +8891,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{88}
+	return file_statefile_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -8875,7 +8937,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8887,7 +8949,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8900,7 +8962,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{89}
+	return file_statefile_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -8977,7 +9039,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8989,7 +9051,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9002,7 +9064,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{90}
+	return file_statefile_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -9206,7 +9268,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9218,7 +9280,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9231,7 +9293,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{91}
+	return file_statefile_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -9258,7 +9320,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9270,7 +9332,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9283,7 +9345,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{92}
+	return file_statefile_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -9311,7 +9373,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9323,7 +9385,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9336,7 +9398,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{93}
+	return file_statefile_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -9365,7 +9427,7 @@ type CgroupTree struct {
 
 func (x *CgroupTree) Reset() {
 	*x = CgroupTree{}
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9377,7 +9439,7 @@ func (x *CgroupTree) String() string {
 func (*CgroupTree) ProtoMessage() {}
 
 func (x *CgroupTree) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9390,7 +9452,7 @@ func (x *CgroupTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupTree.ProtoReflect.Descriptor instead.
 func (*CgroupTree) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{94}
+	return file_statefile_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *CgroupTree) GetControllers() string {
@@ -9424,7 +9486,7 @@ type Cgroup struct {
 
 func (x *Cgroup) Reset() {
 	*x = Cgroup{}
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9436,7 +9498,7 @@ func (x *Cgroup) String() string {
 func (*Cgroup) ProtoMessage() {}
 
 func (x *Cgroup) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9449,7 +9511,7 @@ func (x *Cgroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
 func (*Cgroup) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{95}
+	return file_statefile_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Cgroup) GetPath() string {
@@ -9509,7 +9571,7 @@ type CgroupFile struct {
 
 func (x *CgroupFile) Reset() {
 	*x = CgroupFile{}
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9521,7 +9583,7 @@ func (x *CgroupFile) String() string {
 func (*CgroupFile) ProtoMessage() {}
 
 func (x *CgroupFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9534,7 +9596,7 @@ func (x *CgroupFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupFile.ProtoReflect.Descriptor instead.
 func (*CgroupFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{96}
+	return file_statefile_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *CgroupFile) GetName() string {
@@ -9590,7 +9652,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9602,7 +9664,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9615,7 +9677,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{97}
+	return file_statefile_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -9650,7 +9712,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9662,7 +9724,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9675,7 +9737,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{98}
+	return file_statefile_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -9728,7 +9790,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9740,7 +9802,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9753,7 +9815,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{99}
+	return file_statefile_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -9924,7 +9986,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9936,7 +9998,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9949,7 +10011,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{100}
+	return file_statefile_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -10246,7 +10308,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10258,7 +10320,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10271,7 +10333,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{101}
+	return file_statefile_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -10317,7 +10379,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10329,7 +10391,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10342,7 +10404,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{102}
+	return file_statefile_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -10389,7 +10451,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10401,7 +10463,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10414,7 +10476,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{103}
+	return file_statefile_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -10458,7 +10520,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10470,7 +10532,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10483,7 +10545,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{104}
+	return file_statefile_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -10511,7 +10573,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10523,7 +10585,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10536,7 +10598,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{105}
+	return file_statefile_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -10573,7 +10635,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10585,7 +10647,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10598,7 +10660,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{106}
+	return file_statefile_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -10663,7 +10725,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10675,7 +10737,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10688,7 +10750,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{107}
+	return file_statefile_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -10837,7 +10899,7 @@ type SessionKeyring struct {
 
 func (x *SessionKeyring) Reset() {
 	*x = SessionKeyring{}
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10849,7 +10911,7 @@ func (x *SessionKeyring) String() string {
 func (*SessionKeyring) ProtoMessage() {}
 
 func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10862,7 +10924,7 @@ func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKeyring.ProtoReflect.Descriptor instead.
 func (*SessionKeyring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{108}
+	return file_statefile_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *SessionKeyring) GetId() uint32 {
@@ -10929,7 +10991,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10941,7 +11003,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10954,7 +11016,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{109}
+	return file_statefile_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *Key) GetName() string {
@@ -11016,7 +11078,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[110]
+	mi := &file_statefile_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11028,7 +11090,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[110]
+	mi := &file_statefile_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11041,7 +11103,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{110}
+	return file_statefile_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -11145,7 +11207,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[111]
+	mi := &file_statefile_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11157,7 +11219,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[111]
+	mi := &file_statefile_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11170,7 +11232,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{111}
+	return file_statefile_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -11191,7 +11253,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[112]
+	mi := &file_statefile_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11203,7 +11265,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[112]
+	mi := &file_statefile_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11216,7 +11278,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{112}
+	return file_statefile_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -11247,7 +11309,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[113]
+	mi := &file_statefile_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11259,7 +11321,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[113]
+	mi := &file_statefile_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11272,7 +11334,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{113}
+	return file_statefile_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -11324,7 +11386,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[114]
+	mi := &file_statefile_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11336,7 +11398,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[114]
+	mi := &file_statefile_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11349,7 +11411,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{114}
+	return file_statefile_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -11395,7 +11457,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[115]
+	mi := &file_statefile_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11407,7 +11469,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[115]
+	mi := &file_statefile_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11420,7 +11482,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{115}
+	return file_statefile_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -11474,7 +11536,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[116]
+	mi := &file_statefile_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11486,7 +11548,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[116]
+	mi := &file_statefile_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11499,7 +11561,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{116}
+	return file_statefile_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -11599,7 +11661,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[117]
+	mi := &file_statefile_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11611,7 +11673,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[117]
+	mi := &file_statefile_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11624,7 +11686,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{117}
+	return file_statefile_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -11694,7 +11756,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[118]
+	mi := &file_statefile_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11706,7 +11768,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[118]
+	mi := &file_statefile_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11719,7 +11781,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{118}
+	return file_statefile_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -11749,7 +11811,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[119]
+	mi := &file_statefile_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11761,7 +11823,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[119]
+	mi := &file_statefile_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11774,7 +11836,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{119}
+	return file_statefile_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -12006,7 +12068,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\vfile_system\x18\v \x01(\rR\n" +
 	"fileSystem\x12\x17\n" +
 	"\x06locked\x18\xd2\x01 \x01(\bR\x06locked\x12\x1b\n" +
-	"\bexternal\x18\xe6\x01 \x01(\bR\bexternal\"\xf4\x01\n" +
+	"\bexternal\x18\xe6\x01 \x01(\bR\bexternal\"\xae\x02\n" +
 	"\n" +
 	"FileSystem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
@@ -12016,7 +12078,11 @@ const file_statefile_proto_rawDesc = "" +
 	"\aoptions\x18\x05 \x01(\tR\aoptions\x12\x18\n" +
 	"\aoutside\x18\x06 \x01(\bR\aoutside\x124\n" +
 	"\x05nodes\x18\a \x03(\v2\x1e.lxccheckpoint.format.FileNodeR\x05nodes\x12$\n" +
-	"\rpid_namespace\x18\xd2\x01 \x01(\rR\fpidNamespace\"\xea\x02\n" +
+	"\rpid_namespace\x18\xd2\x01 \x01(\rR\fpidNamespace\x128\n" +
+	"\aoverlay\x18\xa2\x02 \x01(\v2\x1d.lxccheckpoint.format.OverlayR\aoverlay\"P\n" +
+	"\aOverlay\x12'\n" +
+	"\x0fmount_namespace\x18\x01 \x01(\rR\x0emountNamespace\x12\x1c\n" +
+	"\tdirectory\x18\x02 \x01(\tR\tdirectory\"\xea\x02\n" +
 	"\bFileNode\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\"\n" +
 	"\rlink_plus_one\x18\x02 \x01(\rR\vlinkPlusOne\x12\x12\n" +
@@ -12909,7 +12975,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 120)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 121)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -12937,132 +13003,133 @@ var file_statefile_proto_goTypes = []any{
 	(*TimeOffsets)(nil),         // 23: lxccheckpoint.format.TimeOffsets
 	(*Mount)(nil),               // 24: lxccheckpoint.format.Mount
 	(*FileSystem)(nil),          // 25: lxccheckpoint.format.FileSystem
-	(*FileNode)(nil),            // 26: lxccheckpoint.format.FileNode
-	(*ExtendedAttribute)(nil),   // 27: lxccheckpoint.format.ExtendedAttribute
-	(*FileIdentity)(nil),        // 28: lxccheckpoint.format.FileIdentity
-	(*Mm)(nil),                  // 29: lxccheckpoint.format.Mm
-	(*Inherited)(nil),           // 30: lxccheckpoint.format.Inherited
-	(*Inheritance)(nil),         // 31: lxccheckpoint.format.Inheritance
-	(*InheritedEnd)(nil),        // 32: lxccheckpoint.format.InheritedEnd
-	(*Extent)(nil),              // 33: lxccheckpoint.format.Extent
-	(*Vma)(nil),                 // 34: lxccheckpoint.format.Vma
-	(*AioContext)(nil),          // 35: lxccheckpoint.format.AioContext
-	(*SharedMemory)(nil),        // 36: lxccheckpoint.format.SharedMemory
-	(*Memfd)(nil),               // 37: lxccheckpoint.format.Memfd
-	(*DeletedFile)(nil),         // 38: lxccheckpoint.format.DeletedFile
-	(*Inode)(nil),               // 39: lxccheckpoint.format.Inode
-	(*Xattr)(nil),               // 40: lxccheckpoint.format.Xattr
-	(*SysvSegment)(nil),         // 41: lxccheckpoint.format.SysvSegment
-	(*SysvPermissions)(nil),     // 42: lxccheckpoint.format.SysvPermissions
-	(*Files)(nil),               // 43: lxccheckpoint.format.Files
-	(*Descriptor)(nil),          // 44: lxccheckpoint.format.Descriptor
-	(*FileLock)(nil),            // 45: lxccheckpoint.format.FileLock
-	(*Fs)(nil),                  // 46: lxccheckpoint.format.Fs
-	(*Sighand)(nil),             // 47: lxccheckpoint.format.Sighand
-	(*SignalAction)(nil),        // 48: lxccheckpoint.format.SignalAction
-	(*OpenFile)(nil),            // 49: lxccheckpoint.format.OpenFile
-	(*PressureTrigger)(nil),     // 50: lxccheckpoint.format.PressureTrigger
-	(*IoUring)(nil),             // 51: lxccheckpoint.format.IoUring
-	(*IoUringRequest)(nil),      // 52: lxccheckpoint.format.IoUringRequest
-	(*IoUringBuffer)(nil),       // 53: lxccheckpoint.format.IoUringBuffer
-	(*IoUringFile)(nil),         // 54: lxccheckpoint.format.IoUringFile
-	(*IoUringEvent)(nil),        // 55: lxccheckpoint.format.IoUringEvent
-	(*IoUringBufferRing)(nil),   // 56: lxccheckpoint.format.IoUringBufferRing
-	(*IoUringUser)(nil),         // 57: lxccheckpoint.format.IoUringUser
-	(*External)(nil),            // 58: lxccheckpoint.format.External
-	(*BpfFile)(nil),             // 59: lxccheckpoint.format.BpfFile
-	(*MemoryFile)(nil),          // 60: lxccheckpoint.format.MemoryFile
-	(*NamespaceFile)(nil),       // 61: lxccheckpoint.format.NamespaceFile
-	(*Terminal)(nil),            // 62: lxccheckpoint.format.Terminal
-	(*PtyMaster)(nil),           // 63: lxccheckpoint.format.PtyMaster
-	(*PipeEnd)(nil),             // 64: lxccheckpoint.format.PipeEnd
-	(*Pipe)(nil),                // 65: lxccheckpoint.format.Pipe
-	(*MessageQueue)(nil),        // 66: lxccheckpoint.format.MessageQueue
-	(*QueuedMessage)(nil),       // 67: lxccheckpoint.format.QueuedMessage
-	(*QueueNotification)(nil),   // 68: lxccheckpoint.format.QueueNotification
-	(*Fanotify)(nil),            // 69: lxccheckpoint.format.Fanotify
-	(*FanotifyMark)(nil),        // 70: lxccheckpoint.format.FanotifyMark
-	(*MessageQueueFile)(nil),    // 71: lxccheckpoint.format.MessageQueueFile
-	(*Eventfd)(nil),             // 72: lxccheckpoint.format.Eventfd
-	(*Timerfd)(nil),             // 73: lxccheckpoint.format.Timerfd
-	(*Signalfd)(nil),            // 74: lxccheckpoint.format.Signalfd
-	(*Inotify)(nil),             // 75: lxccheckpoint.format.Inotify
-	(*InotifyWatch)(nil),        // 76: lxccheckpoint.format.InotifyWatch
-	(*Pidfd)(nil),               // 77: lxccheckpoint.format.Pidfd
-	(*Epoll)(nil),               // 78: lxccheckpoint.format.Epoll
-	(*EpollTarget)(nil),         // 79: lxccheckpoint.format.EpollTarget
-	(*SocketOption)(nil),        // 80: lxccheckpoint.format.SocketOption
-	(*TcpListener)(nil),         // 81: lxccheckpoint.format.TcpListener
-	(*TcpWaiting)(nil),          // 82: lxccheckpoint.format.TcpWaiting
-	(*NetlinkSocket)(nil),       // 83: lxccheckpoint.format.NetlinkSocket
-	(*PacketSocket)(nil),        // 84: lxccheckpoint.format.PacketSocket
-	(*PacketMembership)(nil),    // 85: lxccheckpoint.format.PacketMembership
-	(*InetAddress)(nil),         // 86: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 87: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 88: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 89: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 90: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 91: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 92: lxccheckpoint.format.UnixSocket
-	(*UnixArrival)(nil),         // 93: lxccheckpoint.format.UnixArrival
-	(*PeerCredentials)(nil),     // 94: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 95: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 96: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 97: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 98: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 99: lxccheckpoint.format.CgroupMembership
-	(*CgroupTree)(nil),          // 100: lxccheckpoint.format.CgroupTree
-	(*Cgroup)(nil),              // 101: lxccheckpoint.format.Cgroup
-	(*CgroupFile)(nil),          // 102: lxccheckpoint.format.CgroupFile
-	(*Limit)(nil),               // 103: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 104: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 105: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 106: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 107: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 108: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 109: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 110: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 111: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 112: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 113: lxccheckpoint.format.Credentials
-	(*SessionKeyring)(nil),      // 114: lxccheckpoint.format.SessionKeyring
-	(*Key)(nil),                 // 115: lxccheckpoint.format.Key
-	(*Scheduling)(nil),          // 116: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 117: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 118: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 119: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 120: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 121: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 122: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 123: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 124: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 125: lxccheckpoint.format.BpfAttachment
+	(*Overlay)(nil),             // 26: lxccheckpoint.format.Overlay
+	(*FileNode)(nil),            // 27: lxccheckpoint.format.FileNode
+	(*ExtendedAttribute)(nil),   // 28: lxccheckpoint.format.ExtendedAttribute
+	(*FileIdentity)(nil),        // 29: lxccheckpoint.format.FileIdentity
+	(*Mm)(nil),                  // 30: lxccheckpoint.format.Mm
+	(*Inherited)(nil),           // 31: lxccheckpoint.format.Inherited
+	(*Inheritance)(nil),         // 32: lxccheckpoint.format.Inheritance
+	(*InheritedEnd)(nil),        // 33: lxccheckpoint.format.InheritedEnd
+	(*Extent)(nil),              // 34: lxccheckpoint.format.Extent
+	(*Vma)(nil),                 // 35: lxccheckpoint.format.Vma
+	(*AioContext)(nil),          // 36: lxccheckpoint.format.AioContext
+	(*SharedMemory)(nil),        // 37: lxccheckpoint.format.SharedMemory
+	(*Memfd)(nil),               // 38: lxccheckpoint.format.Memfd
+	(*DeletedFile)(nil),         // 39: lxccheckpoint.format.DeletedFile
+	(*Inode)(nil),               // 40: lxccheckpoint.format.Inode
+	(*Xattr)(nil),               // 41: lxccheckpoint.format.Xattr
+	(*SysvSegment)(nil),         // 42: lxccheckpoint.format.SysvSegment
+	(*SysvPermissions)(nil),     // 43: lxccheckpoint.format.SysvPermissions
+	(*Files)(nil),               // 44: lxccheckpoint.format.Files
+	(*Descriptor)(nil),          // 45: lxccheckpoint.format.Descriptor
+	(*FileLock)(nil),            // 46: lxccheckpoint.format.FileLock
+	(*Fs)(nil),                  // 47: lxccheckpoint.format.Fs
+	(*Sighand)(nil),             // 48: lxccheckpoint.format.Sighand
+	(*SignalAction)(nil),        // 49: lxccheckpoint.format.SignalAction
+	(*OpenFile)(nil),            // 50: lxccheckpoint.format.OpenFile
+	(*PressureTrigger)(nil),     // 51: lxccheckpoint.format.PressureTrigger
+	(*IoUring)(nil),             // 52: lxccheckpoint.format.IoUring
+	(*IoUringRequest)(nil),      // 53: lxccheckpoint.format.IoUringRequest
+	(*IoUringBuffer)(nil),       // 54: lxccheckpoint.format.IoUringBuffer
+	(*IoUringFile)(nil),         // 55: lxccheckpoint.format.IoUringFile
+	(*IoUringEvent)(nil),        // 56: lxccheckpoint.format.IoUringEvent
+	(*IoUringBufferRing)(nil),   // 57: lxccheckpoint.format.IoUringBufferRing
+	(*IoUringUser)(nil),         // 58: lxccheckpoint.format.IoUringUser
+	(*External)(nil),            // 59: lxccheckpoint.format.External
+	(*BpfFile)(nil),             // 60: lxccheckpoint.format.BpfFile
+	(*MemoryFile)(nil),          // 61: lxccheckpoint.format.MemoryFile
+	(*NamespaceFile)(nil),       // 62: lxccheckpoint.format.NamespaceFile
+	(*Terminal)(nil),            // 63: lxccheckpoint.format.Terminal
+	(*PtyMaster)(nil),           // 64: lxccheckpoint.format.PtyMaster
+	(*PipeEnd)(nil),             // 65: lxccheckpoint.format.PipeEnd
+	(*Pipe)(nil),                // 66: lxccheckpoint.format.Pipe
+	(*MessageQueue)(nil),        // 67: lxccheckpoint.format.MessageQueue
+	(*QueuedMessage)(nil),       // 68: lxccheckpoint.format.QueuedMessage
+	(*QueueNotification)(nil),   // 69: lxccheckpoint.format.QueueNotification
+	(*Fanotify)(nil),            // 70: lxccheckpoint.format.Fanotify
+	(*FanotifyMark)(nil),        // 71: lxccheckpoint.format.FanotifyMark
+	(*MessageQueueFile)(nil),    // 72: lxccheckpoint.format.MessageQueueFile
+	(*Eventfd)(nil),             // 73: lxccheckpoint.format.Eventfd
+	(*Timerfd)(nil),             // 74: lxccheckpoint.format.Timerfd
+	(*Signalfd)(nil),            // 75: lxccheckpoint.format.Signalfd
+	(*Inotify)(nil),             // 76: lxccheckpoint.format.Inotify
+	(*InotifyWatch)(nil),        // 77: lxccheckpoint.format.InotifyWatch
+	(*Pidfd)(nil),               // 78: lxccheckpoint.format.Pidfd
+	(*Epoll)(nil),               // 79: lxccheckpoint.format.Epoll
+	(*EpollTarget)(nil),         // 80: lxccheckpoint.format.EpollTarget
+	(*SocketOption)(nil),        // 81: lxccheckpoint.format.SocketOption
+	(*TcpListener)(nil),         // 82: lxccheckpoint.format.TcpListener
+	(*TcpWaiting)(nil),          // 83: lxccheckpoint.format.TcpWaiting
+	(*NetlinkSocket)(nil),       // 84: lxccheckpoint.format.NetlinkSocket
+	(*PacketSocket)(nil),        // 85: lxccheckpoint.format.PacketSocket
+	(*PacketMembership)(nil),    // 86: lxccheckpoint.format.PacketMembership
+	(*InetAddress)(nil),         // 87: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 88: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 89: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 90: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 91: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 92: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 93: lxccheckpoint.format.UnixSocket
+	(*UnixArrival)(nil),         // 94: lxccheckpoint.format.UnixArrival
+	(*PeerCredentials)(nil),     // 95: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 96: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 97: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 98: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 99: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 100: lxccheckpoint.format.CgroupMembership
+	(*CgroupTree)(nil),          // 101: lxccheckpoint.format.CgroupTree
+	(*Cgroup)(nil),              // 102: lxccheckpoint.format.Cgroup
+	(*CgroupFile)(nil),          // 103: lxccheckpoint.format.CgroupFile
+	(*Limit)(nil),               // 104: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 105: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 106: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 107: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 108: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 109: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 110: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 111: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 112: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 113: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 114: lxccheckpoint.format.Credentials
+	(*SessionKeyring)(nil),      // 115: lxccheckpoint.format.SessionKeyring
+	(*Key)(nil),                 // 116: lxccheckpoint.format.Key
+	(*Scheduling)(nil),          // 117: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 118: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 119: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 120: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 121: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 122: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 123: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 124: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 125: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 126: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
 	9,   // 1: lxccheckpoint.format.Record.container:type_name -> lxccheckpoint.format.Container
 	10,  // 2: lxccheckpoint.format.Record.namespace:type_name -> lxccheckpoint.format.Namespace
-	29,  // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
-	36,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
-	43,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
-	46,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
-	47,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
-	49,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
-	65,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	96,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	109, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	30,  // 3: lxccheckpoint.format.Record.mm:type_name -> lxccheckpoint.format.Mm
+	37,  // 4: lxccheckpoint.format.Record.shared_memory:type_name -> lxccheckpoint.format.SharedMemory
+	44,  // 5: lxccheckpoint.format.Record.files:type_name -> lxccheckpoint.format.Files
+	47,  // 6: lxccheckpoint.format.Record.fs:type_name -> lxccheckpoint.format.Fs
+	48,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
+	50,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
+	66,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
+	97,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	110, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	25,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	100, // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	122, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	123, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	125, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	114, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
-	66,  // 18: lxccheckpoint.format.Record.message_queue:type_name -> lxccheckpoint.format.MessageQueue
-	117, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	119, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	120, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
-	30,  // 22: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
-	32,  // 23: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
+	101, // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
+	123, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	124, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	126, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	115, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
+	67,  // 18: lxccheckpoint.format.Record.message_queue:type_name -> lxccheckpoint.format.MessageQueue
+	118, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	120, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	121, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	31,  // 22: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
+	33,  // 23: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
 	8,   // 24: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
 	0,   // 25: lxccheckpoint.format.Namespace.kind:type_name -> lxccheckpoint.format.NamespaceKind
 	22,  // 26: lxccheckpoint.format.Namespace.uts:type_name -> lxccheckpoint.format.Uts
@@ -13071,136 +13138,137 @@ var file_statefile_proto_depIdxs = []int32{
 	17,  // 29: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
 	18,  // 30: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
 	13,  // 31: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	99,  // 32: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	100, // 32: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
 	11,  // 33: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
 	12,  // 34: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
 	12,  // 35: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
 	14,  // 36: lxccheckpoint.format.Ipc.semaphores:type_name -> lxccheckpoint.format.SysvSemaphores
 	15,  // 37: lxccheckpoint.format.Ipc.queues:type_name -> lxccheckpoint.format.SysvQueue
 	21,  // 38: lxccheckpoint.format.Ipc.sysctls:type_name -> lxccheckpoint.format.Sysctl
-	42,  // 39: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	42,  // 40: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	43,  // 39: lxccheckpoint.format.SysvSemaphores.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	43,  // 40: lxccheckpoint.format.SysvQueue.permissions:type_name -> lxccheckpoint.format.SysvPermissions
 	16,  // 41: lxccheckpoint.format.SysvQueue.messages:type_name -> lxccheckpoint.format.SysvMessage
 	21,  // 42: lxccheckpoint.format.Network.sysctls:type_name -> lxccheckpoint.format.Sysctl
 	20,  // 43: lxccheckpoint.format.Network.nftables:type_name -> lxccheckpoint.format.Nftables
 	19,  // 44: lxccheckpoint.format.Network.tables:type_name -> lxccheckpoint.format.IptablesTable
-	26,  // 45: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
-	27,  // 46: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
-	28,  // 47: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	34,  // 48: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	33,  // 49: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	31,  // 50: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
-	1,   // 51: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	28,  // 52: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	35,  // 53: lxccheckpoint.format.Vma.aio:type_name -> lxccheckpoint.format.AioContext
-	37,  // 54: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	38,  // 55: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	41,  // 56: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	39,  // 57: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	39,  // 58: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	40,  // 59: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	42,  // 60: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	44,  // 61: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	45,  // 62: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,   // 63: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	48,  // 64: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	45,  // 65: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	28,  // 66: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	28,  // 67: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	28,  // 68: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	62,  // 69: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	64,  // 70: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	64,  // 71: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	72,  // 72: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	78,  // 73: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	81,  // 74: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	92,  // 75: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	73,  // 76: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	74,  // 77: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	75,  // 78: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	77,  // 79: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	63,  // 80: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	83,  // 81: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	84,  // 82: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
-	87,  // 83: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	90,  // 84: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	60,  // 85: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	61,  // 86: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	59,  // 87: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	59,  // 88: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	51,  // 89: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
-	58,  // 90: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
-	71,  // 91: lxccheckpoint.format.OpenFile.message_queue:type_name -> lxccheckpoint.format.MessageQueueFile
-	69,  // 92: lxccheckpoint.format.OpenFile.fanotify:type_name -> lxccheckpoint.format.Fanotify
-	50,  // 93: lxccheckpoint.format.OpenFile.pressure:type_name -> lxccheckpoint.format.PressureTrigger
-	52,  // 94: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
-	53,  // 95: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
-	54,  // 96: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
-	55,  // 97: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
-	56,  // 98: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
-	57,  // 99: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
-	28,  // 100: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	67,  // 101: lxccheckpoint.format.MessageQueue.messages:type_name -> lxccheckpoint.format.QueuedMessage
-	68,  // 102: lxccheckpoint.format.MessageQueue.notification:type_name -> lxccheckpoint.format.QueueNotification
-	70,  // 103: lxccheckpoint.format.Fanotify.marks:type_name -> lxccheckpoint.format.FanotifyMark
-	28,  // 104: lxccheckpoint.format.FanotifyMark.file:type_name -> lxccheckpoint.format.FileIdentity
-	76,  // 105: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	28,  // 106: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	79,  // 107: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	80,  // 108: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	82,  // 109: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
-	86,  // 110: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
-	86,  // 111: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
-	80,  // 112: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	85,  // 113: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
-	80,  // 114: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	86,  // 115: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	86,  // 116: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	80,  // 117: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	88,  // 118: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	89,  // 119: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	86,  // 120: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	86,  // 121: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	86,  // 122: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	80,  // 123: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	91,  // 124: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	80,  // 125: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	94,  // 126: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	95,  // 127: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	93,  // 128: lxccheckpoint.format.UnixSocket.arrivals:type_name -> lxccheckpoint.format.UnixArrival
-	94,  // 129: lxccheckpoint.format.UnixArrival.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	95,  // 130: lxccheckpoint.format.UnixArrival.queue:type_name -> lxccheckpoint.format.UnixMessage
-	94,  // 131: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	97,  // 132: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 133: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	106, // 134: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	103, // 135: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	104, // 136: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	98,  // 137: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	99,  // 138: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	105, // 139: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	101, // 140: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	40,  // 141: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	102, // 142: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	110, // 143: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	111, // 144: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	113, // 145: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	112, // 146: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	116, // 147: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 148: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	108, // 149: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	107, // 150: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	99,  // 151: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 152: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	115, // 153: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
-	118, // 154: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	121, // 155: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	124, // 156: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	157, // [157:157] is the sub-list for method output_type
-	157, // [157:157] is the sub-list for method input_type
-	157, // [157:157] is the sub-list for extension type_name
-	157, // [157:157] is the sub-list for extension extendee
-	0,   // [0:157] is the sub-list for field type_name
+	27,  // 45: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	26,  // 46: lxccheckpoint.format.FileSystem.overlay:type_name -> lxccheckpoint.format.Overlay
+	28,  // 47: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	29,  // 48: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	35,  // 49: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	34,  // 50: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	32,  // 51: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
+	1,   // 52: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	29,  // 53: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	36,  // 54: lxccheckpoint.format.Vma.aio:type_name -> lxccheckpoint.format.AioContext
+	38,  // 55: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	39,  // 56: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	42,  // 57: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	40,  // 58: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	40,  // 59: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	41,  // 60: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	43,  // 61: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	45,  // 62: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	46,  // 63: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,   // 64: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	49,  // 65: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	46,  // 66: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	29,  // 67: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	29,  // 68: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	29,  // 69: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	63,  // 70: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	65,  // 71: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	65,  // 72: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	73,  // 73: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	79,  // 74: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	82,  // 75: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	93,  // 76: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	74,  // 77: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	75,  // 78: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	76,  // 79: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	78,  // 80: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	64,  // 81: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	84,  // 82: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	85,  // 83: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
+	88,  // 84: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	91,  // 85: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	61,  // 86: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	62,  // 87: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	60,  // 88: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	60,  // 89: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	52,  // 90: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
+	59,  // 91: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
+	72,  // 92: lxccheckpoint.format.OpenFile.message_queue:type_name -> lxccheckpoint.format.MessageQueueFile
+	70,  // 93: lxccheckpoint.format.OpenFile.fanotify:type_name -> lxccheckpoint.format.Fanotify
+	51,  // 94: lxccheckpoint.format.OpenFile.pressure:type_name -> lxccheckpoint.format.PressureTrigger
+	53,  // 95: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
+	54,  // 96: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
+	55,  // 97: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
+	56,  // 98: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
+	57,  // 99: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
+	58,  // 100: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
+	29,  // 101: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	68,  // 102: lxccheckpoint.format.MessageQueue.messages:type_name -> lxccheckpoint.format.QueuedMessage
+	69,  // 103: lxccheckpoint.format.MessageQueue.notification:type_name -> lxccheckpoint.format.QueueNotification
+	71,  // 104: lxccheckpoint.format.Fanotify.marks:type_name -> lxccheckpoint.format.FanotifyMark
+	29,  // 105: lxccheckpoint.format.FanotifyMark.file:type_name -> lxccheckpoint.format.FileIdentity
+	77,  // 106: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	29,  // 107: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	80,  // 108: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	81,  // 109: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	83,  // 110: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
+	87,  // 111: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
+	87,  // 112: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 113: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	86,  // 114: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
+	81,  // 115: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	87,  // 116: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	87,  // 117: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 118: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	89,  // 119: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	90,  // 120: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	87,  // 121: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	87,  // 122: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	87,  // 123: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 124: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	92,  // 125: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	81,  // 126: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	95,  // 127: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	96,  // 128: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	94,  // 129: lxccheckpoint.format.UnixSocket.arrivals:type_name -> lxccheckpoint.format.UnixArrival
+	95,  // 130: lxccheckpoint.format.UnixArrival.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	96,  // 131: lxccheckpoint.format.UnixArrival.queue:type_name -> lxccheckpoint.format.UnixMessage
+	95,  // 132: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	98,  // 133: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 134: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	107, // 135: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	104, // 136: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	105, // 137: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	99,  // 138: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	100, // 139: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	106, // 140: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	102, // 141: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	41,  // 142: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	103, // 143: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	111, // 144: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	112, // 145: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	114, // 146: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	113, // 147: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	117, // 148: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 149: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	109, // 150: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	108, // 151: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	100, // 152: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 153: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	116, // 154: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
+	119, // 155: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	122, // 156: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	125, // 157: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	158, // [158:158] is the sub-list for method output_type
+	158, // [158:158] is the sub-list for method input_type
+	158, // [158:158] is the sub-list for extension type_name
+	158, // [158:158] is the sub-list for extension extendee
+	0,   // [0:158] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -13234,12 +13302,12 @@ func file_statefile_proto_init() {
 		(*Record_Inherited)(nil),
 		(*Record_InheritedEnd)(nil),
 	}
-	file_statefile_proto_msgTypes[30].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[31].OneofWrappers = []any{
 		(*SharedMemory_Memfd)(nil),
 		(*SharedMemory_Deleted)(nil),
 		(*SharedMemory_Sysv)(nil),
 	}
-	file_statefile_proto_msgTypes[43].OneofWrappers = []any{
+	file_statefile_proto_msgTypes[44].OneofWrappers = []any{
 		(*OpenFile_Regular)(nil),
 		(*OpenFile_Directory)(nil),
 		(*OpenFile_Device)(nil),
@@ -13274,7 +13342,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   120,
+			NumMessages:   121,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -160,6 +160,7 @@ func Everything() *format.Skeleton {
 			{Path: "/other", LinkPlusOne: 2},
 			{Path: "/to", Mode: 0o120777, Target: "lock"},
 		}},
+		{Id: 295, Device: 61, Fstype: "overlay", Source: "overlay", Options: "rw,lowerdir=l/A:l/B,upperdir=C/diff,workdir=C/work", Overlay: &format.Overlay{MountNamespace: 16, Directory: "/var/lib/docker/overlay2"}},
 	}
 	s.CgroupTrees = []*format.CgroupTree{{Controllers: "", Cgroups: []*format.Cgroup{
 		{Path: "/", Mode: 0o040755, Files: []*format.CgroupFile{

@@ -90,7 +90,13 @@ func makeMounts(s *format.Skeleton, root place.Process, users *Root, have Surrou
 		err = m.makeOwned()
 	}
 	if err == nil {
-		err = m.run(m.openFirst, m.tidyFirst, m.openWorkshop, m.takeOver, m.takeExternal, m.makeFileSystems, m.growTrees, m.makeLocked)
+		err = m.run(m.openFirst, m.tidyFirst, m.openWorkshop, m.takeOver, m.takeExternal, m.makeFileSystems, m.growTrees)
+	}
+	if err == nil {
+		err = m.makeOverlays()
+	}
+	if err == nil {
+		err = m.run(m.makeLocked)
 	}
 	if err == nil {
 		err = m.copyLocked()

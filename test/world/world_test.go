@@ -52,6 +52,7 @@ var areas = []struct {
 	fixtures []fixture
 }{
 	{"mounts", mounts},
+	{"layers", layers},
 	{"services", services},
 	{"links", links},
 	{"addresses", addresses},
