@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"golang.org/x/sys/unix"
@@ -22,11 +23,7 @@ import (
 // call's operations back if one fails (perform_atomic_semop_slow, ipc/sem.c), and
 // with IPC_NOWAIT none sleeps.
 func (l *looking) askUndo() error {
-	var sets []*format.SysvSemaphores
-	for _, n := range l.skeleton.Namespaces {
-		sets = append(sets, n.Ipc.GetSemaphores()...)
-	}
-	if len(sets) == 0 {
+	if !slices.ContainsFunc(l.skeleton.Namespaces, func(n *format.Namespace) bool { return len(n.Ipc.GetSemaphores()) > 0 }) {
 		return nil
 	}
 	return l.held.Do(func() error {
@@ -43,7 +40,7 @@ func (l *looking) askUndo() error {
 		}
 		owner := map[uint32]int{}
 		for i, p := range l.held.Processes() {
-			if err := l.askProcessUndo(i, p, sets, list, owner); err != nil {
+			if err := l.askProcessUndo(i, p, list, owner); err != nil {
 				return fmt.Errorf("process %d (%s): ask what it has to undo with semaphores: %w", l.found[i].Pid, p.Command, err)
 			}
 		}
@@ -53,15 +50,20 @@ func (l *looking) askUndo() error {
 
 // askProcessUndo asks a thread for each list that the i-th process has; owner has
 // the processes whose lists are not empty.
-func (l *looking) askProcessUndo(i int, p *ptrace.Process, sets []*format.SysvSemaphores, list map[int]uint32, owner map[uint32]int) error {
+func (l *looking) askProcessUndo(i int, p *ptrace.Process, list map[int]uint32, owner map[uint32]int) error {
 	asked := map[uint32]bool{}
+	ended := len(l.found[i].Tasks) - len(p.Threads) // 1: the leader has
 	for n, t := range p.Threads {
 		id := list[t.TID()]
 		if asked[id] {
 			continue
 		}
 		asked[id] = true
-		undo, err := l.askThreadUndo(t, sets)
+		in := l.skeleton.IPCNamespaceOf(l.found[i].Namespaces)
+		if own := l.skeleton.IPCNamespaceOf(l.found[i].Tasks[ended+n].Namespaces); own != nil {
+			in = own
+		}
+		undo, err := l.askThreadUndo(t, in.GetIpc().GetSemaphores())
 		if err != nil {
 			return err
 		}
@@ -100,9 +102,6 @@ func (l *looking) askThreadUndo(t *tracee.Thread, sets []*format.SysvSemaphores)
 		some := false
 		for number, value := range s.Values {
 			a, err := adjustment(r, s.Permissions.Id, number, int(value))
-			if errors.Is(err, unix.EINVAL) {
-				break // it is in another IPC namespace
-			}
 			if errors.Is(err, unix.EACCES) {
 				l.o.Log.Warn("without eBPF, nothing tells what a process has to undo with semaphores that it may not change any more: a restart will not", "task", t.TID(), "set", s.Permissions.Id)
 				break

@@ -216,6 +216,7 @@ func (l *looking) lookAtMemory() error {
 	l.contents, l.world = m, nil
 	l.skeleton.Mms, l.skeleton.SharedMemories, l.skeleton.Inherited = m.Mms, m.Shared, m.Inherited
 	l.skeleton.Layout = &format.Layout{Contents: m.Contents}
+	l.checkAttached()
 	return nil
 }
 

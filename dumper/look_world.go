@@ -38,13 +38,7 @@ func (l *looking) lookAtNamespaces() error {
 	}
 	l.refuse(refused)
 	l.skeleton.Namespaces, l.skeleton.FileSystems = result.Namespaces, result.FileSystems
-	l.objects.Segments = result.Segments
-	if l.told == nil {
-		if err := l.askUndo(); err != nil {
-			return err
-		}
-	}
-	l.checkUndo()
+	l.objects.Segments, l.objects.SeveralIPC = result.Segments, result.SeveralIPC
 	for i, p := range alive {
 		p.Namespaces = result.IDs(&processes[i])
 		ended := len(p.Tasks) - len(processes[i].Tasks) // 1: the leader has
@@ -53,6 +47,12 @@ func (l *looking) lookAtNamespaces() error {
 			p.Tasks[ended+j].ChildNamespaces, p.Tasks[ended+j].UnbornNamespace = result.Children(t)
 		}
 	}
+	if l.told == nil {
+		if err := l.askUndo(); err != nil {
+			return err
+		}
+	}
+	l.checkUndo()
 	if err := l.lookAtCgroups(processes, alive); err != nil {
 		return err
 	}

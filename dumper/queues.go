@@ -13,14 +13,16 @@ import (
 // lookAtQueues looks at the POSIX message queues that have names; those that have
 // none any more are found by their descriptors.
 func (l *looking) lookAtQueues() (*queues.Looker, error) {
-	q := l.world.Queues
-	looker := &queues.Looker{IDs: l.ids, Device: q.Device, Kernel: l.kernelMemory(), Tasks: l.numbers()}
+	looker := &queues.Looker{IDs: l.ids, Namespaces: map[uint64]uint32{}, Kernel: l.kernelMemory(), Tasks: l.numbers()}
 	for _, f := range l.told {
 		looker.Task = f.Address
 	}
-	for _, name := range q.Names {
-		if err := looker.Named(int(q.Directory.Fd()), name); err != nil {
-			return nil, err
+	for _, q := range l.world.Queues {
+		looker.Namespaces[q.Device] = q.Namespace
+		for _, name := range q.Names {
+			if err := looker.Named(int(q.Directory.Fd()), name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return looker, nil

@@ -10,15 +10,44 @@ import (
 // checkUndo cuts what processes have to undo to the sets of semaphores that it
 // is about, when those are known.
 func (l *looking) checkUndo() {
-	sizes := map[uint32]int{}
-	for _, n := range l.skeleton.Namespaces {
-		for _, s := range n.Ipc.GetSemaphores() {
+	for _, f := range l.found {
+		sizes := map[uint32]int{}
+		// Who leaves an IPC namespace has nothing to undo in it any more (exit_sem).
+		for _, s := range l.skeleton.IPCNamespaceOf(f.Namespaces).GetIpc().GetSemaphores() {
 			sizes[s.Permissions.Id] = len(s.Values)
 		}
-	}
-	for _, f := range l.found {
 		for _, u := range f.Undo {
 			l.cutUndo(f.Process, u, sizes[u.Set])
+		}
+	}
+}
+
+// checkAttached refuses memory of an IPC namespace that a process has left: to attach
+// it a restart has the process enter that for a moment, which it can't from a user
+// namespace that a program made.
+func (l *looking) checkAttached() {
+	first := l.skeleton.UserNamespaceOf(l.found[0].Namespaces)
+	seen := map[uint32]bool{}
+	for _, f := range l.found {
+		mm := l.skeleton.Mm(f.Mm)
+		if mm == nil || seen[f.Mm] || l.skeleton.UserNamespaceOf(f.Namespaces) == first {
+			continue
+		}
+		seen[f.Mm] = true
+		for _, v := range mm.Vmas {
+			if v.SharedMemory == 0 {
+				continue
+			}
+			s := l.skeleton.SharedMemory(v.SharedMemory).GetSysv()
+			if s == nil || l.skeleton.LivesIn(s.Namespace).GetId() == l.skeleton.IPCNamespaceOf(f.Namespaces).GetId() {
+				continue
+			}
+			l.refuse(refusal.List{{
+				PID: int(f.Pid), Command: f.Tasks[0].Name, Object: fmt.Sprintf("mapping %#x", v.Start), Kind: "System V shared memory",
+				Reason: fmt.Sprintf("segment %d is of an IPC namespace that the process has left, as it has the user namespace around it", s.Permissions.Id),
+				Remedy: "have the program detach it (shmdt), or end the process",
+			}})
+			break
 		}
 	}
 }

@@ -120,6 +120,7 @@ func (r *restart) enter() (err error) {
 	r.files.External = r.opts.External
 	r.files.Namespace = r.space.Namespace
 	r.files.RootOf = r.space.RootOf
+	r.files.InIPC = r.space.InIPC
 	r.files.Users = r.usersOf
 	r.files.Task = func(tid uint32) place.Process {
 		if t := r.tasks[tid]; t != nil {
@@ -131,7 +132,7 @@ func (r *restart) enter() (err error) {
 	r.files.Number = func(pid int, number uint32) (uint32, error) { return r.plan.Pids.as(number, r.numberOf(pid)) }
 	r.files.EnterCgroup = func(path string) error { return r.space.EnterCgroup2(r.root, path) }
 	// Before any copy of the first process: each copy inherits them.
-	if r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root); err != nil {
+	if r.backing, err = memory.Open(r.plan.Skeleton, r.files, r.root, memory.IPC{In: r.space.InIPC, Enter: r.space.EnterIPC}); err != nil {
 		return err
 	}
 	r.files.Memory = r.backing

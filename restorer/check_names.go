@@ -108,7 +108,7 @@ func (c *checker) checkSegments() {
 		}
 	})
 	for _, m := range c.s.SharedMemories {
-		if p := m.GetSysv().GetPermissions(); p != nil && taken[p.Id] {
+		if p := m.GetSysv().GetPermissions(); p != nil && m.GetSysv().Namespace == 0 && taken[p.Id] {
 			c.refuse(fmt.Sprintf("System V shared memory %d", p.Id), "this host has one of that number, and the container has no IPC namespace of its own",
 				fmt.Sprintf("remove it, if nobody needs it (ipcrm -m %d)", p.Id))
 		}

@@ -35,7 +35,7 @@ func (r *restart) finish() error {
 	if err := r.files.Rings(r.ctx); err != nil {
 		return err
 	}
-	err := memory.Undo(r.plan.Skeleton, r.root, func(p *format.Process) place.Process { return r.leaders[p.Pid] })
+	err := memory.Undo(r.plan.Skeleton, r.space.InIPC, func(p *format.Process) place.Process { return r.leaders[p.Pid] })
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ import (
 type fileKey struct {
 	device, inode uint64
 	path          string
+	// link is the mapping, of a file that maps does not tell from others: System V
+	// memory of several IPC namespaces.
+	link string
 }
 
 // fileLook is a file that was looked at once for all its mappings.
@@ -30,7 +33,13 @@ type fileLook struct {
 
 // file says which file is mapped; nil if it was refused.
 func (l *looker) file(s *spaceLook, a *procfs.MappedArea) (*fileLook, error) {
-	key := fileKey{device(a), a.Inode, a.Path}
+	key := fileKey{device: device(a), inode: a.Inode, path: a.Path}
+	// Of a chain of overlays, maps shows the numbers of a lower one: ask the file
+	// itself.
+	link := fmt.Sprintf("/proc/%d/map_files/%x-%x", s.PID, a.Start, a.End)
+	if l.env.Objects.IsAmbiguous(a.Path) {
+		key.link = link
+	}
 	l.mutex.Lock()
 	f := l.files[key]
 	if f == nil {
@@ -39,9 +48,6 @@ func (l *looker) file(s *spaceLook, a *procfs.MappedArea) (*fileLook, error) {
 	}
 	l.mutex.Unlock()
 	f.once.Do(func() {
-		// Of a chain of overlays, maps shows the numbers of a lower one: ask
-		// the file itself.
-		link := fmt.Sprintf("/proc/%d/map_files/%x-%x", s.PID, a.Start, a.End)
 		f.identify(l, s, link)
 	})
 	if f.err != nil {

@@ -8,19 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/refusal"
 )
 
-// objects looks at what lives in an IPC namespace of the container's own:
-// nobody may have it open or attached, and the restart's namespace is empty.
+// objects looks at what lives in an IPC namespace of the container's: nobody may have
+// it open or attached, and the restart's namespace is empty.
 func objects(res *Result, n *object) error {
 	if !n.Own {
 		return nil
 	}
-	if n.nested {
-		return refuseObjects(res, n)
-	}
 	n.Ipc = &format.Ipc{}
+	res.SeveralIPC = res.SeveralIPC || n.nested
 	return n.inside(func() error {
 		if err := segments(res, n); err != nil {
 			return err
@@ -34,39 +31,17 @@ func objects(res *Result, n *object) error {
 		if err := settings(n.Ipc); err != nil {
 			return err
 		}
-		return res.queues()
+		return res.queues(n)
 	})
 }
 
-// refuseObjects refuses what lives in an IPC namespace that a program has made for
-// itself.
-func refuseObjects(res *Result, n *object) error {
-	refuse := func(kind string) {
-		res.refused = append(res.refused, &refusal.Refusal{
-			PID: n.who.NSPID, Command: n.who.Command, Object: "its IPC namespace", Kind: kind,
-			Reason: "in an IPC namespace that a program has made for itself, it can't be saved by this version",
-			Remedy: "remove it inside of that namespace, if it is not needed (ipcrm -a, rm /dev/mqueue/*), or end the process",
-		})
+// living is what an object that lives in the namespace says of it
+// (SysvSegment.namespace).
+func (o *object) living() uint32 {
+	if !o.nested {
+		return 0
 	}
-	return n.inside(func() error {
-		for file, kind := range map[string]string{"shm": "System V shared memory", "sem": "System V semaphores", "msg": "System V message queue"} {
-			text, err := os.ReadFile("/proc/sysvipc/" + file)
-			if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without CONFIG_SYSVIPC
-				return err
-			}
-			if strings.Count(string(text), "\n") > 1 { // after the headings
-				refuse(kind)
-			}
-		}
-		root, queues, err := messageQueues()
-		if root != nil {
-			root.Close()
-		}
-		if len(queues) > 0 {
-			refuse("POSIX message queue")
-		}
-		return err
-	})
+	return o.Id
 }
 
 // settings reads what sysctls the IPC namespace has that the thread is in.
@@ -84,8 +59,8 @@ func settings(ipc *format.Ipc) error {
 	return nil
 }
 
-// queues opens the POSIX message queues of the container's own IPC namespace.
-func (r *Result) queues() error {
+// queues opens the POSIX message queues of an IPC namespace, which the thread is in.
+func (r *Result) queues(n *object) error {
 	root, names, err := messageQueues()
 	if err != nil || root == nil {
 		return err
@@ -95,13 +70,14 @@ func (r *Result) queues() error {
 		root.Close()
 		return err
 	}
-	r.Queues = Queues{Directory: root, Names: names, Device: st.Dev}
+	r.Queues = append(r.Queues, Queues{Namespace: n.living(), Directory: root, Names: names, Device: st.Dev})
 	return nil
 }
 
 // Queues are POSIX message queues: files in a directory.
 type Queues struct {
-	Directory *os.File // nil: there are none
+	Namespace uint32 // of the message
+	Directory *os.File
 	Names     []string
 	Device    uint64 // of its file system
 }

@@ -36,10 +36,12 @@ type Result struct {
 	// Offsets of the container's clocks against those of the first time
 	// namespace.
 	Offsets procfs.TimeOffsets
-	// Segments are the System V segments of an IPC namespace of its own, by id.
-	Segments map[uint32]*view.Segment
-	// Queues are the POSIX message queues of an IPC namespace of its own.
-	Queues Queues
+	// Segments are the System V segments of IPC namespaces of its own.
+	Segments map[view.SegmentKey]*view.Segment
+	// SeveralIPC: programs have made IPC namespaces.
+	SeveralIPC bool
+	// Queues are the POSIX message queues of IPC namespaces of its own.
+	Queues []Queues
 
 	// Lost is what a restart will not bring back, though nothing is refused: a
 	// sentence each.

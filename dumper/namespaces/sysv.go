@@ -64,13 +64,15 @@ func permissions(number func(string) int64, id string) *format.SysvPermissions {
 
 // segments lists shared memory; its bytes are the room's of memory.
 func segments(res *Result, n *object) error {
-	res.Segments = map[uint32]*view.Segment{}
+	if res.Segments == nil {
+		res.Segments = map[view.SegmentKey]*view.Segment{}
+	}
 	return sysvFields("shm", func(number func(string) int64) error {
 		const destroyed, locked = 0o1000, 0o2000 // SHM_DEST, SHM_LOCKED, include/linux/shm.h
-		s := &format.SysvSegment{Permissions: permissions(number, "shmid")}
+		s := &format.SysvSegment{Permissions: permissions(number, "shmid"), Namespace: n.living()}
 		s.Removed, s.Locked = number("perms")&destroyed != 0, number("perms")&locked != 0
 		id := s.Permissions.Id
-		res.Segments[id] = &view.Segment{
+		res.Segments[view.SegmentKey{Namespace: n.living(), ID: id}] = &view.Segment{
 			Message: s, Size: uint64(number("size")),
 			Open: func() (*os.File, error) { return openSegment(n, id) },
 		}

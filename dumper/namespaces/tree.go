@@ -37,8 +37,8 @@ type File struct {
 
 // Close gives up our mounts.
 func (r *Result) Close() {
-	if r.Queues.Directory != nil {
-		r.Queues.Directory.Close()
+	for _, q := range r.Queues {
+		q.Directory.Close()
 	}
 	for _, t := range r.Trees {
 		if t.fd >= 0 {

@@ -4,6 +4,7 @@ package queues
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,13 +24,13 @@ import (
 // Kind is what a refusal calls them.
 const Kind = "POSIX message queue"
 
-// Looker looks at the queues of the container's own IPC namespace, all of whose
-// tasks are stopped.
+// Looker looks at the queues of the container's IPC namespaces, all of whose tasks
+// are stopped.
 type Looker struct {
 	IDs *view.IDs
-	// Device is the number of the namespace's file system of queues; 0: it has no
-	// namespace of its own.
-	Device uint64
+	// Namespaces are those (MessageQueue.namespace), by the number of the file system
+	// that each has of its queues.
+	Namespaces map[uint64]uint32
 	// Kernel reads the kernel's memory, where it has some task at the address Task.
 	// Nil: nobody can.
 	Kernel func() (view.Kernel, error)
@@ -39,11 +40,15 @@ type Looker struct {
 
 	// Found are all that were looked at.
 	Found []*format.MessageQueue
-	known map[uint64]*format.MessageQueue // by inode
+	known map[inode]*format.MessageQueue
 	// Of those that were looked at by name, what can't be saved, by inode: until a
 	// descriptor of it is found, whose process the refusal names.
-	unheld map[uint64]*refusal.Refusal
+	unheld map[inode]*refusal.Refusal
 }
+
+type inode struct{ device, number uint64 }
+
+func inodeOf(st *unix.Stat_t) inode { return inode{st.Dev, st.Ino} }
 
 // Named looks at the queue with a name in the namespace's directory.
 func (l *Looker) Named(directory int, name string) error {
@@ -57,15 +62,17 @@ func (l *Looker) Named(directory int, name string) error {
 		return err
 	}
 	if l.unheld == nil {
-		l.unheld = map[uint64]*refusal.Refusal{}
+		l.unheld = map[inode]*refusal.Refusal{}
 	}
-	l.unheld[st.Ino] = refused
+	l.unheld[inodeOf(&st)] = refused
 	return nil
 }
 
 // Refused are the refusals of queues that have a name and that nobody has open.
 func (l *Looker) Refused() (list refusal.List) {
-	for _, inode := range slices.Sorted(maps.Keys(l.unheld)) {
+	for _, inode := range slices.SortedFunc(maps.Keys(l.unheld), func(a, b inode) int {
+		return cmp.Or(cmp.Compare(a.device, b.device), cmp.Compare(a.number, b.number))
+	}) {
 		list = append(list, l.unheld[inode])
 	}
 	return list
@@ -84,11 +91,12 @@ func Is(path string, st *unix.Stat_t) bool {
 // Of looks at a queue, once; st is what stat tells of it. open opens it again, with
 // flags. What can't be saved is a *refusal.Refusal, without those who have it.
 func (l *Looker) Of(name string, st *unix.Stat_t, open func(flags int) (fd int, err error)) (*format.MessageQueue, error) {
-	if st.Dev != l.Device || l.Device == 0 {
-		return nil, &refusal.Refusal{Kind: Kind, Reason: "it belongs to another IPC namespace than the container's own",
+	namespace, ok := l.Namespaces[st.Dev]
+	if !ok {
+		return nil, &refusal.Refusal{Kind: Kind, Reason: "it belongs to an IPC namespace that is not the container's",
 			Remedy: "end the program that uses it, or close it, before the checkpoint"}
 	}
-	if q := l.known[st.Ino]; q != nil {
+	if q := l.known[inodeOf(st)]; q != nil {
 		return q, nil
 	}
 	fd, err := open(unix.O_RDWR | unix.O_NONBLOCK | unix.O_CLOEXEC)
@@ -96,16 +104,16 @@ func (l *Looker) Of(name string, st *unix.Stat_t, open func(flags int) (fd int, 
 		return nil, fmt.Errorf("open message queue /%s: %w", name, err)
 	}
 	defer unix.Close(fd)
-	q := &format.MessageQueue{Id: l.IDs.Next(), Name: []byte(name), Removed: st.Nlink == 0, Mode: st.Mode & 0o7777, Uid: st.Uid, Gid: st.Gid}
-	delete(l.unheld, st.Ino)
+	q := &format.MessageQueue{Id: l.IDs.Next(), Name: []byte(name), Removed: st.Nlink == 0, Mode: st.Mode & 0o7777, Uid: st.Uid, Gid: st.Gid, Namespace: namespace}
+	delete(l.unheld, inodeOf(st))
 	if err := l.look(q, fd); err != nil {
 		return nil, err
 	}
 	l.Found = append(l.Found, q)
 	if l.known == nil {
-		l.known = map[uint64]*format.MessageQueue{}
+		l.known = map[inode]*format.MessageQueue{}
 	}
-	l.known[st.Ino] = q
+	l.known[inodeOf(st)] = q
 	return q, nil
 }
 
@@ -199,5 +207,9 @@ const (
 )
 
 func refuse(q *format.MessageQueue, reason, remedy string) error {
-	return &refusal.Refusal{Object: "the container's IPC namespace, /" + string(q.Name), Kind: Kind, Reason: reason, Remedy: remedy}
+	object := "the container's IPC namespace, /"
+	if q.Namespace != 0 {
+		object = "an IPC namespace that a program made, /"
+	}
+	return &refusal.Refusal{Object: object + string(q.Name), Kind: Kind, Reason: reason, Remedy: remedy}
 }

@@ -74,7 +74,7 @@ func looked(t *testing.T, fd int, k view.Kernel, task uint64) []*format.QueuedMe
 	if !Is(path, &st) {
 		t.Error("it is not taken for a queue")
 	}
-	l := &Looker{IDs: &view.IDs{}, Device: st.Dev, Task: task}
+	l := &Looker{IDs: &view.IDs{}, Namespaces: map[uint64]uint32{st.Dev: 0}, Task: task}
 	if k != nil {
 		l.Kernel = func() (view.Kernel, error) { return k, nil }
 	}
@@ -125,16 +125,16 @@ func TestFailure(t *testing.T) {
 	same(t, "after the failures", all)
 }
 
-// TestOtherNamespace: a queue of an IPC namespace that is not the container's own is
+// TestOtherNamespace: a queue of an IPC namespace that is not the container's is
 // refused, and nobody opens it.
 func TestOtherNamespace(t *testing.T) {
-	l := &Looker{Device: 7}
+	l := &Looker{Namespaces: map[uint64]uint32{7: 0}}
 	_, err := l.Of("other", &unix.Stat_t{Dev: 8, Ino: 1}, func(int) (int, error) {
 		t.Error("it is opened")
 		return -1, unix.EBADF
 	})
 	var refused *refusal.Refusal
-	if !errors.As(err, &refused) || !strings.Contains(refused.Reason, "another IPC namespace") || refused.Remedy == "" {
+	if !errors.As(err, &refused) || !strings.Contains(refused.Reason, "an IPC namespace that is not the container's") || refused.Remedy == "" {
 		t.Errorf("it should be refused: %v", err)
 	}
 }

@@ -21,12 +21,15 @@ type Objects struct {
 	IDs *IDs
 	// MaxDeleted is how many bytes a removed file may hold; 0: no limit.
 	MaxDeleted uint64
-	// Segments are the System V segments of the container's own IPC namespace,
-	// by id; nil if it has none of its own.
-	Segments map[uint32]*Segment
+	// Segments are the System V segments of the container's IPC namespaces; nil if it
+	// has none of its own.
+	Segments map[SegmentKey]*Segment
+	// SeveralIPC: programs have made IPC namespaces.
+	SeveralIPC bool
 
 	mutex sync.Mutex
 	known map[objectKey]*Object
+	marks int64 // of segments that were locked, see is
 }
 
 // Object is one of them.
@@ -38,6 +41,7 @@ type Object struct {
 	// Obstacle says why it can't be saved; nil: it can.
 	Obstacle *Obstacle
 	file     *os.File // behind Path, if it is ours
+	segment  SegmentKey
 }
 
 // Extent is a run of bytes.
@@ -46,8 +50,8 @@ type Extent struct{ Start, Length uint64 }
 // Obstacle is a refusal to be, of whoever uses the object.
 type Obstacle struct{ Kind, Reason, Remedy string }
 
-// objectKey is an inode. Segments have their own, since their inode number is
-// their id (newseg, ipc/shm.c), which may be that of a memfd as well.
+// objectKey is an inode. Segments have their own (SegmentKey.object), since their
+// inode number is their id (newseg, ipc/shm.c), which may be that of a memfd as well.
 type objectKey struct {
 	segment       bool
 	device, inode uint64
@@ -59,16 +63,20 @@ func (o *Objects) Of(pid int, link, name string, st *unix.Stat_t) (*Object, erro
 	if !pathless(name, st) {
 		return nil, nil
 	}
-	key := objectKey{device: uint64(st.Dev), inode: st.Ino}
-	if isSegment(name) {
-		key = objectKey{segment: true, inode: st.Ino}
-	}
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
+	key := objectKey{device: uint64(st.Dev), inode: st.Ino}
+	found := &Object{PID: pid, Path: link}
+	if isSegment(name) {
+		var err error
+		if found.segment, err = o.segmentOf(link, uint32(st.Ino)); err != nil {
+			return nil, fmt.Errorf("look at %s: %w", name, err)
+		}
+		key = found.segment.object()
+	}
 	if found := o.known[key]; found != nil {
 		return found, nil
 	}
-	found := &Object{PID: pid, Path: link}
 	if pid == os.Getpid() { // it came out of a socket's queue, and our descriptor will be closed
 		f, err := os.OpenFile(link, unix.O_PATH, 0)
 		if err != nil {
@@ -206,6 +214,11 @@ func (o *Objects) Close() {
 	for _, f := range o.known {
 		if f.file != nil {
 			f.file.Close()
+		}
+	}
+	for _, s := range o.Segments {
+		if s.opened != nil {
+			s.opened.Close()
 		}
 	}
 }

@@ -60,13 +60,11 @@ func (c *checker) ipc(i *Ipc) error {
 	return nil
 }
 
-// ownIPC finds the IPC namespace of the container's first process, if that is its own:
-// nil, else what is made there would be the host's.
-func (c *checker) ownIPC() *Namespace {
-	for _, id := range c.Process(c.Container.RootPid).GetNamespaces() {
-		if n := c.Namespace(id); n != nil && n.Kind == NamespaceKind_IPC && n.Own {
-			return n
-		}
+// livesIn checks the IPC namespace of an object: it has to be the container's, else
+// what a restart makes there would be the host's.
+func (c *checker) livesIn(namespace uint32) error {
+	if n := c.LivesIn(namespace); n == nil || !n.Own {
+		return fmt.Errorf("it lives in namespace %d, which is no IPC namespace of the container's", namespace)
 	}
 	return nil
 }
@@ -74,25 +72,29 @@ func (c *checker) ownIPC() *Namespace {
 // messageQueues checks POSIX message queues, and whose the settings are that a
 // restart makes.
 func (c *checker) messageQueues() error {
-	own := c.ownIPC()
-	if own == nil && len(c.MessageQueues) > 0 {
-		return fmt.Errorf("there are message queues and no IPC namespace of the container's own")
-	}
 	for _, n := range c.Namespaces {
-		if len(n.Ipc.GetSysctls()) > 0 && n != own {
-			return fmt.Errorf("namespace %d has settings and is not the container's own one for IPC", n.Id)
+		if n.Ipc != nil && !(n.Kind == NamespaceKind_IPC && n.Own) && (len(n.Ipc.Sysctls)+len(n.Ipc.Semaphores)+len(n.Ipc.Queues) > 0) {
+			return fmt.Errorf("namespace %d has objects or settings of IPC and is no IPC namespace of the container's", n.Id)
 		}
 	}
-	names := map[string]bool{}
+	type name struct {
+		namespace uint32
+		text      string
+	}
+	names := map[name]bool{}
 	for _, q := range c.MessageQueues {
 		const maxName = 255
 		if n := len(q.Name); n == 0 || n > maxName || bytes.ContainsAny(q.Name, "/\x00") || string(q.Name) == "." || string(q.Name) == ".." || q.Mode&^0o7777 != 0 {
 			return fmt.Errorf("message queue %d has the name %.80q and mode %#o", q.Id, q.Name, q.Mode)
 		}
-		if !q.Removed && names[string(q.Name)] {
+		if err := c.livesIn(q.Namespace); err != nil {
+			return fmt.Errorf("message queue %d: %w", q.Id, err)
+		}
+		its := name{c.LivesIn(q.Namespace).Id, string(q.Name)}
+		if !q.Removed && names[its] {
 			return fmt.Errorf("two message queues have the name %.80q", q.Name)
 		}
-		names[string(q.Name)] = names[string(q.Name)] || !q.Removed
+		names[its] = names[its] || !q.Removed
 		if q.MostMessages == 0 || q.MostMessages > mostMessages || q.MessageSize == 0 || q.MessageSize > mostMessageSize || len(q.Messages) > int(q.MostMessages) {
 			return fmt.Errorf("message queue %d has %d messages, may have %d, each of %d bytes", q.Id, len(q.Messages), q.MostMessages, q.MessageSize)
 		}
@@ -135,10 +137,8 @@ func (c *checker) undo(p *Process) error {
 	if len(p.Undo) == 0 {
 		return nil
 	}
-	for _, n := range c.Namespaces {
-		for _, s := range n.Ipc.GetSemaphores() {
-			sizes[s.Permissions.Id] = len(s.Values)
-		}
+	for _, s := range c.IPCNamespaceOf(p.Namespaces).GetIpc().GetSemaphores() {
+		sizes[s.Permissions.Id] = len(s.Values)
 	}
 	for _, u := range p.Undo {
 		if n := len(u.Adjustments); n == 0 || n > sizes[u.Set] || n > 32 {

@@ -42,6 +42,11 @@ func (c *checker) sharedMemory(m *SharedMemory) error {
 		if m.Size == 0 {
 			return errors.New("a segment is never empty")
 		}
+		if n := k.Sysv.GetNamespace(); n != 0 {
+			if err := c.livesIn(n); err != nil {
+				return err
+			}
+		}
 		return sysv(k.Sysv.GetPermissions())
 	case nil:
 		if m.Size == 0 {

@@ -167,8 +167,12 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Fs[0].Cwd = "" }, "directory"},
 		{func(s *format.Skeleton) { s.Pipes[0].Capacity = 3 }, "capacity"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].Name = []byte("a/b") }, "has the name"},
-		{func(s *format.Skeleton) { s.Namespace(12).Own, s.Namespace(12).Ipc.Sysctls = false, nil }, "no IPC namespace of the container's own"},
-		{func(s *format.Skeleton) { s.Namespace(10).Ipc = s.Namespace(12).Ipc }, "namespace 10 has settings"},
+		{func(s *format.Skeleton) {
+			s.Namespace(12).Own, s.Namespace(12).Ipc, s.Processes[1].Undo = false, nil, nil
+		}, "it lives in namespace 0, which is no IPC namespace"},
+		{func(s *format.Skeleton) { s.Namespace(10).Ipc = s.Namespace(12).Ipc }, "namespace 10 has objects or settings"},
+		{func(s *format.Skeleton) { s.MessageQueues[0].Namespace = 10 }, "it lives in namespace 10"},
+		{func(s *format.Skeleton) { s.SharedMemory(23).GetSysv().Namespace = 11 }, "it lives in namespace 11"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].MostMessages = 1 }, "2 messages, may have 1"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].MessageSize = 4 }, "of 5 bytes with priority 3"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].Messages[1].Priority = 4 }, "with priority 4"},
@@ -176,7 +180,7 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.MessageQueues[0].Notification.Pid = 77 }, "tells task 77"},
 		{func(s *format.Skeleton) { s.MessageQueues[0].Notification.Kind = 2 }, "kind 2"},
 		{func(s *format.Skeleton) {
-			s.MessageQueues = append(s.MessageQueues, &format.MessageQueue{Id: 290, Name: []byte("queue"), MostMessages: 1, MessageSize: 1})
+			s.MessageQueues = append(s.MessageQueues, &format.MessageQueue{Id: 299, Name: []byte("queue"), MostMessages: 1, MessageSize: 1})
 		}, "two message queues"},
 		{func(s *format.Skeleton) { s.OpenFile(282).GetFanotify().Flags = 4 }, "asked for permissions"},
 		{func(s *format.Skeleton) { s.OpenFile(282).GetFanotify().Marks[0].Flags = 1 }, "flags 0x1"},

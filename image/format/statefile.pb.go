@@ -1215,7 +1215,7 @@ type Namespace struct {
 	Time    *TimeOffsets `protobuf:"bytes,7,opt,name=time,proto3" json:"time,omitempty"`        // kind TIME
 	Links   []*Link      `protobuf:"bytes,8,rep,name=links,proto3" json:"links,omitempty"`      // kind NET, of the container's own: its network interfaces
 	Network *Network     `protobuf:"bytes,61,opt,name=network,proto3" json:"network,omitempty"` // the same: what is set in it
-	Ipc     *Ipc         `protobuf:"bytes,60,opt,name=ipc,proto3" json:"ipc,omitempty"`         // kind IPC, of the container's own
+	Ipc     *Ipc         `protobuf:"bytes,60,opt,name=ipc,proto3" json:"ipc,omitempty"`         // kind IPC, unless it is the host's
 	// Kind CGROUP: the cgroups that are its roots, if it is not the one of the
 	// container's first process.
 	CgroupRoots []*CgroupMembership `protobuf:"bytes,9,rep,name=cgroup_roots,json=cgroupRoots,proto3" json:"cgroup_roots,omitempty"`
@@ -4130,10 +4130,13 @@ func (x *Xattr) GetValue() []byte {
 
 // SysvSegment is what shmget(2) made (struct shmid_ds; /proc/sysvipc/shm).
 type SysvSegment struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Permissions   *SysvPermissions       `protobuf:"bytes,1,opt,name=permissions,proto3" json:"permissions,omitempty"`
-	Removed       bool                   `protobuf:"varint,2,opt,name=removed,proto3" json:"removed,omitempty"` // SHM_DEST: it ends with its last user
-	Locked        bool                   `protobuf:"varint,3,opt,name=locked,proto3" json:"locked,omitempty"`   // SHM_LOCKED
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Permissions *SysvPermissions       `protobuf:"bytes,1,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	Removed     bool                   `protobuf:"varint,2,opt,name=removed,proto3" json:"removed,omitempty"` // SHM_DEST: it ends with its last user
+	Locked      bool                   `protobuf:"varint,3,opt,name=locked,proto3" json:"locked,omitempty"`   // SHM_LOCKED
+	// Namespace.id of the IPC namespace that it lives in, where its number and key
+	// are; 0: that of the container's first process.
+	Namespace     uint32 `protobuf:"varint,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4187,6 +4190,13 @@ func (x *SysvSegment) GetLocked() bool {
 		return x.Locked
 	}
 	return false
+}
+
+func (x *SysvSegment) GetNamespace() uint32 {
+	if x != nil {
+		return x.Namespace
+	}
+	return 0
 }
 
 // SysvPermissions is what System V's objects have in common (struct ipc_perm).
@@ -6502,7 +6512,7 @@ func (x *Pipe) GetPackets() []uint32 {
 	return nil
 }
 
-// MessageQueue is a queue of mq_open(3), of the container's own IPC namespace
+// MessageQueue is a queue of mq_open(3), of an IPC namespace of the container's
 // (struct mqueue_inode_info, ipc/mqueue.c). Its times are lost.
 type MessageQueue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -6516,6 +6526,7 @@ type MessageQueue struct {
 	MessageSize   uint32                 `protobuf:"varint,8,opt,name=message_size,json=messageSize,proto3" json:"message_size,omitempty"`    // mq_msgsize, bytes
 	Messages      []*QueuedMessage       `protobuf:"bytes,9,rep,name=messages,proto3" json:"messages,omitempty"`                              // in the order in which they will be received
 	Notification  *QueueNotification     `protobuf:"bytes,10,opt,name=notification,proto3" json:"notification,omitempty"`
+	Namespace     uint32                 `protobuf:"varint,11,opt,name=namespace,proto3" json:"namespace,omitempty"` // as SysvSegment's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6618,6 +6629,13 @@ func (x *MessageQueue) GetNotification() *QueueNotification {
 		return x.Notification
 	}
 	return nil
+}
+
+func (x *MessageQueue) GetNamespace() uint32 {
+	if x != nil {
+		return x.Namespace
+	}
+	return 0
 }
 
 type QueuedMessage struct {
@@ -9260,7 +9278,7 @@ func (x *Process) GetInnerSession() []uint32 {
 // ends (SEM_UNDO of semop(2), struct sem_undo).
 type SemaphoreUndo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Set           uint32                 `protobuf:"varint,1,opt,name=set,proto3" json:"set,omitempty"`                          // SysvSemaphores.permissions.id
+	Set           uint32                 `protobuf:"varint,1,opt,name=set,proto3" json:"set,omitempty"`                          // SysvSemaphores.permissions.id, of the process's IPC namespace
 	Adjustments   []int32                `protobuf:"zigzag32,2,rep,packed,name=adjustments,proto3" json:"adjustments,omitempty"` // to each semaphore of the set, from the first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -12216,11 +12234,12 @@ const file_statefile_proto_rawDesc = "" +
 	"\x06xattrs\x18\x06 \x03(\v2\x1b.lxccheckpoint.format.XattrR\x06xattrs\"1\n" +
 	"\x05Xattr\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\x88\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xa6\x01\n" +
 	"\vSysvSegment\x12G\n" +
 	"\vpermissions\x18\x01 \x01(\v2%.lxccheckpoint.format.SysvPermissionsR\vpermissions\x12\x18\n" +
 	"\aremoved\x18\x02 \x01(\bR\aremoved\x12\x16\n" +
-	"\x06locked\x18\x03 \x01(\bR\x06locked\"\xad\x01\n" +
+	"\x06locked\x18\x03 \x01(\bR\x06locked\x12\x1c\n" +
+	"\tnamespace\x18\x04 \x01(\rR\tnamespace\"\xad\x01\n" +
 	"\x0fSysvPermissions\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\x05R\x03key\x12\x12\n" +
@@ -12407,7 +12426,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1a\n" +
 	"\bcapacity\x18\x02 \x01(\rR\bcapacity\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x18\n" +
-	"\apackets\x18\x04 \x03(\rR\apackets\"\xda\x02\n" +
+	"\apackets\x18\x04 \x03(\rR\apackets\"\xf8\x02\n" +
 	"\fMessageQueue\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -12419,7 +12438,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\fmessage_size\x18\b \x01(\rR\vmessageSize\x12?\n" +
 	"\bmessages\x18\t \x03(\v2#.lxccheckpoint.format.QueuedMessageR\bmessages\x12K\n" +
 	"\fnotification\x18\n" +
-	" \x01(\v2'.lxccheckpoint.format.QueueNotificationR\fnotification\"?\n" +
+	" \x01(\v2'.lxccheckpoint.format.QueueNotificationR\fnotification\x12\x1c\n" +
+	"\tnamespace\x18\v \x01(\rR\tnamespace\"?\n" +
 	"\rQueuedMessage\x12\x1a\n" +
 	"\bpriority\x18\x01 \x01(\rR\bpriority\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"g\n" +

@@ -41,6 +41,26 @@ func (s *Skeleton) UserNamespaceOf(namespaces []uint32) uint32 {
 	return namespaces[i]
 }
 
+// IPCNamespaceOf is the IPC namespace among a set of namespaces; nil if there is
+// none.
+func (s *Skeleton) IPCNamespaceOf(namespaces []uint32) *Namespace {
+	for _, id := range namespaces {
+		if n := s.Namespace(id); n != nil && n.Kind == NamespaceKind_IPC {
+			return n
+		}
+	}
+	return nil
+}
+
+// LivesIn is the IPC namespace of an object, by the number that it has in the image
+// (SysvSegment.namespace); nil if there is none.
+func (s *Skeleton) LivesIn(namespace uint32) *Namespace {
+	if namespace == 0 {
+		return s.IPCNamespaceOf(s.Process(s.Container.RootPid).GetNamespaces())
+	}
+	return s.IPCNamespaceOf([]uint32{namespace})
+}
+
 // UID is what a user of the host is called in the namespace; ok is false if it
 // has no name there.
 func (u *Users) UID(host uint32) (id uint32, ok bool) {

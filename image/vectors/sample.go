@@ -150,7 +150,10 @@ func Everything() *format.Skeleton {
 	s.Namespaces = append(s.Namespaces,
 		&format.Namespace{Id: 213, Kind: format.NamespaceKind_PID, Inode: 4026532213, Own: true},
 		&format.Namespace{Id: 214, Kind: format.NamespaceKind_PID, Inode: 4026532214, Own: true, Owner: 210, LastPid: 7},
-		&format.Namespace{Id: 215, Kind: format.NamespaceKind_TIME, Inode: 4026532215, Own: true, Time: &format.TimeOffsets{MonotonicNs: 5, BoottimeNs: -5}})
+		&format.Namespace{Id: 215, Kind: format.NamespaceKind_TIME, Inode: 4026532215, Own: true, Time: &format.TimeOffsets{MonotonicNs: 5, BoottimeNs: -5}},
+		&format.Namespace{Id: 290, Kind: format.NamespaceKind_IPC, Inode: 4026532290, Own: true, Ipc: &format.Ipc{
+			Semaphores: []*format.SysvSemaphores{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Values: []uint32{3}}},
+		}})
 	inode := &format.Inode{Mode: 0o100600, Uid: 1, Gid: 2, AtimeNs: 1, MtimeNs: 2, Xattrs: []*format.Xattr{{Name: "user.a", Value: []byte("b")}}}
 	s.FileSystems = []*format.FileSystem{
 		{Id: 13, Device: 8<<32 | 1, Fstype: "ext4", Source: "/dev/sda1", Options: "rw", Outside: true},
@@ -174,6 +177,7 @@ func Everything() *format.Skeleton {
 		{Id: 22, Size: 100, Kind: &format.SharedMemory_Deleted{Deleted: &format.DeletedFile{Path: "/tmp/gone", Inode: inode}}},
 		{Id: 23, Size: 1 << 21, HugePageSize: 1 << 21, Kind: &format.SharedMemory_Sysv{Sysv: &format.SysvSegment{
 			Permissions: &format.SysvPermissions{Id: 5, Key: -1, Mode: 0o600, Uid: 1, Gid: 2, CreatorUid: 3, CreatorGid: 4}, Removed: true}}},
+		{Id: 291, Size: 100, Kind: &format.SharedMemory_Sysv{Sysv: &format.SysvSegment{Permissions: &format.SysvPermissions{Id: 5, Mode: 0o600}, Namespace: 290}}},
 		{Id: 24, Kind: &format.SharedMemory_Deleted{Deleted: &format.DeletedFile{Path: "/tmp/dir", Inode: &format.Inode{Mode: 0o40700}}}},
 	}
 	s.Mms[0].Vmas = []*format.Vma{
@@ -256,7 +260,7 @@ func Everything() *format.Skeleton {
 		Id: 280, Name: []byte("queue"), Mode: 0o600, Uid: 1, Gid: 2, MostMessages: 3, MessageSize: 100,
 		Messages:     []*format.QueuedMessage{{Priority: 3, Data: []byte("first")}, {Priority: 0, Data: nil}},
 		Notification: &format.QueueNotification{Pid: 5, Signal: 10, Value: 7},
-	}}
+	}, {Id: 292, Name: []byte("queue"), Mode: 0o600, MostMessages: 1, MessageSize: 1, Namespace: 290}}
 	s.Pipes = []*format.Pipe{{Id: 40, Capacity: 65536, Data: []byte("unread")}}
 	s.SeccompFilters = []*format.SeccompFilter{
 		{Id: 41, Instructions: allow},
@@ -266,7 +270,7 @@ func Everything() *format.Skeleton {
 		Process(1, 0, "init", 1), Process(5, 1, "server", 3), Process(9, 5, "child", 1),
 		{Pid: 12, Parent: 5, State: format.ProcessState_ZOMBIE, WaitStatus: 256, ExitSignal: 17, Tasks: []*format.Task{{Tid: 12, Name: "gone"}}},
 	}
-	s.Processes[0].Namespaces = []uint32{10, 11, 12, 16, 213}
+	s.Processes[0].Namespaces, s.Processes[1].Namespaces = []uint32{10, 11, 12, 16, 213}, []uint32{10, 11, 12, 16, 213}
 	// Process 9 is the first in a pid namespace, and was born into a group outside.
 	nested := s.Processes[2]
 	nested.Namespaces, nested.InnerGroup, nested.InnerSession = []uint32{10, 11, 12, 16, 214}, []uint32{1}, []uint32{0}

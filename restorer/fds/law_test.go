@@ -41,7 +41,7 @@ func look(t *testing.T, h *helper) *format.Skeleton {
 		defer kernel.Close()
 		env.Kernel = func() (dumperview.Kernel, error) { return kernel, nil }
 	}
-	env.Queues = &queues.Looker{IDs: ids, Device: queueDevice(t, h), Tasks: env.Tasks}
+	env.Queues = &queues.Looker{IDs: ids, Namespaces: map[uint64]uint32{queueDevice(t, h): 0}, Tasks: env.Tasks}
 	res, refused, err := dumper.Look(context.Background(), env, []dumper.Table{{ID: 1000, PID: h.pid, NSPID: 1, Command: "helper"}})
 	must(t, err)
 	table := res.Files[0]

@@ -17,31 +17,49 @@ import (
 	"lxc-checkpoint/restorer/place"
 )
 
-// makeQueues makes the POSIX message queues of the container's IPC namespace, with
-// their messages and all their open files. Those that were removed come first: each
-// loses its name, which another one may have.
+// makeQueues makes the POSIX message queues of the container's IPC namespaces, with
+// their messages and all their open files.
 func (r *Restart) makeQueues() error {
-	all := r.skeleton.MessageQueues
-	if len(all) == 0 {
-		return nil
+	in := map[uint32][]*format.MessageQueue{} // by namespace
+	for _, q := range r.skeleton.MessageQueues {
+		in[q.Namespace] = append(in[q.Namespace], q)
 	}
-	raiseQueueLimit()
-	return elsewhere.InIPC(r.root.PID(), func() error {
-		if err := makeQueueRoom(all); err != nil {
+	if len(in) > 0 {
+		raiseQueueLimit()
+	}
+	for namespace, all := range in {
+		if err := r.inIPC(namespace, func() error { return r.makeQueuesHere(all) }); err != nil {
 			return err
 		}
-		for _, removed := range []bool{true, false} {
-			for _, q := range all {
-				if q.Removed != removed {
-					continue
-				}
-				if err := r.makeQueue(q); err != nil {
-					return fmt.Errorf("make POSIX message queue /%s of %d messages of %d bytes (RLIMIT_MSGQUEUE of the restart may be the limit): %w", q.Name, q.MostMessages, q.MessageSize, err)
-				}
+	}
+	return nil
+}
+
+// inIPC runs f in an IPC namespace of the container.
+func (r *Restart) inIPC(namespace uint32, f func() error) error {
+	if r.InIPC == nil {
+		return elsewhere.InIPC(r.root.PID(), f)
+	}
+	return r.InIPC(namespace, f)
+}
+
+// makeQueuesHere makes those of the IPC namespace that the thread is in. Those that
+// were removed come first: each loses its name, which another one may have.
+func (r *Restart) makeQueuesHere(all []*format.MessageQueue) error {
+	if err := makeQueueRoom(all); err != nil {
+		return err
+	}
+	for _, removed := range []bool{true, false} {
+		for _, q := range all {
+			if q.Removed != removed {
+				continue
+			}
+			if err := r.makeQueue(q); err != nil {
+				return fmt.Errorf("make POSIX message queue /%s of %d messages of %d bytes (RLIMIT_MSGQUEUE of the restart may be the limit): %w", q.Name, q.MostMessages, q.MessageSize, err)
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // raiseQueueLimit lifts the limit of what one user's queues may have, as far as the

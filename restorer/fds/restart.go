@@ -48,6 +48,9 @@ type Restart struct {
 	EnterCgroup func(path string) error
 	// Namespace finds a namespace of the container. nil: there is none.
 	Namespace func(id uint32) (fd int, err error)
+	// InIPC runs f in an IPC namespace of the container (MessageQueue.namespace). nil:
+	// there is only the first process's.
+	InIPC func(namespace uint32, f func() error) error
 	Finder
 
 	// Users are those of the user namespace that a process is in, by its number on

@@ -30,6 +30,16 @@ type Backing struct {
 	// programs are those that become a process's only in Finish.
 	programs map[fileKey]int
 	rootDir  int // O_PATH descriptor of the container's root directory
+	ipc      IPC
+	home     map[uint32]uint32 // Mm → the IPC namespace of a process that has it
+	firstIPC uint32            // that of the container's first process
+}
+
+// IPC are ways into the container's IPC namespaces, by their numbers in the image; 0 is
+// that of the first process.
+type IPC struct {
+	In    func(namespace uint32, f func() error) error
+	Enter func(p place.Process, namespace uint32) error
 }
 
 type fileKey struct {
@@ -46,13 +56,16 @@ type objectKey struct {
 
 // Open opens whatever the image's mappings and executables need and gives it to
 // the first process.
-func Open(s *format.Skeleton, opener Opener, root place.Process) (_ *Backing, err error) {
-	b := &Backing{files: map[fileKey]int{}, objects: map[uint32]*object{}, numbers: map[objectKey]int{}, leader: map[uint32]int{}, programs: map[fileKey]int{}}
+func Open(s *format.Skeleton, opener Opener, root place.Process, ipc IPC) (_ *Backing, err error) {
+	b := &Backing{files: map[fileKey]int{}, objects: map[uint32]*object{}, numbers: map[objectKey]int{}, leader: map[uint32]int{}, programs: map[fileKey]int{}, ipc: ipc, home: map[uint32]uint32{}, firstIPC: s.LivesIn(0).GetId()}
 	defer func() {
 		if err != nil {
 			b.Close()
 		}
 	}()
+	for _, p := range s.Processes {
+		b.home[p.Mm] = s.IPCNamespaceOf(p.Namespaces).GetId()
+	}
 	var keys []fileKey
 	need := func(id *format.FileIdentity, write bool) error {
 		k := fileKey{id.Path, id.Device, id.Inode, write}

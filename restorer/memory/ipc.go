@@ -7,17 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/sys"
 )
 
-// makeIPC makes what lives in the container's IPC namespace, but for memory.
-func makeIPC(s *format.Skeleton, pid int) error {
+// makeIPC makes what lives in the container's IPC namespaces, but for memory.
+func (b *Backing) makeIPC(s *format.Skeleton) error {
 	for _, n := range s.Namespaces {
 		if len(n.Ipc.GetSemaphores()) == 0 && len(n.Ipc.GetQueues()) == 0 {
 			continue
 		}
-		err := elsewhere.InIPC(pid, func() error {
+		err := b.ipc.In(n.Id, func() error {
 			for _, m := range n.Ipc.Semaphores {
 				if err := makeSemaphores(m); err != nil {
 					return fmt.Errorf("make System V semaphores %d: %w", m.Permissions.Id, err)

@@ -49,10 +49,10 @@ func (b *Backing) makeObjects(s *format.Skeleton, root place.Process) (err error
 			segments = append(segments, o)
 		}
 	}
-	if err := makeSegments(segments, root.PID()); err != nil {
+	if err := b.makeSegments(segments); err != nil {
 		return err
 	}
-	if err := makeIPC(s, root.PID()); err != nil {
+	if err := b.makeIPC(s); err != nil {
 		return err
 	}
 	for _, o := range b.objects {

@@ -1,40 +1,54 @@
 package memory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/restorer/place"
 	"lxc-checkpoint/tracee"
 )
 
-// makeSegments makes System V segments in the container's IPC namespace. Those
+// makeSegments makes System V segments in the container's IPC namespaces. Those
 // that were removed come first: each loses its key at once, which another one
 // may have.
-func makeSegments(segments []*object, pid int) error {
-	if len(segments) == 0 {
-		return nil
+func (b *Backing) makeSegments(segments []*object) error {
+	slices.SortStableFunc(segments, func(x, y *object) int {
+		return cmp.Compare(x.GetSysv().Namespace, y.GetSysv().Namespace)
+	})
+	for len(segments) > 0 {
+		namespace, n := segments[0].GetSysv().Namespace, 1
+		for n < len(segments) && segments[n].GetSysv().Namespace == namespace {
+			n++
+		}
+		if err := b.ipc.In(namespace, func() error { return makeSegmentsHere(segments[:n]) }); err != nil {
+			return err
+		}
+		segments = segments[n:]
 	}
-	return elsewhere.InIPC(pid, func() error {
-		for _, removed := range []bool{true, false} {
-			for _, o := range segments {
-				if o.GetSysv().Removed != removed {
-					continue
-				}
-				if err := o.makeSegment(o.GetSysv()); err != nil {
-					return fmt.Errorf("make System V shared memory %d of %d bytes%s: %w", o.GetSysv().Permissions.Id, o.Size, hint(o.SharedMemory, err), err)
-				}
+	return nil
+}
+
+// makeSegmentsHere makes those of the IPC namespace that the thread is in.
+func makeSegmentsHere(segments []*object) error {
+	for _, removed := range []bool{true, false} {
+		for _, o := range segments {
+			if o.GetSysv().Removed != removed {
+				continue
+			}
+			if err := o.makeSegment(o.GetSysv()); err != nil {
+				return fmt.Errorf("make System V shared memory %d of %d bytes%s: %w", o.GetSysv().Permissions.Id, o.Size, hint(o.SharedMemory, err), err)
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (o *object) makeSegment(s *format.SysvSegment) error {
@@ -125,7 +139,7 @@ func (b *Backing) attach(p place.Process, mm *format.Mm) error {
 			parts = append(parts, v) // the rest was unmapped, or is protected otherwise
 			continue
 		}
-		if _, err := p.Call(unix.SYS_SHMAT, uint64(o.GetSysv().Permissions.Id), v.Start, shmFlags(v)); err != nil {
+		if _, err := b.shmat(p, mm, v, v.Start); err != nil {
 			return mapError(v, err)
 		}
 		if err := protect(p, v); err != nil {
@@ -134,16 +148,37 @@ func (b *Backing) attach(p place.Process, mm *format.Mm) error {
 	}
 	// The kernel chooses where these lie first: when all else has its place.
 	for _, v := range parts {
-		if err := b.attachPart(p, v); err != nil {
+		if err := b.attachPart(p, mm, v); err != nil {
 			return mapError(v, err)
 		}
 	}
 	return nil
 }
 
-func (b *Backing) attachPart(p place.Process, v *format.Vma) error {
+// shmat attaches the segment of a mapping; where the process is in another IPC
+// namespace by now, it enters the segment's for a moment.
+func (b *Backing) shmat(p place.Process, mm *format.Mm, v *format.Vma, at uint64) (addr uint64, err error) {
+	s := b.objects[v.SharedMemory].GetSysv()
+	if home := b.home[mm.Id]; home != b.living(s) {
+		if err := b.ipc.Enter(p, s.Namespace); err != nil {
+			return 0, fmt.Errorf("enter the IPC namespace of the segment: %w", err)
+		}
+		defer func() { err = errors.Join(err, b.ipc.Enter(p, home)) }()
+	}
+	return p.Call(unix.SYS_SHMAT, uint64(s.Permissions.Id), at, shmFlags(v))
+}
+
+// living is the IPC namespace of a segment.
+func (b *Backing) living(s *format.SysvSegment) uint32 {
+	if s.Namespace != 0 {
+		return s.Namespace
+	}
+	return b.firstIPC
+}
+
+func (b *Backing) attachPart(p place.Process, mm *format.Mm, v *format.Vma) error {
 	o := b.objects[v.SharedMemory]
-	at, err := p.Call(unix.SYS_SHMAT, uint64(o.GetSysv().Permissions.Id), 0, shmFlags(v))
+	at, err := b.shmat(p, mm, v, 0)
 	if err != nil {
 		return err
 	}

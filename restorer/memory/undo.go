@@ -6,7 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/restorer/place"
 )
@@ -16,55 +15,88 @@ import (
 // the semaphore, too; so all begin in the middle of what a semaphore can be, and
 // get their values at last by operations that leave no trace (SETALL would
 // forget all adjustments).
-func Undo(s *format.Skeleton, root place.Process, of func(*format.Process) place.Process) error {
-	const middle = 16384
-	now := map[uint32][]int32{} // values, by set
+func Undo(s *format.Skeleton, in func(namespace uint32, f func() error) error, of func(*format.Process) place.Process) error {
 	for _, n := range s.Namespaces {
-		for _, m := range n.Ipc.GetSemaphores() {
-			now[m.Permissions.Id] = make([]int32, len(m.Values))
+		if len(n.Ipc.GetSemaphores()) == 0 {
+			continue
 		}
-	}
-	used := map[uint32]bool{}
-	for _, p := range s.Processes {
-		for _, u := range p.Undo {
-			used[u.Set] = true
+		u := undoing{sets: map[uint32]*undoSet{}}
+		for _, m := range n.Ipc.Semaphores {
+			u.sets[m.Permissions.Id] = &undoSet{SysvSemaphores: m, now: make([]int32, len(m.Values))}
 		}
-	}
-	if len(used) == 0 {
-		return nil
-	}
-	inside := func(do func() error) error {
-		return elsewhere.InIPC(root.PID(), do)
-	}
-	err := inside(func() error {
-		for id := range used {
-			values := make([]uint16, len(now[id]))
-			for i := range values {
-				values[i], now[id][i] = middle, middle
-			}
-			if err := sys.SemSetAll(int(id), values); err != nil {
-				return fmt.Errorf("semaphores %d: %w", id, err)
+		for _, p := range s.Processes {
+			if len(p.Undo) > 0 && s.IPCNamespaceOf(p.Namespaces) == n {
+				u.processes = append(u.processes, p)
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, p := range s.Processes {
-		for _, u := range p.Undo {
-			for i, a := range u.Adjustments {
-				if v := now[u.Set][i] - a; v < 0 || v > 32767 {
-					return fmt.Errorf("semaphore %d of set %d: processes have more to undo than can be made again", i, u.Set)
-				}
-				now[u.Set][i] -= a
-			}
-			if err := adjust(of(p), u); err != nil {
-				return fmt.Errorf("process %d, what it has to undo with semaphores %d: %w", p.Pid, u.Set, err)
+		if len(u.processes) == 0 {
+			continue
+		}
+		if err := in(n.Id, u.begin); err != nil {
+			return err
+		}
+		for _, p := range u.processes {
+			if err := u.adjust(p, of(p)); err != nil {
+				return err
 			}
 		}
+		if err := in(n.Id, u.settle); err != nil {
+			return err
+		}
 	}
-	return inside(func() error { return settleSemaphores(s, used, now) })
+	return nil
+}
+
+// undoing is what processes have to undo in an IPC namespace.
+type undoing struct {
+	processes []*format.Process
+	sets      map[uint32]*undoSet
+}
+
+type undoSet struct {
+	*format.SysvSemaphores
+	now  []int32 // values
+	used bool
+}
+
+// begin puts all semaphores that somebody has to undo something with into the middle.
+func (u *undoing) begin() error {
+	const middle = 16384
+	for _, p := range u.processes {
+		for _, m := range p.Undo {
+			u.sets[m.Set].used = true
+		}
+	}
+	for id, set := range u.sets {
+		if !set.used {
+			continue
+		}
+		values := make([]uint16, len(set.now))
+		for i := range values {
+			values[i], set.now[i] = middle, middle
+		}
+		if err := sys.SemSetAll(int(id), values); err != nil {
+			return fmt.Errorf("semaphores %d: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// adjust has a process make the operations that are to be undone.
+func (u *undoing) adjust(p *format.Process, t place.Process) error {
+	for _, m := range p.Undo {
+		now := u.sets[m.Set].now
+		for i, a := range m.Adjustments {
+			if v := now[i] - a; v < 0 || v > 32767 {
+				return fmt.Errorf("semaphore %d of set %d: processes have more to undo than can be made again", i, m.Set)
+			}
+			now[i] -= a
+		}
+		if err := adjust(t, m); err != nil {
+			return fmt.Errorf("process %d, what it has to undo with semaphores %d: %w", p.Pid, m.Set, err)
+		}
+	}
+	return nil
 }
 
 // adjust makes the operations that are to be undone.
@@ -86,23 +118,19 @@ func adjust(p place.Process, u *format.SemaphoreUndo) error {
 	return err
 }
 
-// settleSemaphores gives semaphores their values without a trace in any
-// process's list.
-func settleSemaphores(s *format.Skeleton, used map[uint32]bool, now map[uint32][]int32) error {
-	for _, n := range s.Namespaces {
-		for _, m := range n.Ipc.GetSemaphores() {
-			id := m.Permissions.Id
-			if !used[id] {
+// settle gives semaphores their values without a trace in any process's list.
+func (u *undoing) settle() error {
+	for id, set := range u.sets {
+		if !set.used {
+			continue
+		}
+		for i, v := range set.Values {
+			change := int(v) - int(set.now[i])
+			if change == 0 {
 				continue
 			}
-			for i, v := range m.Values {
-				change := int(v) - int(now[id][i])
-				if change == 0 {
-					continue
-				}
-				if err := sys.SemOp(int(id), sys.AppendSemOp(nil, i, change, unix.IPC_NOWAIT)); err != nil {
-					return fmt.Errorf("semaphore %d of set %d: %w", i, id, err)
-				}
+			if err := sys.SemOp(int(id), sys.AppendSemOp(nil, i, change, unix.IPC_NOWAIT)); err != nil {
+				return fmt.Errorf("semaphore %d of set %d: %w", i, id, err)
 			}
 		}
 	}

@@ -5,18 +5,41 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/restorer/place"
 )
 
-// SetIPC gives the container's IPC namespace its settings, when all that lives in it
-// has been made: some limit that.
+// InIPC runs f in an IPC namespace of the container, by its number in the image; 0 is
+// that of the first process.
+func (r *Root) InIPC(id uint32, f func() error) error {
+	if id == 0 {
+		return elsewhere.InIPC(r.root.PID(), f)
+	}
+	fd, err := r.Namespace(id)
+	if err != nil {
+		return err
+	}
+	return elsewhere.InIPCOf(fd, f)
+}
+
+// EnterIPC has a process enter one.
+func (r *Root) EnterIPC(p place.Process, id uint32) error {
+	if id == 0 {
+		id = r.skeleton.LivesIn(0).GetId()
+	}
+	return r.setns(p, id, unix.CLONE_NEWIPC)
+}
+
+// SetIPC gives the container's IPC namespaces their settings, when all that lives in
+// them has been made: some limit that.
 func (r *Root) SetIPC() error {
 	for _, n := range r.skeleton.Namespaces {
 		if len(n.Ipc.GetSysctls()) == 0 {
 			continue
 		}
-		err := elsewhere.InIPC(r.root.PID(), func() error {
+		err := r.InIPC(n.Id, func() error {
 			for _, s := range n.Ipc.Sysctls {
 				r.setIPC(s.Name, s.Value)
 			}

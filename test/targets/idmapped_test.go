@@ -17,7 +17,7 @@ import (
 // ordinary user of the host: owners of files and of objects, rights, limits.
 var idMapped = strings.Fields(`
 fd_deleted fd_deleted_directory fd_fifo fd_nameless fd_owner_uids fd_packet fd_pty fd_tcp_options fd_unix fd_unix_closed fd_unix_credentials
-ipc_memory ipc_message_queue ipc_message_queue_mount ipc_semaphore_undo ipc_unattached mem_hugetlb mem_locked net_nested proc_credentials proc_limits seccomp_filter
+ipc_memory ipc_message_queue ipc_message_queue_mount ipc_nested_users ipc_semaphore_undo ipc_unattached mem_hugetlb mem_locked net_nested proc_credentials proc_limits seccomp_filter
 mount_overlay time_namespace world_cgroup world_mounts world_pidns world_userns_mounts world_userns_nested`)
 
 var ids = []syscall.SysProcIDMap{{ContainerID: 0, HostID: harness.FirstID, Size: harness.IDs}}
