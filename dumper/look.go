@@ -40,17 +40,18 @@ type looking struct {
 	skeleton    *format.Skeleton
 	refused     refusal.List
 
-	at         clocks.Times            // of the hold: what remains is counted from here
-	told       map[int]*view.TaskFacts // by the teller; nil: nothing
-	found      []*tasks.Process        // in the order of held.Processes
-	facts      map[uint32]memory.Facts
-	spaces     []memory.Space
-	tables     []fds.Table
-	fs         []tasks.Object
-	rings      map[uint64]uint32              // of io_uring, by their first pages
-	aio        map[uint32][]kernel.AioContext // of each address space
-	aioUnknown error                          // why nobody tells of them
-	contents   *memory.Memory
+	at          clocks.Times            // of the hold: what remains is counted from here
+	told        map[int]*view.TaskFacts // by the teller; nil: nothing
+	found       []*tasks.Process        // in the order of held.Processes
+	facts       map[uint32]memory.Facts
+	spaces      []memory.Space
+	tables      []fds.Table
+	fs          []tasks.Object
+	rings       map[uint64]uint32              // of io_uring, by their first pages
+	packetRings map[uint64]*fds.PacketRings    // by the inodes of their sockets
+	aio         map[uint32][]kernel.AioContext // of each address space
+	aioUnknown  error                          // why nobody tells of them
+	contents    *memory.Memory
 
 	world  *namespaces.Result
 	root   *view.Root        // of the container's first mount namespace
@@ -101,6 +102,9 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, connec
 // close gives up what the look has opened.
 func (l *looking) close() {
 	l.kernel.Close()
+	for _, r := range l.packetRings {
+		r.Close()
+	}
 	if l.world != nil {
 		l.world.Close()
 	}
@@ -200,7 +204,11 @@ func (l *looking) note(o tasks.Object, first bool) {
 
 // lookAtMemory looks at the address spaces.
 func (l *looking) lookAtMemory() error {
-	m, refused, err := memory.Look(l.ctx, memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers, Rings: l.rings, Aio: l.aio, AioUnknown: l.aioUnknown, Kin: l.kin()}, l.spaces)
+	env := memory.Env{Root: l.root, Nested: l.nested, IDs: l.ids, Objects: l.objects, Workers: l.o.Workers, Rings: l.rings, PacketRings: map[uint64]memory.PacketRing{}, Aio: l.aio, AioUnknown: l.aioUnknown, Kin: l.kin()}
+	for inode, r := range l.packetRings {
+		env.PacketRings[inode] = memory.PacketRing{File: r.File, Size: uint64(len(r.Bytes))}
+	}
+	m, refused, err := memory.Look(l.ctx, env, l.spaces)
 	if err != nil {
 		return err
 	}
@@ -213,6 +221,11 @@ func (l *looking) lookAtMemory() error {
 		}
 	}
 	m.OnClose(l.world.Close)
+	for _, r := range l.packetRings {
+		m.AddBytes(r.Content, r.Bytes)
+		m.OnClose(r.Close)
+	}
+	l.packetRings = nil
 	l.contents, l.world = m, nil
 	l.skeleton.Mms, l.skeleton.SharedMemories, l.skeleton.Inherited = m.Mms, m.Shared, m.Inherited
 	l.skeleton.Layout = &format.Layout{Contents: m.Contents}

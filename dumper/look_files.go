@@ -34,7 +34,7 @@ func (l *looking) lookAtDescriptors() error {
 		return err
 	}
 	l.refuse(refused)
-	l.rings = result.Rings
+	l.rings, l.packetRings = result.Rings, result.PacketRings
 	l.skeleton.MessageQueues = queues.Found
 	l.skeleton.Files, l.skeleton.OpenFiles, l.skeleton.Pipes = result.Files, result.OpenFiles, result.Pipes
 	l.skeleton.BpfMaps, l.skeleton.BpfPrograms, l.skeleton.BpfAttachments = l.programs.Maps, l.programs.Programs, l.programs.Attachments

@@ -42,6 +42,9 @@ func (r *restart) read(from func(take func(owner uint32, offset uint64, data []b
 			if done, err := r.space.Pour(owner, offset, data); done {
 				return err
 			}
+			if done, err := r.files.Pour(owner, offset, data); done {
+				return err
+			}
 			return r.backing.Pour(owner, offset, data)
 		})
 	}()

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 case ${1:-} in
-test) packages='iproute2 nftables iptables ipset acl attr conntrack lxc lxc-templates busybox-static iproute2 rsync gdb gcc libc6-dev zstd debootstrap ca-certificates procps make python3 redis-server nodejs default-jdk-headless nginx-light postgresql openssh-client openssl wget runc' ;;
+test) packages='iproute2 nftables iptables ipset acl attr conntrack lxc lxc-templates busybox-static iproute2 rsync gdb gcc libc6-dev zstd debootstrap ca-certificates procps make python3 redis-server nodejs default-jdk-headless nginx-light postgresql openssh-client openssl tcpdump wget runc' ;;
 lint) packages='protobuf-compiler' ;;
 matrix) packages='qemu-system-x86 qemu-system-arm xz-utils gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross ca-certificates' ;;
 *) echo "usage: $0 test|lint|matrix" >&2; exit 2 ;;

@@ -150,7 +150,11 @@ func openFile(s *format.Skeleton, o *format.OpenFile) (kind, name string) {
 		}
 		return "tcp", text
 	case *format.OpenFile_PacketSocket:
-		return "packet", fmt.Sprintf("protocol %#x on %s", k.PacketSocket.Protocol, cmp.Or(k.PacketSocket.Name, "all interfaces"))
+		text := fmt.Sprintf("protocol %#x on %s", k.PacketSocket.Protocol, cmp.Or(k.PacketSocket.Name, "all interfaces"))
+		if n := k.PacketSocket.RingSize(); n > 0 {
+			text += fmt.Sprintf(", with rings of frames of %d bytes", n)
+		}
+		return "packet", text
 	case *format.OpenFile_NetlinkSocket:
 		return "netlink", fmt.Sprintf("protocol %d, port %d, groups %s", k.NetlinkSocket.Protocol, k.NetlinkSocket.Port, ranges(k.NetlinkSocket.Groups))
 	case *format.OpenFile_TcpConnection:

@@ -79,8 +79,10 @@ type Result struct {
 	Pipes     []*format.Pipe
 	// Rings are the rings of io_uring, by the page frames that a mapping of one
 	// begins with.
-	Rings     map[uint64]uint32
-	terminals terminals
+	Rings map[uint64]uint32
+	// PacketRings are those of packet sockets, by their inodes.
+	PacketRings map[uint64]*PacketRings
+	terminals   terminals
 }
 
 // TerminalPath names the terminal of the container that has a device number
@@ -120,6 +122,13 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 		return nil, nil, err
 	}
 	defer w.close()
+	defer func() {
+		for _, r := range w.packetRings {
+			if err != nil {
+				r.Close()
+			}
+		}
+	}()
 	res = &Result{terminals: w.terminals}
 	for _, t := range tables {
 		if err := ctx.Err(); err != nil {
@@ -174,7 +183,7 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 	if more, err = w.lookAtRings(); err != nil {
 		return nil, nil, err
 	}
-	res.Pipes, res.Rings = pipes, w.rings
+	res.Pipes, res.Rings, res.PacketRings = pipes, w.rings, w.packetRings
 	refused = append(refused, more...)
 	return res, append(refused, w.checkExternal()...), nil
 }
@@ -199,10 +208,11 @@ type walk struct {
 	unixByInode map[uint32]*unixSocket
 	rings       map[uint64]uint32 // see Result
 	ringFiles   []*ringFile
-	addresses   *addresses      // nil until needed
-	external    map[string]bool // of Env.External, those that were found
-	listeners   []*listener     // see lookWaiting
-	inBacklogs  int             // bytes that wait with UNIX connections to be accepted
+	packetRings map[uint64]*PacketRings // see Result
+	addresses   *addresses              // nil until needed
+	external    map[string]bool         // of Env.External, those that were found
+	listeners   []*listener             // see lookWaiting
+	inBacklogs  int                     // bytes that wait with UNIX connections to be accepted
 
 	acknowledgement uint32 // see sizeOfAcknowledgement
 }
@@ -231,7 +241,7 @@ func newWalk(env Env) (*walk, error) {
 	w := &walk{
 		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
 		pipes: map[inode]*pipe{}, networks: map[uint64]*network{}, unixByInode: map[uint32]*unixSocket{},
-		rings: map[uint64]uint32{}, external: map[string]bool{},
+		rings: map[uint64]uint32{}, packetRings: map[uint64]*PacketRings{}, external: map[string]bool{},
 	}
 	var err error
 	if w.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", env.First), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {

@@ -17,11 +17,12 @@ var packetOptions = []option{
 	{unix.SOL_PACKET, unix.PACKET_RESERVE, 4}, {unix.SOL_PACKET, unix.PACKET_LOSS, 4}, {unix.SOL_PACKET, unix.PACKET_VNET_HDR, 4},
 	{unix.SOL_PACKET, unix.PACKET_TIMESTAMP, 4}, {unix.SOL_PACKET, unix.PACKET_TX_HAS_OFF, 4}, {unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 4},
 	{unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 4}, {unix.SOL_PACKET, unix.PACKET_VNET_HDR_SZ, 4},
+	{unix.SOL_PACKET, unix.PACKET_COPY_THRESH, 4}, // told since Linux 6.9
 }
 
-// lookPacket saves a packet socket, as dhclient has one. Frames that lie unread
-// can't be put back: they are lost, as on an interface that nobody listens at for
-// a moment.
+// lookPacket saves a packet socket, as dhclient has one. Frames that lie unread and
+// not in a ring can't be put back: they are lost, as on an interface that nobody
+// listens at for a moment.
 func (w *walk) lookPacket(f *file, fd, typ int) error {
 	const end = "have the program close it, or end it, before the checkpoint"
 	poll := []unix.PollFd{{Fd: int32(fd)}}
@@ -34,9 +35,6 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 	diag, err := w.packetDiag(f.stat.Ino)
 	if err != nil {
 		return fmt.Errorf("ask the kernel about the packet socket (sock_diag; needs CONFIG_PACKET_DIAG): %w", err)
-	}
-	if diag.rings {
-		return f.refuse("packet socket", "it has a ring of frames (PACKET_RX_RING, PACKET_TX_RING), which is not checkpointed", end)
 	}
 	a, err := unix.Getsockname(fd)
 	if err != nil {
@@ -71,8 +69,10 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 		return f.refuse("packet socket", "a program chooses who of its group gets a frame (PACKET_FANOUT_CBPF, PACKET_FANOUT_EBPF), and the kernel does not tell it", end)
 	}
 	s.Fanout = uint32(fanout)
-	s.Options, err = w.options(f, fd, [3]int{unix.AF_PACKET, typ, 0}, socketOptions, packetOptions)
-	return err
+	if s.Options, err = w.options(f, fd, [3]int{unix.AF_PACKET, typ, 0}, socketOptions, packetOptions); err != nil {
+		return err
+	}
+	return w.lookPacketRings(f, fd, s, diag)
 }
 
 // interfaceName asks a socket for the name of an interface of its namespace.

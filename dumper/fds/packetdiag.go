@@ -14,8 +14,8 @@ import (
 // packetDiag is what sock_diag(7) tells of a packet socket, beyond what its options
 // do (include/uapi/linux/packet_diag.h).
 type packetDiag struct {
-	rings       bool // it has a ring to receive or to send
-	memberships []*format.PacketMembership
+	receive, send *format.PacketRing // but for TPACKET_V3's to send
+	memberships   []*format.PacketMembership
 }
 
 // packetDiag asks sock_diag about a socket, in its network namespace: the kernel
@@ -59,8 +59,10 @@ func parsePacketDiag(b []byte) (*packetDiag, error) {
 	ne, d := binary.NativeEndian, &packetDiag{}
 	for _, a := range attributes {
 		switch a.Type {
-		case receiveRing, sendRing:
-			d.rings = true
+		case receiveRing:
+			d.receive = parseRing(a.Value)
+		case sendRing:
+			d.send = parseRing(a.Value)
 		case members:
 			for v := a.Value; len(v) >= size; v = v[size:] {
 				length := min(int(ne.Uint16(v[10:])), size-addressAt)
@@ -71,4 +73,15 @@ func parsePacketDiag(b []byte) (*packetDiag, error) {
 		}
 	}
 	return d, nil
+}
+
+// parseRing reads a struct packet_diag_ring.
+func parseRing(b []byte) *format.PacketRing {
+	var v [7]uint32
+	for i := range v {
+		if len(b) >= 4*i+4 {
+			v[i] = binary.NativeEndian.Uint32(b[4*i:])
+		}
+	}
+	return &format.PacketRing{BlockSize: v[0], Blocks: v[1], FrameSize: v[2], Frames: v[3], RetireMs: v[4], PrivateSize: v[5], Features: v[6]}
 }

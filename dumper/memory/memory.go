@@ -62,6 +62,7 @@ type source struct {
 	owner   uint32
 	pid     int    // host's pid of a process that has it, for messages and to read it
 	shared  string // /proc path of shared memory; empty: an address space
+	ours    []byte // or memory that is mapped here, too: extents are of it
 	extents []extent
 }
 
@@ -94,12 +95,20 @@ type Env struct {
 	// Rings are the rings of io_uring (OpenFile.id), by the page frames that a
 	// mapping of one begins with.
 	Rings map[uint64]uint32
+	// PacketRings are the rings of frames of packet sockets, by the inodes of these.
+	PacketRings map[uint64]PacketRing
 	// Aio are the contexts of io_setup(2) of each address space (Space.ID);
 	// AioUnknown says why nobody tells of them.
 	Aio        map[uint32][]kernel.AioContext
 	AioUnknown error
 	// Kin says who was forked by whom; nil: nobody shares pages with anybody.
 	Kin *Kin
+}
+
+// PacketRing is what is mapped of a packet socket.
+type PacketRing struct {
+	File uint32 // OpenFile.id
+	Size uint64 // bytes
 }
 
 // Look looks at address spaces of stopped processes. What can't be taken is in
@@ -174,6 +183,11 @@ func (m *Memory) AddFile(owner uint32, path string, size uint64) error {
 	}
 	m.add(s)
 	return nil
+}
+
+// AddBytes adds bytes that are mapped here, until Close.
+func (m *Memory) AddBytes(owner uint32, b []byte) {
+	m.add(source{owner: owner, ours: b, extents: []extent{{length: uint64(len(b))}}})
 }
 
 // OnClose has Close call f.

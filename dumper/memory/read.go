@@ -78,7 +78,7 @@ func (k *worker) write(s *source, p extent, data []byte) error {
 func (k *worker) count(s *source, h how, bytes uint64) {
 	n := bytes / pageSize
 	switch {
-	case s.shared != "":
+	case s.shared != "" || s.ours != nil:
 		k.counts.Shared += n
 	case h&huge != 0:
 		k.counts.Huge += n
@@ -104,6 +104,13 @@ func (k *worker) read(b *batch) (int, error) {
 	total := 0
 	for _, p := range b.pieces {
 		total += int(p.length)
+	}
+	if b.source.ours != nil {
+		into := k.buffer
+		for _, p := range b.pieces {
+			into = into[copy(into, b.source.ours[p.start:p.start+p.length]):]
+		}
+		return total, nil
 	}
 	done := 0
 	if b.source.shared == "" && b.pieces[0].how&byFile == 0 {

@@ -103,6 +103,9 @@ func (l *looker) withFile(s *spaceLook, a *procfs.MappedArea, v *format.Vma, fla
 	if strings.HasPrefix(a.Path, "anon_inode:[io_uring]") {
 		return l.ofRing(s, a, v)
 	}
+	if ring := l.env.PacketRings[a.Inode]; ring.File != 0 && strings.HasPrefix(a.Path, "socket:") {
+		return l.ofPacketRing(s, a, v, ring)
+	}
 	if a.Path == "/[aio] (deleted)" {
 		return l.ofAio(s, a, v)
 	}
@@ -143,7 +146,7 @@ func specialFile(a *procfs.MappedArea, flags map[string]bool) *view.Obstacle {
 	case strings.HasPrefix(p, "anon_inode:"):
 		return obstacle(strings.TrimSuffix(strings.TrimPrefix(p, "anon_inode:["), "]"), "memory that a kernel object shares with the program can't be made again by this version", "")
 	case strings.HasPrefix(p, "socket:"):
-		return obstacle("socket ring", "a packet ring that is mapped can't be made again by this version", "")
+		return obstacle("socket ring", "no descriptor leads to the socket whose ring is mapped, or it is of a kind that can't be made again", "have the program keep a descriptor of it, or end it before the checkpoint")
 	case strings.HasPrefix(p, "/dmabuf:"), flags["io"], flags["pf"]:
 		return obstacle("memory of a device", "it belongs to a driver of this host", "")
 	}

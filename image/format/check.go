@@ -66,6 +66,7 @@ const (
 	aNamespace     kind = "namespace"
 	anMm           kind = "address space"
 	aSharedMemory  kind = "shared memory"
+	aRingContent   kind = "content of a packet socket's rings"
 	aFiles         kind = "descriptor table"
 	anFs           kind = "fs"
 	aSighand       kind = "signal table"
@@ -107,6 +108,7 @@ func (c *checker) ids() error {
 	return errors.Join(
 		claim(c, aFileSystem, c.FileSystems, (*FileSystem).GetId),
 		claim(c, aFileContent, c.fileContents(), (*FileNode).GetContent),
+		claim(c, aRingContent, c.packetRings(), (*PacketSocket).GetRingContent),
 		claim(c, aNamespace, c.Namespaces, (*Namespace).GetId),
 		claim(c, anMm, c.Mms, (*Mm).GetId),
 		claim(c, aSharedMemory, c.SharedMemories, (*SharedMemory).GetId),
@@ -191,7 +193,7 @@ func (c *checker) layout() error {
 	}
 	for _, content := range c.Layout.Contents {
 		k := c.kinds[content.Owner]
-		if k != anMm && k != aSharedMemory && k != inheritedPages && k != aFileContent || seen[content.Owner] {
+		if k != anMm && k != aSharedMemory && k != inheritedPages && k != aFileContent && k != aRingContent || seen[content.Owner] {
 			return fmt.Errorf("the layout announces bytes of object %d, which has none, or announces them twice", content.Owner)
 		}
 		seen[content.Owner] = true

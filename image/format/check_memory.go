@@ -70,7 +70,7 @@ func (c *checker) vma(v *Vma, page uint64) error {
 	if v.End > maxAddress {
 		return fmt.Errorf("it lies outside of user space")
 	}
-	if v.Kind <= VmaKind_VMA_UNSPECIFIED || v.Kind > VmaKind_VMA_AIO {
+	if v.Kind <= VmaKind_VMA_UNSPECIFIED || v.Kind > VmaKind_VMA_PACKET_RING {
 		return fmt.Errorf("it is of kind %d, which this version does not know", v.Kind)
 	}
 	// PROT_READ, PROT_WRITE, PROT_EXEC, arm64's PROT_BTI and PROT_MTE.
@@ -97,6 +97,9 @@ func (c *checker) vma(v *Vma, page uint64) error {
 	who := func() string { return "it" }
 	if v.Kind == VmaKind_VMA_IO_URING {
 		return c.wantRing(v.OpenFile, who)
+	}
+	if v.Kind == VmaKind_VMA_PACKET_RING {
+		return c.wantPacketRing(v, who)
 	}
 	if (v.Kind == VmaKind_VMA_AIO) != (v.Aio != nil) {
 		return fmt.Errorf("its kind %v does not go with whether it has a ring of events", v.Kind)

@@ -217,6 +217,9 @@ func packetSocket(s *PacketSocket, who func() string) error {
 			return fmt.Errorf("%s has a membership of type %d, %d times, on %.80q", who(), m.Type, m.Count, m.Name)
 		}
 	}
+	if err := s.checkRings(); err != nil {
+		return fmt.Errorf("%s %w", who(), err)
+	}
 	return options(s.Options, who)
 }
 

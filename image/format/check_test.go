@@ -18,6 +18,17 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
+// packetRing changes the sample's packet socket with rings.
+func packetRing(change func(p *format.PacketSocket)) func(s *format.Skeleton) {
+	return func(s *format.Skeleton) {
+		for _, o := range s.OpenFiles {
+			if p := o.GetPacketSocket(); p.GetRingContent() != 0 {
+				change(p)
+			}
+		}
+	}
+}
+
 // ring changes the sample's io_uring.
 func ring(change func(u *format.IoUring)) func(s *format.Skeleton) {
 	return func(s *format.Skeleton) {
@@ -247,6 +258,22 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.BpfAttachments[0].Cgroup = "x" }, "cgroup \"x\""},
 		{func(s *format.Skeleton) { s.BpfAttachments[0].Programs[0] = 152 }, "refers to BPF program 152"},
 		{func(s *format.Skeleton) { s.OpenFiles[9].Kind.(*format.OpenFile_BpfMap).BpfMap.Object = 153 }, "BPF map 153"},
+		{packetRing(func(p *format.PacketSocket) { p.RingContent = 0 }), "without bytes"},
+		{packetRing(func(p *format.PacketSocket) { p.RingContent = 20 }), "is that of a"},
+		{packetRing(func(p *format.PacketSocket) { p.Receive, p.Send = nil, nil }), "which have 0"},
+		{packetRing(func(p *format.PacketSocket) { p.Options[0].Value[0] = 3 }), "version 3"},
+		{packetRing(func(p *format.PacketSocket) { p.Send.BlockSize, p.Send.Blocks, p.Receive.Blocks = 2048, 2, 3 }), "2 blocks of 2048 bytes"},
+		{packetRing(func(p *format.PacketSocket) { p.Receive.Blocks, p.Receive.Frames = 1<<30, 1<<31 }), "which have 4398046515200"},
+		{packetRing(func(p *format.PacketSocket) { p.Receive.FrameSize = 8192 }), "frames of 8192 bytes"},
+		{packetRing(func(p *format.PacketSocket) { p.Send.FrameSize = 0 }), "frames of 0 bytes"},
+		{packetRing(func(p *format.PacketSocket) { p.Send.Frames = 5 }), "5 frames of 1024 bytes"},
+		{packetRing(func(p *format.PacketSocket) { p.Send.Head = 4 }), "next is number 4"},
+		{packetRing(func(p *format.PacketSocket) { p.Receive.Head = 3 }), "3 places whose next is number 3"},
+		{packetRing(func(p *format.PacketSocket) { p.Receive.Free = 4 }), "4 are free"},
+		{packetRing(func(p *format.PacketSocket) { p.Receive.Free = 0 }), "block 5 of a ring"},
+		{packetRing(func(p *format.PacketSocket) { p.Receive.Sequence = 0 }), "block 0 of a ring"},
+		{packetRing(func(p *format.PacketSocket) { p.Receive.Length = 5000 }), "in 5000 bytes"},
+		{packetRing(func(p *format.PacketSocket) { p.Send = nil }), "of the rings of open file 691, which have 12288"},
 		{ring(func(u *format.IoUring) { u.SqEntries = 3 }), "queues of 3 and 8"},
 		{ring(func(u *format.IoUring) { u.CqEntries = 1 << 17 }), "131072 entries"},
 		{ring(func(u *format.IoUring) { u.Flags = 1 << 1 }), "flags 0x2"},

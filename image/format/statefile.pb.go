@@ -110,6 +110,7 @@ const (
 	VmaKind_VMA_VSYSCALL         VmaKind = 8  // fixed address, the same in every process; not restored
 	VmaKind_VMA_IO_URING         VmaKind = 9  // of the ring open_file, its part at offset (IORING_OFF_*)
 	VmaKind_VMA_AIO              VmaKind = 10 // the whole ring of a context of io_setup(2)
+	VmaKind_VMA_PACKET_RING      VmaKind = 11 // the whole of the rings of the packet socket open_file
 )
 
 // Enum value maps for VmaKind.
@@ -126,6 +127,7 @@ var (
 		8:  "VMA_VSYSCALL",
 		9:  "VMA_IO_URING",
 		10: "VMA_AIO",
+		11: "VMA_PACKET_RING",
 	}
 	VmaKind_value = map[string]int32{
 		"VMA_UNSPECIFIED":      0,
@@ -139,6 +141,7 @@ var (
 		"VMA_VSYSCALL":         8,
 		"VMA_IO_URING":         9,
 		"VMA_AIO":              10,
+		"VMA_PACKET_RING":      11,
 	}
 )
 
@@ -3503,7 +3506,7 @@ type Vma struct {
 	// so none is in the contents.
 	Droppable     bool        `protobuf:"varint,18,opt,name=droppable,proto3" json:"droppable,omitempty"`
 	Sealed        bool        `protobuf:"varint,19,opt,name=sealed,proto3" json:"sealed,omitempty"`                      // mseal(2) (Linux 6.10, "sl")
-	OpenFile      uint32      `protobuf:"varint,200,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"` // kind IO_URING
+	OpenFile      uint32      `protobuf:"varint,200,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"` // kinds IO_URING, PACKET_RING
 	Aio           *AioContext `protobuf:"bytes,281,opt,name=aio,proto3" json:"aio,omitempty"`                            // kind AIO
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -7858,17 +7861,22 @@ func (x *NetlinkSocket) GetAcknowledged() []byte {
 	return nil
 }
 
-// PacketSocket is a socket of AF_PACKET without rings. Frames that lay unread are
-// not saved.
+// PacketSocket is a socket of AF_PACKET. Frames that lay unread are not saved, but
+// for those in a ring.
 type PacketSocket struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"`           // SOCK_RAW or SOCK_DGRAM
-	Protocol      uint32                 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`   // sll_protocol, as a number; 0: it gets nothing
-	Interface     uint32                 `protobuf:"varint,3,opt,name=interface,proto3" json:"interface,omitempty"` // that it is bound to; 0: all
-	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`            // of that
-	Memberships   []*PacketMembership    `protobuf:"bytes,5,rep,name=memberships,proto3" json:"memberships,omitempty"`
-	Fanout        uint32                 `protobuf:"varint,6,opt,name=fanout,proto3" json:"fanout,omitempty"` // PACKET_FANOUT; 0: in no group
-	Options       []*SocketOption        `protobuf:"bytes,7,rep,name=options,proto3" json:"options,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Type        uint32                 `protobuf:"varint,1,opt,name=type,proto3" json:"type,omitempty"`           // SOCK_RAW or SOCK_DGRAM
+	Protocol    uint32                 `protobuf:"varint,2,opt,name=protocol,proto3" json:"protocol,omitempty"`   // sll_protocol, as a number; 0: it gets nothing
+	Interface   uint32                 `protobuf:"varint,3,opt,name=interface,proto3" json:"interface,omitempty"` // that it is bound to; 0: all
+	Name        string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`            // of that
+	Memberships []*PacketMembership    `protobuf:"bytes,5,rep,name=memberships,proto3" json:"memberships,omitempty"`
+	Fanout      uint32                 `protobuf:"varint,6,opt,name=fanout,proto3" json:"fanout,omitempty"` // PACKET_FANOUT; 0: in no group
+	Options     []*SocketOption        `protobuf:"bytes,7,rep,name=options,proto3" json:"options,omitempty"`
+	Receive     *PacketRing            `protobuf:"bytes,8,opt,name=receive,proto3" json:"receive,omitempty"` // PACKET_RX_RING; unset: it has none
+	Send        *PacketRing            `protobuf:"bytes,9,opt,name=send,proto3" json:"send,omitempty"`       // PACKET_TX_RING
+	// Content with the bytes of both as mmap(2) shows them, receive first. 0: it has
+	// no ring.
+	RingContent   uint32 `protobuf:"varint,10,opt,name=ring_content,json=ringContent,proto3" json:"ring_content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7952,6 +7960,168 @@ func (x *PacketSocket) GetOptions() []*SocketOption {
 	return nil
 }
 
+func (x *PacketSocket) GetReceive() *PacketRing {
+	if x != nil {
+		return x.Receive
+	}
+	return nil
+}
+
+func (x *PacketSocket) GetSend() *PacketRing {
+	if x != nil {
+		return x.Send
+	}
+	return nil
+}
+
+func (x *PacketSocket) GetRingContent() uint32 {
+	if x != nil {
+		return x.RingContent
+	}
+	return 0
+}
+
+// PacketRing is a ring of frames that a packet socket shares with its program (struct
+// packet_ring_buffer, net/packet/internal.h). With TPACKET_V3 the kernel receives
+// into blocks; else, and to send, a place is a frame.
+type PacketRing struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	BlockSize   uint32                 `protobuf:"varint,1,opt,name=block_size,json=blockSize,proto3" json:"block_size,omitempty"` // bytes
+	Blocks      uint32                 `protobuf:"varint,2,opt,name=blocks,proto3" json:"blocks,omitempty"`
+	FrameSize   uint32                 `protobuf:"varint,3,opt,name=frame_size,json=frameSize,proto3" json:"frame_size,omitempty"` // bytes
+	Frames      uint32                 `protobuf:"varint,4,opt,name=frames,proto3" json:"frames,omitempty"`
+	RetireMs    uint32                 `protobuf:"varint,5,opt,name=retire_ms,json=retireMs,proto3" json:"retire_ms,omitempty"`          // TPACKET_V3, as the next two
+	PrivateSize uint32                 `protobuf:"varint,6,opt,name=private_size,json=privateSize,proto3" json:"private_size,omitempty"` // bytes of each block that are the program's
+	Features    uint32                 `protobuf:"varint,7,opt,name=features,proto3" json:"features,omitempty"`                          // TP_FT_*
+	// The place that the kernel fills, or sends from, next. From there on so many
+	// were the kernel's: what came into them later, while the checkpoint was made,
+	// is lost.
+	Head uint32 `protobuf:"varint,8,opt,name=head,proto3" json:"head,omitempty"`
+	Free uint32 `protobuf:"varint,9,opt,name=free,proto3" json:"free,omitempty"` // to receive only
+	// Blocks are counted from 1, as the kernel opens them: the number that the block
+	// at head has or will get; how many frames are in it, and how many of its bytes
+	// they take with its header.
+	Sequence      uint64 `protobuf:"varint,10,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Packets       uint32 `protobuf:"varint,11,opt,name=packets,proto3" json:"packets,omitempty"`
+	Length        uint32 `protobuf:"varint,12,opt,name=length,proto3" json:"length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PacketRing) Reset() {
+	*x = PacketRing{}
+	mi := &file_statefile_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PacketRing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PacketRing) ProtoMessage() {}
+
+func (x *PacketRing) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PacketRing.ProtoReflect.Descriptor instead.
+func (*PacketRing) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *PacketRing) GetBlockSize() uint32 {
+	if x != nil {
+		return x.BlockSize
+	}
+	return 0
+}
+
+func (x *PacketRing) GetBlocks() uint32 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+func (x *PacketRing) GetFrameSize() uint32 {
+	if x != nil {
+		return x.FrameSize
+	}
+	return 0
+}
+
+func (x *PacketRing) GetFrames() uint32 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *PacketRing) GetRetireMs() uint32 {
+	if x != nil {
+		return x.RetireMs
+	}
+	return 0
+}
+
+func (x *PacketRing) GetPrivateSize() uint32 {
+	if x != nil {
+		return x.PrivateSize
+	}
+	return 0
+}
+
+func (x *PacketRing) GetFeatures() uint32 {
+	if x != nil {
+		return x.Features
+	}
+	return 0
+}
+
+func (x *PacketRing) GetHead() uint32 {
+	if x != nil {
+		return x.Head
+	}
+	return 0
+}
+
+func (x *PacketRing) GetFree() uint32 {
+	if x != nil {
+		return x.Free
+	}
+	return 0
+}
+
+func (x *PacketRing) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *PacketRing) GetPackets() uint32 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *PacketRing) GetLength() uint32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
 type PacketMembership struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Interface     uint32                 `protobuf:"varint,1,opt,name=interface,proto3" json:"interface,omitempty"`
@@ -7965,7 +8135,7 @@ type PacketMembership struct {
 
 func (x *PacketMembership) Reset() {
 	*x = PacketMembership{}
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7977,7 +8147,7 @@ func (x *PacketMembership) String() string {
 func (*PacketMembership) ProtoMessage() {}
 
 func (x *PacketMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[80]
+	mi := &file_statefile_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7990,7 +8160,7 @@ func (x *PacketMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PacketMembership.ProtoReflect.Descriptor instead.
 func (*PacketMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{80}
+	return file_statefile_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *PacketMembership) GetInterface() uint32 {
@@ -8040,7 +8210,7 @@ type InetAddress struct {
 
 func (x *InetAddress) Reset() {
 	*x = InetAddress{}
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8052,7 +8222,7 @@ func (x *InetAddress) String() string {
 func (*InetAddress) ProtoMessage() {}
 
 func (x *InetAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[81]
+	mi := &file_statefile_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8065,7 +8235,7 @@ func (x *InetAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetAddress.ProtoReflect.Descriptor instead.
 func (*InetAddress) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{81}
+	return file_statefile_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *InetAddress) GetAddress() []byte {
@@ -8113,7 +8283,7 @@ type InetSocket struct {
 
 func (x *InetSocket) Reset() {
 	*x = InetSocket{}
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8125,7 +8295,7 @@ func (x *InetSocket) String() string {
 func (*InetSocket) ProtoMessage() {}
 
 func (x *InetSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[82]
+	mi := &file_statefile_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8138,7 +8308,7 @@ func (x *InetSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetSocket.ProtoReflect.Descriptor instead.
 func (*InetSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{82}
+	return file_statefile_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *InetSocket) GetFamily() uint32 {
@@ -8207,7 +8377,7 @@ type InetDatagram struct {
 
 func (x *InetDatagram) Reset() {
 	*x = InetDatagram{}
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8219,7 +8389,7 @@ func (x *InetDatagram) String() string {
 func (*InetDatagram) ProtoMessage() {}
 
 func (x *InetDatagram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[83]
+	mi := &file_statefile_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8232,7 +8402,7 @@ func (x *InetDatagram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InetDatagram.ProtoReflect.Descriptor instead.
 func (*InetDatagram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{83}
+	return file_statefile_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *InetDatagram) GetData() []byte {
@@ -8260,7 +8430,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8272,7 +8442,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[84]
+	mi := &file_statefile_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8285,7 +8455,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{84}
+	return file_statefile_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Membership) GetGroup() []byte {
@@ -8336,7 +8506,7 @@ type TcpConnection struct {
 
 func (x *TcpConnection) Reset() {
 	*x = TcpConnection{}
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8348,7 +8518,7 @@ func (x *TcpConnection) String() string {
 func (*TcpConnection) ProtoMessage() {}
 
 func (x *TcpConnection) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[85]
+	mi := &file_statefile_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8361,7 +8531,7 @@ func (x *TcpConnection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpConnection.ProtoReflect.Descriptor instead.
 func (*TcpConnection) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{85}
+	return file_statefile_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *TcpConnection) GetFamily() uint32 {
@@ -8532,7 +8702,7 @@ type TcpWindow struct {
 
 func (x *TcpWindow) Reset() {
 	*x = TcpWindow{}
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8544,7 +8714,7 @@ func (x *TcpWindow) String() string {
 func (*TcpWindow) ProtoMessage() {}
 
 func (x *TcpWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[86]
+	mi := &file_statefile_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8557,7 +8727,7 @@ func (x *TcpWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TcpWindow.ProtoReflect.Descriptor instead.
 func (*TcpWindow) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{86}
+	return file_statefile_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *TcpWindow) GetSendUpdate() uint32 {
@@ -8641,7 +8811,7 @@ type UnixSocket struct {
 
 func (x *UnixSocket) Reset() {
 	*x = UnixSocket{}
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8653,7 +8823,7 @@ func (x *UnixSocket) String() string {
 func (*UnixSocket) ProtoMessage() {}
 
 func (x *UnixSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[87]
+	mi := &file_statefile_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8666,7 +8836,7 @@ func (x *UnixSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixSocket.ProtoReflect.Descriptor instead.
 func (*UnixSocket) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{87}
+	return file_statefile_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *UnixSocket) GetType() uint32 {
@@ -8822,7 +8992,7 @@ type UnixArrival struct {
 
 func (x *UnixArrival) Reset() {
 	*x = UnixArrival{}
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8834,7 +9004,7 @@ func (x *UnixArrival) String() string {
 func (*UnixArrival) ProtoMessage() {}
 
 func (x *UnixArrival) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[88]
+	mi := &file_statefile_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8847,7 +9017,7 @@ func (x *UnixArrival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixArrival.ProtoReflect.Descriptor instead.
 func (*UnixArrival) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{88}
+	return file_statefile_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *UnixArrival) GetCredentials() *PeerCredentials {
@@ -8884,7 +9054,7 @@ type PeerCredentials struct {
 
 func (x *PeerCredentials) Reset() {
 	*x = PeerCredentials{}
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8896,7 +9066,7 @@ func (x *PeerCredentials) String() string {
 func (*PeerCredentials) ProtoMessage() {}
 
 func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[89]
+	mi := &file_statefile_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8909,7 +9079,7 @@ func (x *PeerCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerCredentials.ProtoReflect.Descriptor instead.
 func (*PeerCredentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{89}
+	return file_statefile_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PeerCredentials) GetPid() uint32 {
@@ -8955,7 +9125,7 @@ type UnixMessage struct {
 
 func (x *UnixMessage) Reset() {
 	*x = UnixMessage{}
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8967,7 +9137,7 @@ func (x *UnixMessage) String() string {
 func (*UnixMessage) ProtoMessage() {}
 
 func (x *UnixMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[90]
+	mi := &file_statefile_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8980,7 +9150,7 @@ func (x *UnixMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnixMessage.ProtoReflect.Descriptor instead.
 func (*UnixMessage) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{90}
+	return file_statefile_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *UnixMessage) GetData() []byte {
@@ -9057,7 +9227,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9069,7 +9239,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[91]
+	mi := &file_statefile_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9082,7 +9252,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{91}
+	return file_statefile_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Process) GetPid() uint32 {
@@ -9286,7 +9456,7 @@ type SemaphoreUndo struct {
 
 func (x *SemaphoreUndo) Reset() {
 	*x = SemaphoreUndo{}
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9298,7 +9468,7 @@ func (x *SemaphoreUndo) String() string {
 func (*SemaphoreUndo) ProtoMessage() {}
 
 func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[92]
+	mi := &file_statefile_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9311,7 +9481,7 @@ func (x *SemaphoreUndo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SemaphoreUndo.ProtoReflect.Descriptor instead.
 func (*SemaphoreUndo) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{92}
+	return file_statefile_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *SemaphoreUndo) GetSet() uint32 {
@@ -9338,7 +9508,7 @@ type ControllingTerminal struct {
 
 func (x *ControllingTerminal) Reset() {
 	*x = ControllingTerminal{}
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9350,7 +9520,7 @@ func (x *ControllingTerminal) String() string {
 func (*ControllingTerminal) ProtoMessage() {}
 
 func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[93]
+	mi := &file_statefile_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9363,7 +9533,7 @@ func (x *ControllingTerminal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControllingTerminal.ProtoReflect.Descriptor instead.
 func (*ControllingTerminal) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{93}
+	return file_statefile_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ControllingTerminal) GetPath() string {
@@ -9391,7 +9561,7 @@ type CgroupMembership struct {
 
 func (x *CgroupMembership) Reset() {
 	*x = CgroupMembership{}
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9403,7 +9573,7 @@ func (x *CgroupMembership) String() string {
 func (*CgroupMembership) ProtoMessage() {}
 
 func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[94]
+	mi := &file_statefile_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9416,7 +9586,7 @@ func (x *CgroupMembership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupMembership.ProtoReflect.Descriptor instead.
 func (*CgroupMembership) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{94}
+	return file_statefile_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *CgroupMembership) GetControllers() string {
@@ -9445,7 +9615,7 @@ type CgroupTree struct {
 
 func (x *CgroupTree) Reset() {
 	*x = CgroupTree{}
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9457,7 +9627,7 @@ func (x *CgroupTree) String() string {
 func (*CgroupTree) ProtoMessage() {}
 
 func (x *CgroupTree) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[95]
+	mi := &file_statefile_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9470,7 +9640,7 @@ func (x *CgroupTree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupTree.ProtoReflect.Descriptor instead.
 func (*CgroupTree) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{95}
+	return file_statefile_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *CgroupTree) GetControllers() string {
@@ -9504,7 +9674,7 @@ type Cgroup struct {
 
 func (x *Cgroup) Reset() {
 	*x = Cgroup{}
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9516,7 +9686,7 @@ func (x *Cgroup) String() string {
 func (*Cgroup) ProtoMessage() {}
 
 func (x *Cgroup) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[96]
+	mi := &file_statefile_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9529,7 +9699,7 @@ func (x *Cgroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cgroup.ProtoReflect.Descriptor instead.
 func (*Cgroup) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{96}
+	return file_statefile_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Cgroup) GetPath() string {
@@ -9589,7 +9759,7 @@ type CgroupFile struct {
 
 func (x *CgroupFile) Reset() {
 	*x = CgroupFile{}
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9601,7 +9771,7 @@ func (x *CgroupFile) String() string {
 func (*CgroupFile) ProtoMessage() {}
 
 func (x *CgroupFile) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[97]
+	mi := &file_statefile_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9614,7 +9784,7 @@ func (x *CgroupFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CgroupFile.ProtoReflect.Descriptor instead.
 func (*CgroupFile) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{97}
+	return file_statefile_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *CgroupFile) GetName() string {
@@ -9670,7 +9840,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9682,7 +9852,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[98]
+	mi := &file_statefile_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9695,7 +9865,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{98}
+	return file_statefile_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Limit) GetResource() uint32 {
@@ -9730,7 +9900,7 @@ type IntervalTimer struct {
 
 func (x *IntervalTimer) Reset() {
 	*x = IntervalTimer{}
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9742,7 +9912,7 @@ func (x *IntervalTimer) String() string {
 func (*IntervalTimer) ProtoMessage() {}
 
 func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[99]
+	mi := &file_statefile_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9755,7 +9925,7 @@ func (x *IntervalTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IntervalTimer.ProtoReflect.Descriptor instead.
 func (*IntervalTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{99}
+	return file_statefile_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *IntervalTimer) GetWhich() uint32 {
@@ -9808,7 +9978,7 @@ type PosixTimer struct {
 
 func (x *PosixTimer) Reset() {
 	*x = PosixTimer{}
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9820,7 +9990,7 @@ func (x *PosixTimer) String() string {
 func (*PosixTimer) ProtoMessage() {}
 
 func (x *PosixTimer) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[100]
+	mi := &file_statefile_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9833,7 +10003,7 @@ func (x *PosixTimer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PosixTimer.ProtoReflect.Descriptor instead.
 func (*PosixTimer) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{100}
+	return file_statefile_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *PosixTimer) GetId() uint32 {
@@ -10004,7 +10174,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10016,7 +10186,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[101]
+	mi := &file_statefile_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10029,7 +10199,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{101}
+	return file_statefile_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Task) GetTid() uint32 {
@@ -10326,7 +10496,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10338,7 +10508,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[102]
+	mi := &file_statefile_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10351,7 +10521,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{102}
+	return file_statefile_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -10397,7 +10567,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10409,7 +10579,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10422,7 +10592,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{103}
+	return file_statefile_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -10469,7 +10639,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10481,7 +10651,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10494,7 +10664,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{104}
+	return file_statefile_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -10538,7 +10708,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10550,7 +10720,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10563,7 +10733,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{105}
+	return file_statefile_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -10591,7 +10761,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10603,7 +10773,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10616,7 +10786,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{106}
+	return file_statefile_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -10653,7 +10823,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10665,7 +10835,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10678,7 +10848,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{107}
+	return file_statefile_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -10743,7 +10913,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10755,7 +10925,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10768,7 +10938,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{108}
+	return file_statefile_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -10917,7 +11087,7 @@ type SessionKeyring struct {
 
 func (x *SessionKeyring) Reset() {
 	*x = SessionKeyring{}
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10929,7 +11099,7 @@ func (x *SessionKeyring) String() string {
 func (*SessionKeyring) ProtoMessage() {}
 
 func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10942,7 +11112,7 @@ func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKeyring.ProtoReflect.Descriptor instead.
 func (*SessionKeyring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{109}
+	return file_statefile_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *SessionKeyring) GetId() uint32 {
@@ -11009,7 +11179,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_statefile_proto_msgTypes[110]
+	mi := &file_statefile_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11021,7 +11191,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[110]
+	mi := &file_statefile_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11034,7 +11204,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{110}
+	return file_statefile_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *Key) GetName() string {
@@ -11096,7 +11266,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[111]
+	mi := &file_statefile_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11108,7 +11278,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[111]
+	mi := &file_statefile_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11121,7 +11291,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{111}
+	return file_statefile_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -11225,7 +11395,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[112]
+	mi := &file_statefile_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11237,7 +11407,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[112]
+	mi := &file_statefile_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11250,7 +11420,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{112}
+	return file_statefile_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -11263,7 +11433,7 @@ func (x *Layout) GetContents() []*Content {
 // Content announces bytes that follow in Pages records.
 type Content struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Owner         uint32                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`       // an Mm, a SharedMemory, a FileNode's content, or an Inherited; the latter first
+	Owner         uint32                 `protobuf:"varint,1,opt,name=owner,proto3" json:"owner,omitempty"`       // an Mm, a SharedMemory, a FileNode's content, a PacketSocket's ring_content, or an Inherited; the latter first
 	Estimate      uint64                 `protobuf:"varint,2,opt,name=estimate,proto3" json:"estimate,omitempty"` // bytes to be expected, zeros included; for progress only
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -11271,7 +11441,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[113]
+	mi := &file_statefile_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11283,7 +11453,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[113]
+	mi := &file_statefile_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11296,7 +11466,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{113}
+	return file_statefile_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -11327,7 +11497,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[114]
+	mi := &file_statefile_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11339,7 +11509,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[114]
+	mi := &file_statefile_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11352,7 +11522,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{114}
+	return file_statefile_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -11404,7 +11574,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[115]
+	mi := &file_statefile_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11416,7 +11586,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[115]
+	mi := &file_statefile_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11429,7 +11599,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{115}
+	return file_statefile_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -11475,7 +11645,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[116]
+	mi := &file_statefile_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11487,7 +11657,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[116]
+	mi := &file_statefile_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11500,7 +11670,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{116}
+	return file_statefile_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -11554,7 +11724,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[117]
+	mi := &file_statefile_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11566,7 +11736,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[117]
+	mi := &file_statefile_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11579,7 +11749,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{117}
+	return file_statefile_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -11679,7 +11849,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[118]
+	mi := &file_statefile_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11691,7 +11861,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[118]
+	mi := &file_statefile_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11704,7 +11874,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{118}
+	return file_statefile_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -11774,7 +11944,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[119]
+	mi := &file_statefile_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11786,7 +11956,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[119]
+	mi := &file_statefile_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11799,7 +11969,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{119}
+	return file_statefile_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -11829,7 +11999,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[120]
+	mi := &file_statefile_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11841,7 +12011,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[120]
+	mi := &file_statefile_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11854,7 +12024,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{120}
+	return file_statefile_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -12538,7 +12708,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\vpeer_groups\x18\x06 \x01(\rR\n" +
 	"peerGroups\x12<\n" +
 	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x12\"\n" +
-	"\facknowledged\x18\b \x01(\fR\facknowledged\"\x90\x02\n" +
+	"\facknowledged\x18\b \x01(\fR\facknowledged\"\xa5\x03\n" +
 	"\fPacketSocket\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x01(\rR\bprotocol\x12\x1c\n" +
@@ -12546,7 +12716,28 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12H\n" +
 	"\vmemberships\x18\x05 \x03(\v2&.lxccheckpoint.format.PacketMembershipR\vmemberships\x12\x16\n" +
 	"\x06fanout\x18\x06 \x01(\rR\x06fanout\x12<\n" +
-	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\"\x88\x01\n" +
+	"\aoptions\x18\a \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x12:\n" +
+	"\areceive\x18\b \x01(\v2 .lxccheckpoint.format.PacketRingR\areceive\x124\n" +
+	"\x04send\x18\t \x01(\v2 .lxccheckpoint.format.PacketRingR\x04send\x12!\n" +
+	"\fring_content\x18\n" +
+	" \x01(\rR\vringContent\"\xcc\x02\n" +
+	"\n" +
+	"PacketRing\x12\x1d\n" +
+	"\n" +
+	"block_size\x18\x01 \x01(\rR\tblockSize\x12\x16\n" +
+	"\x06blocks\x18\x02 \x01(\rR\x06blocks\x12\x1d\n" +
+	"\n" +
+	"frame_size\x18\x03 \x01(\rR\tframeSize\x12\x16\n" +
+	"\x06frames\x18\x04 \x01(\rR\x06frames\x12\x1b\n" +
+	"\tretire_ms\x18\x05 \x01(\rR\bretireMs\x12!\n" +
+	"\fprivate_size\x18\x06 \x01(\rR\vprivateSize\x12\x1a\n" +
+	"\bfeatures\x18\a \x01(\rR\bfeatures\x12\x12\n" +
+	"\x04head\x18\b \x01(\rR\x04head\x12\x12\n" +
+	"\x04free\x18\t \x01(\rR\x04free\x12\x1a\n" +
+	"\bsequence\x18\n" +
+	" \x01(\x04R\bsequence\x12\x18\n" +
+	"\apackets\x18\v \x01(\rR\apackets\x12\x16\n" +
+	"\x06length\x18\f \x01(\rR\x06length\"\x88\x01\n" +
 	"\x10PacketMembership\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\rR\tinterface\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -12942,7 +13133,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04USER\x10\x06\x12\n" +
 	"\n" +
 	"\x06CGROUP\x10\a\x12\b\n" +
-	"\x04TIME\x10\b*\xd8\x01\n" +
+	"\x04TIME\x10\b*\xed\x01\n" +
 	"\aVmaKind\x12\x13\n" +
 	"\x0fVMA_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVMA_ANONYMOUS\x10\x01\x12\x14\n" +
@@ -12955,7 +13146,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\fVMA_VSYSCALL\x10\b\x12\x10\n" +
 	"\fVMA_IO_URING\x10\t\x12\v\n" +
 	"\aVMA_AIO\x10\n" +
-	"*g\n" +
+	"\x12\x13\n" +
+	"\x0fVMA_PACKET_RING\x10\v*g\n" +
 	"\bLockKind\x12\x14\n" +
 	"\x10LOCK_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vLOCK_RECORD\x10\x01\x12\x14\n" +
@@ -12995,7 +13187,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 121)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 122)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -13083,47 +13275,48 @@ var file_statefile_proto_goTypes = []any{
 	(*TcpWaiting)(nil),          // 83: lxccheckpoint.format.TcpWaiting
 	(*NetlinkSocket)(nil),       // 84: lxccheckpoint.format.NetlinkSocket
 	(*PacketSocket)(nil),        // 85: lxccheckpoint.format.PacketSocket
-	(*PacketMembership)(nil),    // 86: lxccheckpoint.format.PacketMembership
-	(*InetAddress)(nil),         // 87: lxccheckpoint.format.InetAddress
-	(*InetSocket)(nil),          // 88: lxccheckpoint.format.InetSocket
-	(*InetDatagram)(nil),        // 89: lxccheckpoint.format.InetDatagram
-	(*Membership)(nil),          // 90: lxccheckpoint.format.Membership
-	(*TcpConnection)(nil),       // 91: lxccheckpoint.format.TcpConnection
-	(*TcpWindow)(nil),           // 92: lxccheckpoint.format.TcpWindow
-	(*UnixSocket)(nil),          // 93: lxccheckpoint.format.UnixSocket
-	(*UnixArrival)(nil),         // 94: lxccheckpoint.format.UnixArrival
-	(*PeerCredentials)(nil),     // 95: lxccheckpoint.format.PeerCredentials
-	(*UnixMessage)(nil),         // 96: lxccheckpoint.format.UnixMessage
-	(*Process)(nil),             // 97: lxccheckpoint.format.Process
-	(*SemaphoreUndo)(nil),       // 98: lxccheckpoint.format.SemaphoreUndo
-	(*ControllingTerminal)(nil), // 99: lxccheckpoint.format.ControllingTerminal
-	(*CgroupMembership)(nil),    // 100: lxccheckpoint.format.CgroupMembership
-	(*CgroupTree)(nil),          // 101: lxccheckpoint.format.CgroupTree
-	(*Cgroup)(nil),              // 102: lxccheckpoint.format.Cgroup
-	(*CgroupFile)(nil),          // 103: lxccheckpoint.format.CgroupFile
-	(*Limit)(nil),               // 104: lxccheckpoint.format.Limit
-	(*IntervalTimer)(nil),       // 105: lxccheckpoint.format.IntervalTimer
-	(*PosixTimer)(nil),          // 106: lxccheckpoint.format.PosixTimer
-	(*Task)(nil),                // 107: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 108: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 109: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 110: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 111: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 112: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 113: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 114: lxccheckpoint.format.Credentials
-	(*SessionKeyring)(nil),      // 115: lxccheckpoint.format.SessionKeyring
-	(*Key)(nil),                 // 116: lxccheckpoint.format.Key
-	(*Scheduling)(nil),          // 117: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 118: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 119: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 120: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 121: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 122: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 123: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 124: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 125: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 126: lxccheckpoint.format.BpfAttachment
+	(*PacketRing)(nil),          // 86: lxccheckpoint.format.PacketRing
+	(*PacketMembership)(nil),    // 87: lxccheckpoint.format.PacketMembership
+	(*InetAddress)(nil),         // 88: lxccheckpoint.format.InetAddress
+	(*InetSocket)(nil),          // 89: lxccheckpoint.format.InetSocket
+	(*InetDatagram)(nil),        // 90: lxccheckpoint.format.InetDatagram
+	(*Membership)(nil),          // 91: lxccheckpoint.format.Membership
+	(*TcpConnection)(nil),       // 92: lxccheckpoint.format.TcpConnection
+	(*TcpWindow)(nil),           // 93: lxccheckpoint.format.TcpWindow
+	(*UnixSocket)(nil),          // 94: lxccheckpoint.format.UnixSocket
+	(*UnixArrival)(nil),         // 95: lxccheckpoint.format.UnixArrival
+	(*PeerCredentials)(nil),     // 96: lxccheckpoint.format.PeerCredentials
+	(*UnixMessage)(nil),         // 97: lxccheckpoint.format.UnixMessage
+	(*Process)(nil),             // 98: lxccheckpoint.format.Process
+	(*SemaphoreUndo)(nil),       // 99: lxccheckpoint.format.SemaphoreUndo
+	(*ControllingTerminal)(nil), // 100: lxccheckpoint.format.ControllingTerminal
+	(*CgroupMembership)(nil),    // 101: lxccheckpoint.format.CgroupMembership
+	(*CgroupTree)(nil),          // 102: lxccheckpoint.format.CgroupTree
+	(*Cgroup)(nil),              // 103: lxccheckpoint.format.Cgroup
+	(*CgroupFile)(nil),          // 104: lxccheckpoint.format.CgroupFile
+	(*Limit)(nil),               // 105: lxccheckpoint.format.Limit
+	(*IntervalTimer)(nil),       // 106: lxccheckpoint.format.IntervalTimer
+	(*PosixTimer)(nil),          // 107: lxccheckpoint.format.PosixTimer
+	(*Task)(nil),                // 108: lxccheckpoint.format.Task
+	(*SyscallDispatch)(nil),     // 109: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 110: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 111: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 112: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 113: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 114: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 115: lxccheckpoint.format.Credentials
+	(*SessionKeyring)(nil),      // 116: lxccheckpoint.format.SessionKeyring
+	(*Key)(nil),                 // 117: lxccheckpoint.format.Key
+	(*Scheduling)(nil),          // 118: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 119: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 120: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 121: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 122: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 123: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 124: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 125: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 126: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 127: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -13136,18 +13329,18 @@ var file_statefile_proto_depIdxs = []int32{
 	48,  // 7: lxccheckpoint.format.Record.sighand:type_name -> lxccheckpoint.format.Sighand
 	50,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	66,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
-	97,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	110, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	98,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
+	111, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	25,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
-	101, // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	123, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	124, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	126, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	115, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
+	102, // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
+	124, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	125, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	127, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	116, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
 	67,  // 18: lxccheckpoint.format.Record.message_queue:type_name -> lxccheckpoint.format.MessageQueue
-	118, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	120, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	121, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	119, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	121, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	122, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	31,  // 22: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
 	33,  // 23: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
 	8,   // 24: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
@@ -13158,7 +13351,7 @@ var file_statefile_proto_depIdxs = []int32{
 	17,  // 29: lxccheckpoint.format.Namespace.links:type_name -> lxccheckpoint.format.Link
 	18,  // 30: lxccheckpoint.format.Namespace.network:type_name -> lxccheckpoint.format.Network
 	13,  // 31: lxccheckpoint.format.Namespace.ipc:type_name -> lxccheckpoint.format.Ipc
-	100, // 32: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
+	101, // 32: lxccheckpoint.format.Namespace.cgroup_roots:type_name -> lxccheckpoint.format.CgroupMembership
 	11,  // 33: lxccheckpoint.format.Namespace.user:type_name -> lxccheckpoint.format.UserNamespace
 	12,  // 34: lxccheckpoint.format.UserNamespace.uids:type_name -> lxccheckpoint.format.IdRange
 	12,  // 35: lxccheckpoint.format.UserNamespace.gids:type_name -> lxccheckpoint.format.IdRange
@@ -13202,7 +13395,7 @@ var file_statefile_proto_depIdxs = []int32{
 	73,  // 73: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
 	79,  // 74: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
 	82,  // 75: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	93,  // 76: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	94,  // 76: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
 	74,  // 77: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
 	75,  // 78: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
 	76,  // 79: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
@@ -13210,8 +13403,8 @@ var file_statefile_proto_depIdxs = []int32{
 	64,  // 81: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
 	84,  // 82: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
 	85,  // 83: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
-	88,  // 84: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	91,  // 85: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	89,  // 84: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	92,  // 85: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
 	61,  // 86: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
 	62,  // 87: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
 	60,  // 88: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
@@ -13237,58 +13430,60 @@ var file_statefile_proto_depIdxs = []int32{
 	80,  // 108: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
 	81,  // 109: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
 	83,  // 110: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
-	87,  // 111: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
-	87,  // 112: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 111: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 112: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
 	81,  // 113: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	86,  // 114: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
+	87,  // 114: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
 	81,  // 115: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	87,  // 116: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	87,  // 117: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 118: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	89,  // 119: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	90,  // 120: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	87,  // 121: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	87,  // 122: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	87,  // 123: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 124: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	92,  // 125: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	81,  // 126: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	95,  // 127: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	96,  // 128: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	94,  // 129: lxccheckpoint.format.UnixSocket.arrivals:type_name -> lxccheckpoint.format.UnixArrival
-	95,  // 130: lxccheckpoint.format.UnixArrival.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	96,  // 131: lxccheckpoint.format.UnixArrival.queue:type_name -> lxccheckpoint.format.UnixMessage
-	95,  // 132: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	98,  // 133: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 134: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	107, // 135: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	104, // 136: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	105, // 137: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	99,  // 138: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	100, // 139: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	106, // 140: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	102, // 141: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	41,  // 142: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	103, // 143: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	111, // 144: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	112, // 145: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	114, // 146: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	113, // 147: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	117, // 148: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 149: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	109, // 150: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	108, // 151: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	100, // 152: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 153: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	116, // 154: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
-	119, // 155: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	122, // 156: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	125, // 157: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	158, // [158:158] is the sub-list for method output_type
-	158, // [158:158] is the sub-list for method input_type
-	158, // [158:158] is the sub-list for extension type_name
-	158, // [158:158] is the sub-list for extension extendee
-	0,   // [0:158] is the sub-list for field type_name
+	86,  // 116: lxccheckpoint.format.PacketSocket.receive:type_name -> lxccheckpoint.format.PacketRing
+	86,  // 117: lxccheckpoint.format.PacketSocket.send:type_name -> lxccheckpoint.format.PacketRing
+	88,  // 118: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 119: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 120: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	90,  // 121: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	91,  // 122: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	88,  // 123: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 124: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 125: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 126: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	93,  // 127: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	81,  // 128: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	96,  // 129: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	97,  // 130: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	95,  // 131: lxccheckpoint.format.UnixSocket.arrivals:type_name -> lxccheckpoint.format.UnixArrival
+	96,  // 132: lxccheckpoint.format.UnixArrival.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	97,  // 133: lxccheckpoint.format.UnixArrival.queue:type_name -> lxccheckpoint.format.UnixMessage
+	96,  // 134: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	99,  // 135: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 136: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	108, // 137: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	105, // 138: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	106, // 139: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	100, // 140: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	101, // 141: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	107, // 142: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	103, // 143: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	41,  // 144: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	104, // 145: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	112, // 146: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	113, // 147: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	115, // 148: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	114, // 149: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	118, // 150: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 151: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	110, // 152: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	109, // 153: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	101, // 154: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 155: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	117, // 156: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
+	120, // 157: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	123, // 158: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	126, // 159: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	160, // [160:160] is the sub-list for method output_type
+	160, // [160:160] is the sub-list for method input_type
+	160, // [160:160] is the sub-list for extension type_name
+	160, // [160:160] is the sub-list for extension extendee
+	0,   // [0:160] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -13362,7 +13557,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   121,
+			NumMessages:   122,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

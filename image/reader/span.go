@@ -42,6 +42,11 @@ func spans(s *format.Skeleton) map[uint32][]span {
 			}
 		}
 	}
+	for _, o := range s.OpenFiles {
+		if p := o.GetPacketSocket(); p.GetRingContent() != 0 && all[p.RingContent] != nil {
+			all[p.RingContent] = []span{{0, p.RingSize()}}
+		}
+	}
 	page := uint64(s.Header.PageSize)
 	for _, f := range s.FileSystems {
 		for _, n := range f.Nodes {

@@ -188,6 +188,7 @@ func Everything() *format.Skeleton {
 		{Start: 0x32000, End: 0x34000, Prot: 1, Kind: format.VmaKind_VMA_FILE_SHARED, File: file("/memfd:m", 73), SharedMemory: 21},
 		{Start: 0x36000, End: 0x37000, Prot: 3, Kind: format.VmaKind_VMA_IO_URING, OpenFile: 250},
 		{Start: 0x38000, End: 0x39000, Prot: 3, Kind: format.VmaKind_VMA_AIO, Aio: &format.AioContext{Id: 2, Ring: aioRing()}},
+		{Start: 0x3a000, End: 0x3e000, Prot: 3, Kind: format.VmaKind_VMA_PACKET_RING, OpenFile: 691},
 		{Start: 0x40000, End: 0x44000, Prot: 3, Kind: format.VmaKind_VMA_ANONYMOUS, IsStack: true, GrowsDown: true},
 		{Start: 0x50000, End: 0x52000, Prot: 5, Kind: format.VmaKind_VMA_VDSO},
 		{Start: 0xffffffffff600000, End: 0xffffffffff601000, Prot: 4, Kind: format.VmaKind_VMA_VSYSCALL},
@@ -296,7 +297,7 @@ func Everything() *format.Skeleton {
 	s.Processes[1].Undo = []*format.SemaphoreUndo{{Set: 1, Adjustments: []int32{-1, 2}}}
 	s.Layout.Contents = []*format.Content{
 		{Owner: InheritedID, Estimate: 2 * Page}, {Owner: MmID, Estimate: 16 * Page},
-		{Owner: ChildMmID, Estimate: Page}, {Owner: 20, Estimate: 4 * Page},
+		{Owner: ChildMmID, Estimate: Page}, {Owner: 20, Estimate: 4 * Page}, {Owner: 692, Estimate: 4 * Page},
 	}
 	return s
 }
@@ -347,6 +348,11 @@ func unixSockets() []*format.OpenFile {
 		}}),
 		{Id: 690, Flags: 2, Kind: &format.OpenFile_PacketSocket{PacketSocket: &format.PacketSocket{Type: 3, Protocol: 0x800, Interface: 2, Name: "eth0",
 			Memberships: []*format.PacketMembership{{Interface: 2, Name: "eth0", Type: 1, Count: 1}}, Fanout: 7}}},
+		{Id: 691, Flags: 2, Kind: &format.OpenFile_PacketSocket{PacketSocket: &format.PacketSocket{Type: 3, Protocol: 3, RingContent: 692,
+			Options: []*format.SocketOption{{Level: 263, Name: 10, Value: []byte{2, 0, 0, 0}}}, // TPACKET_V3
+			Receive: &format.PacketRing{BlockSize: Page, Blocks: 3, FrameSize: 2048, Frames: 6, RetireMs: 8, PrivateSize: 16, Features: 1, Head: 1, Free: 2, Sequence: 5, Packets: 2, Length: 300},
+			Send:    &format.PacketRing{BlockSize: Page, Blocks: 1, FrameSize: 1024, Frames: 4, Head: 3},
+		}}},
 		{Id: 66, Flags: 2, Kind: &format.OpenFile_NetlinkSocket{NetlinkSocket: &format.NetlinkSocket{Type: 3, Port: 5, Groups: []uint32{1, 33}, Acknowledged: make([]byte, 16)}}},
 		{Id: 67, Flags: 2, Kind: &format.OpenFile_InetSocket{InetSocket: &format.InetSocket{
 			Family: 2, Type: datagram, Protocol: 17, Address: &format.InetAddress{Address: []byte{127, 0, 0, 1}, Port: 53},

@@ -63,7 +63,7 @@ func kinds() map[protoreflect.Name]*kind {
 		"pty_master":     {name: "the master of a pseudo terminal", make: makePtyMaster, arm: armPtyMaster},
 		"tcp_listener":   {name: "a listening TCP socket", socket: tcpSocket, make: makeTCPListener},
 		"tcp_connection": {name: "a TCP connection", socket: tcpConnectionSocket, make: makeTCPConnection, arm: armTCP},
-		"packet_socket":  {name: "a packet socket", socket: packetSocket, make: makePacket},
+		"packet_socket":  {name: "a packet socket", socket: packetSocket, make: makePacket, arm: armPacket},
 		"netlink_socket": {name: "a netlink socket", socket: netlinkSocket, make: makeNetlink},
 		"inet_socket":    {name: "an IP socket", socket: inetSocket, make: makeInet},
 		"unix_socket":    {name: "a UNIX socket", socket: unixSocket, make: makeUnix},

@@ -49,6 +49,17 @@ func inetSamples() []*format.OpenFile {
 			Memberships: []*format.PacketMembership{{Interface: 1, Name: "lo", Type: unix.PACKET_MR_ALLMULTI, Count: 2}},
 			Options:     []*format.SocketOption{{Level: unix.SOL_PACKET, Name: unix.PACKET_AUXDATA, Value: number(1)}},
 		}}},
+		{Id: 218, Flags: unix.O_RDWR, Kind: &format.OpenFile_PacketSocket{PacketSocket: &format.PacketSocket{
+			Type: unix.SOCK_RAW, Protocol: 0x88b5, Interface: 1, Name: "lo", RingContent: 219,
+			Options: []*format.SocketOption{{Level: unix.SOL_PACKET, Name: unix.PACKET_VERSION, Value: number(unix.TPACKET_V2)}},
+			Receive: &format.PacketRing{BlockSize: 4096, Blocks: 2, FrameSize: 2048, Frames: 4, Head: 3, Free: 4},
+			Send:    &format.PacketRing{BlockSize: 8192, Blocks: 1, FrameSize: 1024, Frames: 8, Head: 5},
+		}}},
+		{Id: 220, Flags: unix.O_RDWR, Kind: &format.OpenFile_PacketSocket{PacketSocket: &format.PacketSocket{
+			Type: unix.SOCK_DGRAM, Protocol: 0x88b5, Interface: 1, Name: "lo", RingContent: 221,
+			Options: []*format.SocketOption{{Level: unix.SOL_PACKET, Name: unix.PACKET_VERSION, Value: number(unix.TPACKET_V3)}},
+			Receive: &format.PacketRing{BlockSize: 8192, Blocks: 3, FrameSize: 2048, Frames: 12, RetireMs: 50, PrivateSize: 8, Features: 1, Head: 2, Free: 3, Sequence: 9},
+		}}},
 		ip(204, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP}),
 		ip(205, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(here, 5353),
 			Queue: []*format.InetDatagram{{Data: []byte("one"), Sender: at([]byte{10, 1, 2, 3}, 53)}, {Sender: at(here, 54)}, {Data: bytes.Repeat([]byte("x"), 60_000), Sender: at(here, 55)}}}),

@@ -76,10 +76,11 @@ type Restart struct {
 	// Controlling terminals, by path. They stay open: with its last descriptor
 	// a pseudo terminal stops being the one of its session (tty_release,
 	// drivers/tty/tty_io.c), and the descriptors of the image come later.
-	held     map[string]int
-	bpf      map[uint32]*bpfObject // maps and programs, by the image's number
-	attached []bpfAttached
-	queued   map[uint32]int // open files of message queues that makeQueues has opened, by id
+	held        map[string]int
+	bpf         map[uint32]*bpfObject // maps and programs, by the image's number
+	attached    []bpfAttached
+	queued      map[uint32]int          // open files of message queues that makeQueues has opened, by id
+	packetRings map[uint32]*packetRings // by their contents
 }
 
 // usersOf are those of the user namespace that a process is in.
@@ -127,7 +128,7 @@ func New(s *format.Skeleton, root place.Process, log *slog.Logger) (*Restart, er
 		return nil, fmt.Errorf("open the container's root directory %s: %w", path, err)
 	}
 	r := &Restart{skeleton: s, root: root, Finder: NewFinder(dir, log),
-		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}, bpf: map[uint32]*bpfObject{}, queued: map[uint32]int{}}
+		byID: make(map[uint32]*file, len(s.OpenFiles)), pipes: make(map[uint32]*pipe, len(s.Pipes)), held: map[string]int{}, bpf: map[uint32]*bpfObject{}, queued: map[uint32]int{}, packetRings: map[uint32]*packetRings{}}
 	table := kinds()
 	for _, o := range s.OpenFiles {
 		k, err := kindOf(table, o)
@@ -230,6 +231,9 @@ func (r *Restart) Close() error {
 		unix.Close(fd)
 	}
 	r.queued = nil
+	for _, p := range r.packetRings {
+		p.close()
+	}
 	r.closeBPF()
 	closeFD(&r.rootDir)
 	return nil

@@ -12,7 +12,7 @@ import (
 	"lxc-checkpoint/tracee"
 )
 
-// mapRingsOf maps rings of io_uring where they were in an address space.
+// mapRingsOf maps rings where they were in an address space.
 func (r *Restart) mapRingsOf(p place.Process, vmas []*format.Vma) error {
 	for _, v := range vmas {
 		there, done, err := r.lend(p, []uint32{v.OpenFile})
@@ -22,7 +22,7 @@ func (r *Restart) mapRingsOf(p place.Process, vmas []*format.Vma) error {
 		err = mapRing(p, v, uint64(there[v.OpenFile]))
 		done()
 		if err != nil {
-			return fmt.Errorf("map a ring of io_uring at %#x-%#x of process %d: %w", v.Start, v.End, p.PID(), err)
+			return fmt.Errorf("map a ring at %#x-%#x of process %d: %w", v.Start, v.End, p.PID(), err)
 		}
 	}
 	return nil

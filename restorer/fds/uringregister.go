@@ -321,13 +321,15 @@ func (u *uring) enter(n uint32) error {
 	return err
 }
 
-// mapRings maps the rings where programs had them.
+// mapRings maps the rings where programs had them, and those of packet sockets.
 func (r *Restart) mapRings() error {
 	if r.Space == nil {
 		return nil
 	}
 	for _, mm := range r.skeleton.Mms {
-		vmas := slices.DeleteFunc(slices.Clone(mm.Vmas), func(v *format.Vma) bool { return v.Kind != format.VmaKind_VMA_IO_URING })
+		vmas := slices.DeleteFunc(slices.Clone(mm.Vmas), func(v *format.Vma) bool {
+			return v.Kind != format.VmaKind_VMA_IO_URING && v.Kind != format.VmaKind_VMA_PACKET_RING
+		})
 		if len(vmas) == 0 {
 			continue
 		}

@@ -61,6 +61,12 @@ func TestNginx(t *testing.T) {
 	overSockets(t, "python3", source(t, "nginx/clients.py"))
 }
 
+// TestTcpdump: it reads what it prints from rings that it shares with the kernel.
+func TestTcpdump(t *testing.T) {
+	need.Check(t, need.Program("python3"), need.Program("tcpdump"))
+	underLoad(t, "python3", source(t, "tcpdump/listen.py"))
+}
+
 // TestPostgres: with 20 clients in transactions, over TCP and a UNIX socket.
 func TestPostgres(t *testing.T) {
 	need.Check(t, need.Program("python3"), need.Program("setpriv"), need.Postgres)
