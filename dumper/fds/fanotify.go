@@ -112,7 +112,7 @@ func (w *walk) markedInode(f *file, mark *format.FanotifyMark, value string) (th
 
 // markedMount finds a mount of the container.
 func (w *walk) markedMount(f *file, mark *format.FanotifyMark, what string, is func(m *procfs.Mount) bool) (there bool, err error) {
-	mounts, err := procfs.ReadMounts(f.PID)
+	mounts, err := w.mountsOf(f.PID)
 	if err != nil {
 		return false, err
 	}

@@ -13,7 +13,6 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/elsewhere"
-	"lxc-checkpoint/internal/procfs"
 )
 
 // lookInotify reads the watches from fdinfo (inotify_fdinfo, fs/notify/fdinfo.c).
@@ -27,7 +26,7 @@ func lookInotify(w *walk, f *file) error {
 	if err != nil {
 		return err
 	}
-	cgroups, err := cgroup2Devices(f.PID)
+	cgroups, err := w.cgroup2Devices(f.PID)
 	if err != nil {
 		return err
 	}
@@ -65,8 +64,8 @@ func lookInotify(w *walk, f *file) error {
 // process sees, and of those that are gone. A freeze or thaw is a change of the file cgroup.events of each
 // (kernfs_notify in kernel/cgroup/freezer.c, Linux 6.18): systemd, which watches
 // those of its services, has the freeze for our checkpoint among its events.
-func cgroup2Devices(pid int) (map[uint64]bool, error) {
-	mounts, err := procfs.ReadMounts(pid)
+func (w *walk) cgroup2Devices(pid int) (map[uint64]bool, error) {
+	mounts, err := w.mountsOf(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +145,7 @@ func (w *walk) watched(f *file, t *watch) (*format.FileIdentity, error) {
 	if t.handle.Size() == 0 {
 		return nil, lost("is on a file system that gives no file handles")
 	}
-	mounts, err := procfs.ReadMounts(f.PID)
+	mounts, err := w.mountsOf(f.PID)
 	if err != nil {
 		return nil, err
 	}

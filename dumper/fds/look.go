@@ -191,18 +191,19 @@ func Look(ctx context.Context, env Env, tables []Table) (res *Result, refused re
 // walk is a look under way.
 type walk struct {
 	Env
-	root      int // the container's root directory
-	mounts    map[int]bool
-	terminals terminals
-	files     []*file
-	outside   []*file // a slave of each pseudo terminal whose master is outside
-	groups    map[groupKey][]*file
-	byNumber  map[place]*file
-	pipes     map[inode]*pipe
-	order     []*pipe
-	networks  map[uint64]*network // by inode
-	own       *network            // the container's
-	net       *network            // of the socket that is looked at
+	root       int // the container's root directory
+	mounts     map[int]bool
+	mountLists map[string][]*procfs.Mount // by namespace, see mountsOf
+	terminals  terminals
+	files      []*file
+	outside    []*file // a slave of each pseudo terminal whose master is outside
+	groups     map[groupKey][]*file
+	byNumber   map[place]*file
+	pipes      map[inode]*pipe
+	order      []*pipe
+	networks   map[uint64]*network // by inode
+	own        *network            // the container's
+	net        *network            // of the socket that is looked at
 
 	unixes      []*unixSocket
 	unixByInode map[uint32]*unixSocket
@@ -239,7 +240,7 @@ func newWalk(env Env) (*walk, error) {
 		env.Programs = programs.New(env.IDs)
 	}
 	w := &walk{
-		Env: env, mounts: map[int]bool{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
+		Env: env, mounts: map[int]bool{}, mountLists: map[string][]*procfs.Mount{}, groups: map[groupKey][]*file{}, byNumber: map[place]*file{},
 		pipes: map[inode]*pipe{}, networks: map[uint64]*network{}, unixByInode: map[uint32]*unixSocket{},
 		rings: map[uint64]uint32{}, packetRings: map[uint64]*PacketRings{}, external: map[string]bool{},
 	}
@@ -252,7 +253,7 @@ func newWalk(env Env) (*walk, error) {
 		return nil, err
 	}
 	w.net = w.own
-	mounts, err := procfs.ReadMounts(env.First)
+	mounts, err := w.mountsOf(env.First)
 	if err != nil {
 		w.close()
 		return nil, err

@@ -2,12 +2,15 @@ package fds
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 )
 
 // statIn looks at a path of a root directory, out of which nothing leads; flags
@@ -81,6 +84,22 @@ func (w *walk) locate(f *file) (*format.FileIdentity, error) {
 // it is the root of; 0 is the container's first one.
 func (w *walk) rootOf(f *file) (fd int, namespace uint32) {
 	return w.rootOfMount(f.info.MountID)
+}
+
+// mountsOf are all mounts of the mount namespace that a process is in, whatever its
+// root.
+func (w *walk) mountsOf(pid int) ([]*procfs.Mount, error) {
+	path := fmt.Sprintf("/proc/%d/ns/mnt", pid)
+	name, err := os.Readlink(path)
+	if err != nil {
+		return nil, err
+	}
+	if w.mountLists[name] == nil {
+		if w.mountLists[name], err = view.ReadMounts(path); err != nil {
+			return nil, fmt.Errorf("read the mounts of process %d: %w", pid, err)
+		}
+	}
+	return w.mountLists[name], nil
 }
 
 func (w *walk) rootOfMount(id int) (fd int, namespace uint32) {

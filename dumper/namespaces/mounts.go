@@ -6,17 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
-	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/procfs"
 )
 
 // mounts lists the mounts of a mount namespace, parents before their children.
 func mounts(_ *Result, n *object) error {
-	all, err := readMounts(n)
+	all, err := view.ReadMounts(n.path())
 	if err != nil {
 		return err
 	}
@@ -33,23 +30,6 @@ func mounts(_ *Result, n *object) error {
 		return fmt.Errorf("%d of its %d mounts do not hang together", len(all)-len(n.Mounts), len(all))
 	}
 	return nil
-}
-
-// readMounts reads mountinfo from the root of the namespace: a process that has
-// chrooted sees only what lies below.
-func readMounts(n *object) ([]*procfs.Mount, error) {
-	var all []*procfs.Mount
-	err := elsewhere.AtRoot(n.path(), func(proc int) error {
-		fd, err := unix.Openat(proc, "thread-self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		f := os.NewFile(uintptr(fd), "mountinfo")
-		defer f.Close()
-		all, err = procfs.ParseMounts(f)
-		return err
-	})
-	return all, err
 }
 
 // Mounts are what LookAtMounts has to know.

@@ -10,6 +10,7 @@ import (
 
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/elsewhere"
+	"lxc-checkpoint/internal/procfs"
 )
 
 // Root is the root of a mount namespace, from which the kernel counts the
@@ -28,6 +29,23 @@ func OpenRoot(pid int) (*Root, error) {
 		return nil, fmt.Errorf("open the root of process %d's mount namespace: %w", pid, err)
 	}
 	return r, nil
+}
+
+// ReadMounts reads the mounts of a mount namespace, /proc/PID/ns/mnt, from its root:
+// /proc/PID/mountinfo of a process that has chrooted shows only what lies below.
+func ReadMounts(namespace string) ([]*procfs.Mount, error) {
+	var all []*procfs.Mount
+	err := elsewhere.AtRoot(namespace, func(proc int) error {
+		fd, err := unix.Openat(proc, "thread-self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(fd), "mountinfo")
+		defer f.Close()
+		all, err = procfs.ParseMounts(f)
+		return err
+	})
+	return all, err
 }
 
 // RootOf is the root that a descriptor is of, which stays the caller's.
