@@ -109,7 +109,7 @@ func Dump(ctx context.Context, c *container.Container, w *writer.Writer, o Optio
 // dump is one try. If it finds what can't be saved, it has written nothing. locked
 // says that the operator's script has locked the network.
 func dump(ctx context.Context, c *container.Container, w *writer.Writer, o Options, teller *bpf.Teller, stats *Stats, clock *clock, locked *bool) (err error) {
-	held, err := ptrace.Hold(ctx, c, o.Timeout) // freeze, seize every thread, thaw: nothing runs
+	held, err := ptrace.Hold(ctx, c, teller, o.Timeout) // freeze, seize every thread, thaw: nothing runs
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func Check(ctx context.Context, c *container.Container, o Options) (stats *Stats
 
 // check is one look.
 func check(ctx context.Context, c *container.Container, o Options, teller *bpf.Teller, stats *Stats, clock *clock) (s *format.Skeleton, err error) {
-	held, err := ptrace.Hold(ctx, c, o.Timeout)
+	held, err := ptrace.Hold(ctx, c, teller, o.Timeout)
 	if err != nil {
 		return nil, err
 	}

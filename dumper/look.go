@@ -124,7 +124,7 @@ func (l *looking) lookAtTasks() error {
 	processes := l.held.Processes()
 	l.told = l.tell(processes)
 	err := l.held.Do(func() error {
-		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, At: l.at, SeccompProfile: l.container.SeccompProfile, ShellJob: l.o.ShellJob, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
+		looker, err := tasks.New(l.ids, processes, tasks.Options{Facts: l.told, At: l.at, Limits: l.held.Limits(), SeccompProfile: l.container.SeccompProfile, ShellJob: l.o.ShellJob, Ask: func(o tasks.Object, r *tracee.Remote) (err error) {
 			l.facts[o.ID], err = memory.Ask(r)
 			return err
 		}, AskSettings: func(o tasks.Object, r *tracee.Remote) error {

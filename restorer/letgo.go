@@ -158,7 +158,7 @@ func (r *restart) faults(p *format.Process, k *format.Task) (err error) {
 // is false if its registers are still to be loaded. It needs the restart's own
 // memory, and the kernel keeps what it gets here only until the task sleeps again.
 func (r *restart) rest(k *format.Task) (ok bool, err error) {
-	if k.Rest == nil {
+	if k.Rest == nil || k.Rest.Kind == format.RestKind_REST_ARGUMENT {
 		return false, nil
 	}
 	t := r.tasks[k.Tid]
@@ -185,6 +185,12 @@ func (r *restart) load(t *stub.Task, k *format.Task, rested bool) error {
 	if !rested {
 		if err := r.loadRegisters(t, k); err != nil {
 			return err
+		}
+	}
+	if k.Rest != nil && k.Rest.Kind == format.RestKind_REST_ARGUMENT {
+		// If it can't be, the call begins anew.
+		if _, err := t.Thread.Shorten(int64(k.SystemCallPlusOne)-1, k.Rest.RemainingNs, k.Rest.Place); err != nil {
+			return fmt.Errorf("go on with what remained of its call: %w", err)
 		}
 	}
 	if q := k.Rseq; q != nil && q.Pointer != 0 && q.RseqCs != 0 {

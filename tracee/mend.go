@@ -15,9 +15,9 @@ import (
 // handler runs after all, and the call returns EINTR as it should.
 //
 // It is for the EventStop of an original, before anything else is done to it.
-// A timeout of the call begins anew. before is what SeeCall saw before the
-// thread was interrupted; it is needed where MendNeedsCall says so, and may be
-// nil: then nothing is mended there.
+// A timeout of the call begins anew, unless Shorten follows. before is what
+// SeeCall saw before the thread was interrupted; it is needed where MendNeedsCall
+// says so, and may be nil: then nothing is mended there.
 func (t *Thread) Mend(before *CallSeen) error {
 	r, err := t.Registers()
 	if err != nil {

@@ -32,6 +32,8 @@ type Teller struct {
 	undo    *undoOffsets
 	seen    *seenOffsets
 	timers  *timerOffsets
+	// deadlines are those of sleeps; nil: nobody notes them.
+	deadlines *deadlines
 	// usual are the flags that tasks have that do nothing special (unusual).
 	usual uint64
 	// domain is where a task's Landlock domain lies (restricted), -1: nowhere.
@@ -80,6 +82,7 @@ func Open() (t *Teller, err error) {
 	if t.iter, err = link.AttachIter(link.IterOptions{Program: t.program}); err != nil {
 		return t, fmt.Errorf("make the iterator: %w", err)
 	}
+	t.deadlines, _ = o.deadlines.load()
 	return t, t.calibrate()
 }
 
@@ -99,6 +102,7 @@ func (t *Teller) Close() {
 	if t == nil {
 		return
 	}
+	t.deadlines.close()
 	for _, c := range []io.Closer{t.iter, t.program, t.record, t.filter} {
 		// An interface that holds a nil pointer is not nil.
 		switch v := c.(type) {

@@ -40,7 +40,7 @@ func TestTellersAgree(t *testing.T) {
 	}
 	defer teller.Close()
 	c := start(t)
-	held, err := ptrace.Hold(t.Context(), c, harness.Patience(10*time.Second))
+	held, err := ptrace.Hold(t.Context(), c, nil, harness.Patience(10*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

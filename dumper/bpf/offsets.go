@@ -30,9 +30,10 @@ type offsets struct {
 	ldt                        uint32 // of mm_struct; 0: this CPU has no such thing
 	aio                        uint32 // of mm_struct; 0: this kernel has no contexts of io_setup(2)
 	block                      blockOffsets
-	undo                       *undoOffsets  // nil: there is nothing of the kind
-	seen                       *seenOffsets  // nil: this kernel has it in another shape
-	timers                     *timerOffsets // nil: the same
+	undo                       *undoOffsets     // nil: there is nothing of the kind
+	seen                       *seenOffsets     // nil: this kernel has it in another shape
+	timers                     *timerOffsets    // nil: the same
+	deadlines                  *deadlineOffsets // nil: the same
 }
 
 // find looks the offsets up in the kernel's BTF. A field that this kernel
@@ -130,7 +131,7 @@ func find() (o offsets, err error) {
 		}
 	}
 	o.undo = findUndo(spec)
-	o.seen, o.timers = findSeen(spec), findTimers(spec)
+	o.seen, o.timers, o.deadlines = findSeen(spec), findTimers(spec), findDeadlines(spec)
 	o.block, err = findBlock(spec)
 	return o, err
 }

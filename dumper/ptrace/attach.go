@@ -267,7 +267,10 @@ func (h *Held) waitOne(ctx context.Context, t *task) error {
 		switch {
 		case stop.Kind == tracee.EventStop:
 			t.stopped = true
-			return t.Mend(h.calls[t.TID()])
+			if err := t.Mend(h.calls[t.TID()]); err != nil {
+				return err
+			}
+			return h.remember(t)
 		case stop.Gone():
 			t.gone = true
 			return nil

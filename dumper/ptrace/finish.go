@@ -140,6 +140,9 @@ func (t *task) letGo() (done bool, err error) {
 			return false, err
 		}
 	}
+	if err := t.shorten(); err != nil {
+		return false, err
+	}
 	var sig unix.Signal
 	if s := t.Last(); s.Kind == tracee.SignalStop {
 		sig = s.Signal

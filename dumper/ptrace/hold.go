@@ -31,6 +31,8 @@ type Held struct {
 	finished  bool // Finish did all there is to do
 
 	calls     map[int]*tracee.CallSeen // by task, before the first freeze
+	sleeps    Sleeps                   // nil: nobody tells of them
+	since     int64                    // when the tasks were interrupted
 	tasks     map[int]*task            // by tid
 	processes []*Process
 }
@@ -41,6 +43,7 @@ type task struct {
 	*tracee.Thread
 	pid     int  // of its process
 	stopped bool // it is in its EventStop
+	limit   *Limit
 	gone    bool
 }
 
@@ -72,9 +75,10 @@ func (p *Process) Alive() int {
 // runs until Finish or Release. The timeout also bounds each later wait of
 // Held. An error leaves the container as it was. That something cannot be held
 // is a *refusal.Refusal or a refusal.List; a task that does not stop in time
-// is named in the error.
-func Hold(ctx context.Context, c *container.Container, timeout time.Duration) (h *Held, err error) {
-	h = &Held{container: c, timeout: timeout, worker: startWorker(), tasks: map[int]*task{}}
+// is named in the error. sleeps may be nil: then what our stop makes the kernel
+// forget stays forgotten.
+func Hold(ctx context.Context, c *container.Container, sleeps Sleeps, timeout time.Duration) (h *Held, err error) {
+	h = &Held{container: c, timeout: timeout, sleeps: sleeps, worker: startWorker(), tasks: map[int]*task{}}
 	defer func() {
 		if err != nil || h.processes == nil { // the latter on a panic
 			h.Release(&err)
@@ -95,6 +99,8 @@ func Hold(ctx context.Context, c *container.Container, timeout time.Duration) (h
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	h.watch()
+	defer h.unwatch()
 	begin, pause := time.Now(), vforkPause
 	for {
 		err := h.hold(ctx)
@@ -123,6 +129,9 @@ func Hold(ctx context.Context, c *container.Container, timeout time.Duration) (h
 // hold does what Hold does, once.
 func (h *Held) hold(ctx context.Context) error {
 	h.seeCalls()
+	if err := h.interrupting(); err != nil {
+		return err
+	}
 	if err := h.freeze(ctx); err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func (c *crowd) runs() {
 
 func (c *crowd) hold() *ptrace.Held {
 	c.t.Helper()
-	h, err := ptrace.Hold(c.t.Context(), c.Container, 10*time.Second)
+	h, err := ptrace.Hold(c.t.Context(), c.Container, nil, 10*time.Second)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -423,7 +423,7 @@ func TestRelease(t *testing.T) {
 		check("panic")
 		func() {
 			ctx, cancel := context.WithCancel(t.Context())
-			h, err := ptrace.Hold(ctx, c.Container, time.Second)
+			h, err := ptrace.Hold(ctx, c.Container, nil, time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -433,12 +433,12 @@ func TestRelease(t *testing.T) {
 		check("context")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if h, err := ptrace.Hold(ctx, c.Container, time.Second); err == nil {
+		if h, err := ptrace.Hold(ctx, c.Container, nil, time.Second); err == nil {
 			h.Release(&err)
 			t.Error("Hold with an ended context succeeded")
 		}
 		check("ended context")
-		if h, err := ptrace.Hold(t.Context(), c.Container, time.Microsecond); err == nil {
+		if h, err := ptrace.Hold(t.Context(), c.Container, nil, time.Microsecond); err == nil {
 			h.Release(&err)
 			t.Error("Hold in no time succeeded")
 		}
@@ -456,7 +456,7 @@ func TestRefuseTraced(t *testing.T) {
 				}
 			}
 			begin := time.Now()
-			h, err := ptrace.Hold(t.Context(), c.Container, 5*time.Second)
+			h, err := ptrace.Hold(t.Context(), c.Container, nil, 5*time.Second)
 			var r *refusal.Refusal
 			if !errors.As(err, &r) || r.Kind != "tracer" {
 				t.Errorf("Hold of a traced process: %v", err)
@@ -483,7 +483,7 @@ func TestRefuseVfork(t *testing.T) {
 	each(t, func(t *testing.T, dir string) {
 		c := start(t, dir, "counter=1", "vforks=1")
 		begin := time.Now()
-		h, err := ptrace.Hold(t.Context(), c.Container, 5*time.Second)
+		h, err := ptrace.Hold(t.Context(), c.Container, nil, 5*time.Second)
 		var r *refusal.Refusal
 		if !errors.As(err, &r) || r.Kind != "vfork" {
 			t.Errorf("Hold of a vfork parent: %v", err)

@@ -15,10 +15,13 @@ import (
 )
 
 // rest finds what remains of a call with a limit to its time which only the
-// kernel can go on with. number is the call's, if it is clear now which one it
+// kernel can go on with, or of which it keeps nothing. number is the call's, if it is clear now which one it
 // is. block is what eBPF tells, nil if nobody does: then it is known only of a
 // sleep, and only if the program wants to know it too.
 func (k *looking) rest(ctx context.Context, t *tracee.Thread, block *view.RestartBlock) (rest *format.Rest, number uint32, err error) {
+	if l, ok := k.o.Limits[t.TID()]; ok {
+		return &format.Rest{Kind: format.RestKind_REST_ARGUMENT, RemainingNs: l.Left(k.o.At.Monotonic), Place: l.Place}, 0, nil
+	}
 	if in, err := t.InBlock(ctx); err != nil || !in {
 		return nil, 0, err
 	}

@@ -45,6 +45,9 @@ type Options struct {
 	// At is when the tasks were stopped: what remains of a time is counted from
 	// there.
 	At clocks.Times
+	// Limits are those to the time of calls, by their tasks' numbers on the host, of
+	// which the kernel has forgotten what remained.
+	Limits map[int]ptrace.Limit
 	// Ask, if it is not nil, is called once for every address space that
 	// Facts has no task of, with a process that has it and can be made to make
 	// calls.

@@ -189,7 +189,7 @@ func (c *checker) task(t *Task) error {
 		return fmt.Errorf("%s has a system call to be restarted by code %d, which does not exist, or no such call", who(), c)
 	}
 	if r := t.Rest; r != nil {
-		if r.Kind <= RestKind_REST_UNSPECIFIED || r.Kind > RestKind_REST_FUTEX {
+		if r.Kind <= RestKind_REST_UNSPECIFIED || r.Kind > RestKind_REST_ARGUMENT {
 			return fmt.Errorf("%s is in a call of kind %d with a limit to its time, which this version does not know", who(), r.Kind)
 		}
 		if r.RemainingNs == 0 || r.RemainingNs > maxTime {

@@ -337,6 +337,12 @@ const (
 	RestKind_REST_SLEEP       RestKind = 1 // nanosleep, or clock_nanosleep with a relative time
 	RestKind_REST_POLL        RestKind = 2 // poll; its other arguments are in the registers
 	RestKind_REST_FUTEX       RestKind = 3 // futex, FUTEX_WAIT; likewise
+	// epoll_wait, epoll_pwait, epoll_pwait2, semtimedop, rt_sigtimedwait, io_getevents,
+	// io_pgetevents (amd64): the kernel keeps no restart block of these. They are issued
+	// again with what remained in place of their limit: milliseconds in its register, or
+	// a struct timespec in memory to which it points. The program was seen never to read
+	// that register again.
+	RestKind_REST_ARGUMENT RestKind = 4
 )
 
 // Enum value maps for RestKind.
@@ -346,12 +352,14 @@ var (
 		1: "REST_SLEEP",
 		2: "REST_POLL",
 		3: "REST_FUTEX",
+		4: "REST_ARGUMENT",
 	}
 	RestKind_value = map[string]int32{
 		"REST_UNSPECIFIED": 0,
 		"REST_SLEEP":       1,
 		"REST_POLL":        2,
 		"REST_FUTEX":       3,
+		"REST_ARGUMENT":    4,
 	}
 )
 
@@ -10140,9 +10148,9 @@ type Task struct {
 	// pending and has a handler makes it return EINTR, where it would have without
 	// a checkpoint. 0: unknown, it is issued again.
 	RestartCode uint32 `protobuf:"varint,21,opt,name=restart_code,json=restartCode,proto3" json:"restart_code,omitempty"`
-	// Set if the interrupted call is one that the kernel goes on with by itself
-	// (restart_syscall(2)), and what remained is known. Without it such a call
-	// begins anew.
+	// Set if what remained of the interrupted call is known: of one that the kernel
+	// goes on with by itself (restart_syscall(2)), or one of REST_ARGUMENT. Without it
+	// such a call begins anew.
 	Rest *Rest `protobuf:"bytes,60,opt,name=rest,proto3" json:"rest,omitempty"`
 	// Ids of those of the thread's namespaces that are not its process's.
 	Namespaces      []uint32         `protobuf:"varint,61,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`
@@ -10560,7 +10568,10 @@ type Rest struct {
 	RemainingNs uint64                 `protobuf:"varint,2,opt,name=remaining_ns,json=remainingNs,proto3" json:"remaining_ns,omitempty"`
 	Clock       int32                  `protobuf:"varint,3,opt,name=clock,proto3" json:"clock,omitempty"` // REST_SLEEP: clockid_t
 	// REST_SLEEP: where the call writes what remains if a signal ends it; 0: nowhere.
-	Remainder     uint64 `protobuf:"varint,4,opt,name=remainder,proto3" json:"remainder,omitempty"`
+	Remainder uint64 `protobuf:"varint,4,opt,name=remainder,proto3" json:"remainder,omitempty"`
+	// REST_ARGUMENT: address where a struct timespec can lie. The program has nothing
+	// there: the frame of a signal handler might come to lie there at any time.
+	Place         uint64 `protobuf:"varint,5,opt,name=place,proto3" json:"place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -10619,6 +10630,13 @@ func (x *Rest) GetClock() int32 {
 func (x *Rest) GetRemainder() uint64 {
 	if x != nil {
 		return x.Remainder
+	}
+	return 0
+}
+
+func (x *Rest) GetPlace() uint64 {
+	if x != nil {
+		return x.Place
 	}
 	return 0
 }
@@ -12989,12 +13007,13 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04mode\x18\x01 \x01(\x04R\x04mode\x12\x1a\n" +
 	"\bselector\x18\x02 \x01(\x04R\bselector\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x16\n" +
-	"\x06length\x18\x04 \x01(\x04R\x06length\"\x91\x01\n" +
+	"\x06length\x18\x04 \x01(\x04R\x06length\"\xa7\x01\n" +
 	"\x04Rest\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.lxccheckpoint.format.RestKindR\x04kind\x12!\n" +
 	"\fremaining_ns\x18\x02 \x01(\x04R\vremainingNs\x12\x14\n" +
 	"\x05clock\x18\x03 \x01(\x05R\x05clock\x12\x1c\n" +
-	"\tremainder\x18\x04 \x01(\x04R\tremainder\"q\n" +
+	"\tremainder\x18\x04 \x01(\x04R\tremainder\x12\x14\n" +
+	"\x05place\x18\x05 \x01(\x04R\x05place\"q\n" +
 	"\rSeccompFilter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1a\n" +
 	"\bprevious\x18\x02 \x01(\rR\bprevious\x12\"\n" +
@@ -13165,14 +13184,15 @@ const file_statefile_proto_rawDesc = "" +
 	"\tMcePolicy\x12\x0f\n" +
 	"\vMCE_DEFAULT\x10\x00\x12\f\n" +
 	"\bMCE_LATE\x10\x01\x12\r\n" +
-	"\tMCE_EARLY\x10\x02*O\n" +
+	"\tMCE_EARLY\x10\x02*b\n" +
 	"\bRestKind\x12\x14\n" +
 	"\x10REST_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
 	"REST_SLEEP\x10\x01\x12\r\n" +
 	"\tREST_POLL\x10\x02\x12\x0e\n" +
 	"\n" +
-	"REST_FUTEX\x10\x03B\x1dZ\x1blxc-checkpoint/image/formatb\x06proto3"
+	"REST_FUTEX\x10\x03\x12\x11\n" +
+	"\rREST_ARGUMENT\x10\x04B\x1dZ\x1blxc-checkpoint/image/formatb\x06proto3"
 
 var (
 	file_statefile_proto_rawDescOnce sync.Once

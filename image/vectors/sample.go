@@ -281,6 +281,9 @@ func Everything() *format.Skeleton {
 	waits := s.Processes[1].Tasks[1]
 	waits.SystemCallPlusOne, waits.RestartCode = 202+1, 514
 	waits.Rest = &format.Rest{Kind: format.RestKind_REST_FUTEX, RemainingNs: 1_500_000_000}
+	forgets := nested.Tasks[0]
+	forgets.SystemCallPlusOne, forgets.RestartCode = 441+1, 514 // epoll_pwait2
+	forgets.Rest = &format.Rest{Kind: format.RestKind_REST_ARGUMENT, RemainingNs: 2_500_000_000, Place: 0x7ffd_1234_5600}
 	s.Processes[1].PosixTimers = []*format.PosixTimer{
 		{Id: 0, Clock: 1, Signal: 34, Value: 7, Armed: true, RemainingNs: 2_000_000_000, IntervalNs: 3_000_000_000, Overrun: 2},
 		{Id: 4, Clock: -6, Signal: 34, Thread: 6, Armed: true, RemainingNs: -1_000_000, Fired: true},
