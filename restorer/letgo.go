@@ -214,7 +214,14 @@ func (r *restart) load(t *stub.Task, k *format.Task, rested bool) error {
 	if err := tasks.Dispatch(t, k); err != nil {
 		return err
 	}
-	return t.Thread.SetSignalMask(k.SignalMask)
+	if err := t.Thread.SetSignalMask(k.SignalMask); err != nil {
+		return err
+	}
+	// Last of all: what the restart does itself must not hit one.
+	if err := tasks.DebugRegisters(t, k.DebugRegisters); err != nil {
+		return fmt.Errorf("debug registers: %w", err)
+	}
+	return nil
 }
 
 // stop stops those processes again that a signal had stopped, while no signal

@@ -21,15 +21,15 @@ type Facts struct {
 	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
 	LockFuture uint32
 	Membarrier uint32 // registrations of membarrier(2), as view.TaskFacts has them
-	LDT        bool   // it has a local descriptor table
 	Settings
 }
 
-// Settings are what prctl(2) has set of an address space.
+// Settings are what prctl(2) and modify_ldt(2) have set of an address space.
 type Settings struct {
 	DenyWriteExec uint32 // PR_GET_MDWE
 	MergeAny      bool   // PR_GET_MEMORY_MERGE
 	ThpDisable    uint32 // PR_GET_THP_DISABLE: 0, 1, or 1|PR_THP_DISABLE_EXCEPT_ADVISED
+	LDT           []byte // its local descriptor table, as Mm has it
 }
 
 // AskSettings has a process make the calls that tell its Settings. Kernels that
@@ -48,6 +48,11 @@ func AskSettings(r *tracee.Remote) (s Settings, err error) {
 	s.DenyWriteExec = uint32(ask(unix.PR_GET_MDWE))
 	s.MergeAny = ask(unix.PR_GET_MEMORY_MERGE) != 0
 	s.ThpDisable = uint32(ask(unix.PR_GET_THP_DISABLE))
+	if err == nil {
+		if s.LDT, err = askLDT(r); err != nil {
+			err = fmt.Errorf("ask for its local descriptor table: %w", err)
+		}
+	}
 	return s, err
 }
 
@@ -71,9 +76,6 @@ func Ask(r *tracee.Remote) (Facts, error) {
 		return f, fmt.Errorf("ask whether mappings to come are locked: %w", err)
 	}
 	f.Membarrier = askMembarrier(r)
-	if f.LDT, err = askLDT(r); err != nil {
-		return f, fmt.Errorf("ask for its local descriptor table: %w", err)
-	}
 	return f, nil
 }
 
@@ -101,7 +103,7 @@ func askLockFuture(r *tracee.Remote) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	at, err := mapPage(r)
+	at, err := mapPages(r, pageSize, unix.PROT_READ)
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 		return unix.MCL_FUTURE, nil // RLIMIT_MEMLOCK allows no more of it
@@ -129,9 +131,9 @@ func askLockFuture(r *tracee.Remote) (uint32, error) {
 	return unix.MCL_FUTURE | unix.MCL_ONFAULT, nil
 }
 
-// mapPage has a process map a page. One that has more memory than its limit
+// mapPages has a process map some bytes. One that has more memory than its limit
 // (RLIMIT_AS) allows gets the room for just this call.
-func mapPage(r *tracee.Remote) (at uint64, err error) {
+func mapPages(r *tracee.Remote, size, protection uint64) (at uint64, err error) {
 	flags := uint64(unix.MAP_PRIVATE | unix.MAP_ANONYMOUS)
 	if r.Narrow() {
 		// Else the kernel looks for a place where 64-bit calls have theirs, and
@@ -140,7 +142,7 @@ func mapPage(r *tracee.Remote) (at uint64, err error) {
 		flags |= map32Bit
 	}
 	call := func() (uint64, error) {
-		return r.Call(unix.SYS_MMAP, 0, pageSize, unix.PROT_READ, flags, ^uint64(0), 0)
+		return r.Call(unix.SYS_MMAP, 0, size, protection, flags, ^uint64(0), 0)
 	}
 	if at, err = call(); !errors.Is(err, unix.ENOMEM) {
 		return at, err
@@ -182,12 +184,9 @@ func (l *looker) fields(s *spaceLook) error {
 	mm.ThpExceptAdvised = s.Facts.ThpDisable&exceptAdvised != 0
 	mm.DenyWriteExec, mm.MergeAny = s.Facts.DenyWriteExec, s.Facts.MergeAny
 	mm.Dumpable, mm.ThpDisable, mm.LockFuture = s.Facts.Dumpable, status.THPDisabled || mm.ThpExceptAdvised, s.Facts.LockFuture
-	mm.Membarrier = s.Facts.Membarrier
+	mm.Membarrier, mm.DescriptorTable = s.Facts.Membarrier, s.Facts.LDT
 	if mm.Auxv, err = procfs.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
 		return err
-	}
-	if s.Facts.LDT {
-		s.refuse(nil, "local descriptor table", "it has segments of its own (modify_ldt), which this version can't make again", "end the process (most programs have none: threads have their segments by set_thread_area, which is saved)")
 	}
 	if mm.CoredumpFilter, err = coredumpFilter(s.PID); err != nil {
 		return err

@@ -1,11 +1,27 @@
 package tasks
 
-import "lxc-checkpoint/internal/sys"
+import (
+	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
+)
 
-// usesDebugRegisters says whether the task has a hardware breakpoint: DR7, in
-// u_debugreg of struct user (arch/x86/include/asm/user_64.h), enables some.
-func usesDebugRegisters(tid int) (bool, error) {
-	const debugRegisters = 848
-	dr7, err := sys.PtracePeekUser(tid, debugRegisters+7*8)
-	return dr7&0xff != 0, err
+// debugRegisters reads those of a task that a tracer has set (u_debugreg in struct
+// user); nil: none is enabled in DR7. The kernel shows no others there: those of
+// perf_event_open(2) belong to whoever has the event open (ptrace_get_debugreg,
+// arch/x86/kernel/ptrace.c).
+func debugRegisters(tid int) (*format.DebugRegisters, error) {
+	dr7, err := sys.PtracePeekUser(tid, sys.DebugRegister(7))
+	if err != nil || dr7&0xff == 0 {
+		return nil, err
+	}
+	d := &format.DebugRegisters{}
+	for _, n := range []int{0, 1, 2, 3, 6} {
+		w, err := sys.PtracePeekUser(tid, sys.DebugRegister(n))
+		if err != nil {
+			return nil, err
+		}
+		d.Words = append(d.Words, w)
+	}
+	d.Words = append(d.Words, dr7)
+	return d, nil
 }

@@ -24,6 +24,9 @@ func modes(t *tracee.Thread, f *format.Task) error {
 		f.SyscallDispatch = &format.SyscallDispatch{Mode: d.Mode, Selector: d.Selector, Offset: d.Offset, Length: d.Length}
 	}
 	var err error
+	if f.DebugRegisters, err = debugRegisters(t.TID()); err != nil {
+		return fmt.Errorf("read the debug registers: %w", err)
+	}
 	f.ThreadAreas, err = threadAreas(t.TID())
 	return err
 }

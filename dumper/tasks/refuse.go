@@ -46,13 +46,6 @@ func (k *looking) checkTask(t *tracee.Thread, status *procfs.TaskStatus) (ok boo
 	if status.ShadowStack {
 		refuse("shadow stack", "it runs with a shadow stack", "start it with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off")
 	}
-	debug, err := usesDebugRegisters(t.TID())
-	if err != nil {
-		return false, fmt.Errorf("read the debug registers: %w", err)
-	}
-	if debug {
-		refuse("debug registers", "a hardware breakpoint or watchpoint is set", "have the debugger that set it remove it again (it stays when that ends), or end the process")
-	}
 	// ENODEV, EINVAL: the kernel has no core scheduling.
 	if cookie, err := sys.SchedCoreCookie(t.TID()); err == nil && cookie != 0 {
 		refuse("core scheduling", "it has a cookie of core scheduling (PR_SCHED_CORE)", "")

@@ -226,7 +226,7 @@ func (k *looking) askTask(ctx context.Context, t *tracee.Thread, f *format.Task,
 // not what exactly.
 func (k *looking) askRest(ctx context.Context, t *tracee.Thread, f *format.Task, facts *view.TaskFacts, leader bool) error {
 	timers := leader && facts.IntervalTimers
-	settings := leader && facts.MemorySettings && k.freshMm && k.o.AskSettings != nil
+	settings := leader && (facts.MemorySettings || facts.LDT) && k.freshMm && k.o.AskSettings != nil
 	if !timers && !settings && !facts.MemoryPolicy && !facts.Keyrings && !facts.Unusual {
 		return nil
 	}

@@ -36,6 +36,9 @@ func (c *checker) mm(mm *Mm) error {
 	if mm.Dumpable > 2 {
 		return fmt.Errorf("%d is no value of PR_GET_DUMPABLE", mm.Dumpable)
 	}
+	if err := c.descriptorTable(mm.DescriptorTable); err != nil {
+		return err
+	}
 	if mm.NarrowVdsoDigest != 0 && c.Header.Architecture != "amd64" {
 		return fmt.Errorf("the vdso of a 32-bit program on %s", c.Header.Architecture)
 	}

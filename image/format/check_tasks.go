@@ -209,6 +209,9 @@ func (c *checker) task(t *Task) error {
 			return err
 		}
 	}
+	if err := c.debugRegisters(t.DebugRegisters, who); err != nil {
+		return err
+	}
 	for _, d := range t.ThreadAreas {
 		if len(d) != userDesc {
 			return fmt.Errorf("%s has a segment described by %d bytes", who(), len(d))

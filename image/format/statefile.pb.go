@@ -3042,6 +3042,9 @@ type Mm struct {
 	// The address space of a 32-bit program (amd64): XXH3-64 of the bytes of the
 	// 32-bit vdso that it has. 0: it has the one of 64-bit programs, or none.
 	NarrowVdsoDigest uint64 `protobuf:"fixed64,190,opt,name=narrow_vdso_digest,json=narrowVdsoDigest,proto3" json:"narrow_vdso_digest,omitempty"`
+	// amd64: its local descriptor table as modify_ldt(2) reads it, 8 bytes an entry; at
+	// its end there is none that is empty.
+	DescriptorTable []byte `protobuf:"bytes,290,opt,name=descriptor_table,json=descriptorTable,proto3" json:"descriptor_table,omitempty"`
 	// Its pages that an Inherited has: copy-on-write memory that it shares with
 	// others. It has none of them in its own content.
 	Inherits      []*Inheritance `protobuf:"bytes,180,rep,name=inherits,proto3" json:"inherits,omitempty"`
@@ -3259,6 +3262,13 @@ func (x *Mm) GetNarrowVdsoDigest() uint64 {
 		return x.NarrowVdsoDigest
 	}
 	return 0
+}
+
+func (x *Mm) GetDescriptorTable() []byte {
+	if x != nil {
+		return x.DescriptorTable
+	}
+	return nil
 }
 
 func (x *Mm) GetInherits() []*Inheritance {
@@ -10156,9 +10166,10 @@ type Task struct {
 	Namespaces      []uint32         `protobuf:"varint,61,rep,packed,name=namespaces,proto3" json:"namespaces,omitempty"`
 	SyscallDispatch *SyscallDispatch `protobuf:"bytes,80,opt,name=syscall_dispatch,json=syscallDispatch,proto3" json:"syscall_dispatch,omitempty"`
 	// Segments of set_thread_area(2), struct user_desc (16 bytes) each (amd64).
-	ThreadAreas [][]byte `protobuf:"bytes,81,rep,name=thread_areas,json=threadAreas,proto3" json:"thread_areas,omitempty"`
-	TscMode     uint32   `protobuf:"varint,82,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`             // PR_GET_TSC; 0: unknown, not available, or as usual
-	CpuidFaults bool     `protobuf:"varint,83,opt,name=cpuid_faults,json=cpuidFaults,proto3" json:"cpuid_faults,omitempty"` // ARCH_SET_CPUID 0: the instruction is forbidden
+	ThreadAreas    [][]byte        `protobuf:"bytes,81,rep,name=thread_areas,json=threadAreas,proto3" json:"thread_areas,omitempty"`
+	DebugRegisters *DebugRegisters `protobuf:"bytes,290,opt,name=debug_registers,json=debugRegisters,proto3" json:"debug_registers,omitempty"`
+	TscMode        uint32          `protobuf:"varint,82,opt,name=tsc_mode,json=tscMode,proto3" json:"tsc_mode,omitempty"`             // PR_GET_TSC; 0: unknown, not available, or as usual
+	CpuidFaults    bool            `protobuf:"varint,83,opt,name=cpuid_faults,json=cpuidFaults,proto3" json:"cpuid_faults,omitempty"` // ARCH_SET_CPUID 0: the instruction is forbidden
 	// Id of its session keyring; 0: it has none, or the one that the container's
 	// first process had got from whoever started it.
 	SessionKeyring uint32 `protobuf:"varint,240,opt,name=session_keyring,json=sessionKeyring,proto3" json:"session_keyring,omitempty"`
@@ -10434,6 +10445,13 @@ func (x *Task) GetThreadAreas() [][]byte {
 	return nil
 }
 
+func (x *Task) GetDebugRegisters() *DebugRegisters {
+	if x != nil {
+		return x.DebugRegisters
+	}
+	return nil
+}
+
 func (x *Task) GetTscMode() uint32 {
 	if x != nil {
 		return x.TscMode
@@ -10490,6 +10508,70 @@ func (x *Task) GetUnbornNamespace() bool {
 	return false
 }
 
+// DebugRegisters are breakpoints and watchpoints in hardware that a tracer has set and
+// left in the thread (ptrace(2)). Those of perf_event_open(2) are not among them.
+type DebugRegisters struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Words []uint64               `protobuf:"varint,1,rep,packed,name=words,proto3" json:"words,omitempty"` // amd64: DR0 to DR3, DR6, DR7, as PTRACE_PEEKUSER has them
+	// arm64: struct user_hwdebug_state of NT_ARM_HW_BREAK and NT_ARM_HW_WATCH, up to the
+	// last that is set.
+	Breakpoints   []byte `protobuf:"bytes,2,opt,name=breakpoints,proto3" json:"breakpoints,omitempty"`
+	Watchpoints   []byte `protobuf:"bytes,3,opt,name=watchpoints,proto3" json:"watchpoints,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DebugRegisters) Reset() {
+	*x = DebugRegisters{}
+	mi := &file_statefile_proto_msgTypes[103]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DebugRegisters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DebugRegisters) ProtoMessage() {}
+
+func (x *DebugRegisters) ProtoReflect() protoreflect.Message {
+	mi := &file_statefile_proto_msgTypes[103]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DebugRegisters.ProtoReflect.Descriptor instead.
+func (*DebugRegisters) Descriptor() ([]byte, []int) {
+	return file_statefile_proto_rawDescGZIP(), []int{103}
+}
+
+func (x *DebugRegisters) GetWords() []uint64 {
+	if x != nil {
+		return x.Words
+	}
+	return nil
+}
+
+func (x *DebugRegisters) GetBreakpoints() []byte {
+	if x != nil {
+		return x.Breakpoints
+	}
+	return nil
+}
+
+func (x *DebugRegisters) GetWatchpoints() []byte {
+	if x != nil {
+		return x.Watchpoints
+	}
+	return nil
+}
+
 // SyscallDispatch is PR_SET_SYSCALL_USER_DISPATCH (prctl(2)), as
 // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG has it (struct ptrace_sud_config).
 type SyscallDispatch struct {
@@ -10504,7 +10586,7 @@ type SyscallDispatch struct {
 
 func (x *SyscallDispatch) Reset() {
 	*x = SyscallDispatch{}
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10516,7 +10598,7 @@ func (x *SyscallDispatch) String() string {
 func (*SyscallDispatch) ProtoMessage() {}
 
 func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[103]
+	mi := &file_statefile_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10529,7 +10611,7 @@ func (x *SyscallDispatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyscallDispatch.ProtoReflect.Descriptor instead.
 func (*SyscallDispatch) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{103}
+	return file_statefile_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *SyscallDispatch) GetMode() uint64 {
@@ -10578,7 +10660,7 @@ type Rest struct {
 
 func (x *Rest) Reset() {
 	*x = Rest{}
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10590,7 +10672,7 @@ func (x *Rest) String() string {
 func (*Rest) ProtoMessage() {}
 
 func (x *Rest) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[104]
+	mi := &file_statefile_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10603,7 +10685,7 @@ func (x *Rest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rest.ProtoReflect.Descriptor instead.
 func (*Rest) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{104}
+	return file_statefile_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *Rest) GetKind() RestKind {
@@ -10657,7 +10739,7 @@ type SeccompFilter struct {
 
 func (x *SeccompFilter) Reset() {
 	*x = SeccompFilter{}
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10669,7 +10751,7 @@ func (x *SeccompFilter) String() string {
 func (*SeccompFilter) ProtoMessage() {}
 
 func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[105]
+	mi := &file_statefile_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10682,7 +10764,7 @@ func (x *SeccompFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeccompFilter.ProtoReflect.Descriptor instead.
 func (*SeccompFilter) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{105}
+	return file_statefile_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *SeccompFilter) GetId() uint32 {
@@ -10726,7 +10808,7 @@ type RegisterSet struct {
 
 func (x *RegisterSet) Reset() {
 	*x = RegisterSet{}
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10738,7 +10820,7 @@ func (x *RegisterSet) String() string {
 func (*RegisterSet) ProtoMessage() {}
 
 func (x *RegisterSet) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[106]
+	mi := &file_statefile_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10751,7 +10833,7 @@ func (x *RegisterSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterSet.ProtoReflect.Descriptor instead.
 func (*RegisterSet) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{106}
+	return file_statefile_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *RegisterSet) GetNoteType() uint32 {
@@ -10779,7 +10861,7 @@ type AlternateStack struct {
 
 func (x *AlternateStack) Reset() {
 	*x = AlternateStack{}
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10791,7 +10873,7 @@ func (x *AlternateStack) String() string {
 func (*AlternateStack) ProtoMessage() {}
 
 func (x *AlternateStack) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[107]
+	mi := &file_statefile_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10804,7 +10886,7 @@ func (x *AlternateStack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlternateStack.ProtoReflect.Descriptor instead.
 func (*AlternateStack) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{107}
+	return file_statefile_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *AlternateStack) GetPointer() uint64 {
@@ -10841,7 +10923,7 @@ type Rseq struct {
 
 func (x *Rseq) Reset() {
 	*x = Rseq{}
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10853,7 +10935,7 @@ func (x *Rseq) String() string {
 func (*Rseq) ProtoMessage() {}
 
 func (x *Rseq) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[108]
+	mi := &file_statefile_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10866,7 +10948,7 @@ func (x *Rseq) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rseq.ProtoReflect.Descriptor instead.
 func (*Rseq) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{108}
+	return file_statefile_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *Rseq) GetPointer() uint64 {
@@ -10931,7 +11013,7 @@ type Credentials struct {
 
 func (x *Credentials) Reset() {
 	*x = Credentials{}
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -10943,7 +11025,7 @@ func (x *Credentials) String() string {
 func (*Credentials) ProtoMessage() {}
 
 func (x *Credentials) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[109]
+	mi := &file_statefile_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -10956,7 +11038,7 @@ func (x *Credentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credentials.ProtoReflect.Descriptor instead.
 func (*Credentials) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{109}
+	return file_statefile_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *Credentials) GetUid() uint32 {
@@ -11105,7 +11187,7 @@ type SessionKeyring struct {
 
 func (x *SessionKeyring) Reset() {
 	*x = SessionKeyring{}
-	mi := &file_statefile_proto_msgTypes[110]
+	mi := &file_statefile_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11117,7 +11199,7 @@ func (x *SessionKeyring) String() string {
 func (*SessionKeyring) ProtoMessage() {}
 
 func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[110]
+	mi := &file_statefile_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11130,7 +11212,7 @@ func (x *SessionKeyring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionKeyring.ProtoReflect.Descriptor instead.
 func (*SessionKeyring) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{110}
+	return file_statefile_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *SessionKeyring) GetId() uint32 {
@@ -11197,7 +11279,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_statefile_proto_msgTypes[111]
+	mi := &file_statefile_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11209,7 +11291,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[111]
+	mi := &file_statefile_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11222,7 +11304,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{111}
+	return file_statefile_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *Key) GetName() string {
@@ -11284,7 +11366,7 @@ type Scheduling struct {
 
 func (x *Scheduling) Reset() {
 	*x = Scheduling{}
-	mi := &file_statefile_proto_msgTypes[112]
+	mi := &file_statefile_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11296,7 +11378,7 @@ func (x *Scheduling) String() string {
 func (*Scheduling) ProtoMessage() {}
 
 func (x *Scheduling) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[112]
+	mi := &file_statefile_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11309,7 +11391,7 @@ func (x *Scheduling) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scheduling.ProtoReflect.Descriptor instead.
 func (*Scheduling) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{112}
+	return file_statefile_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *Scheduling) GetPolicy() uint32 {
@@ -11413,7 +11495,7 @@ type Layout struct {
 
 func (x *Layout) Reset() {
 	*x = Layout{}
-	mi := &file_statefile_proto_msgTypes[113]
+	mi := &file_statefile_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11425,7 +11507,7 @@ func (x *Layout) String() string {
 func (*Layout) ProtoMessage() {}
 
 func (x *Layout) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[113]
+	mi := &file_statefile_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11438,7 +11520,7 @@ func (x *Layout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layout.ProtoReflect.Descriptor instead.
 func (*Layout) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{113}
+	return file_statefile_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *Layout) GetContents() []*Content {
@@ -11459,7 +11541,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_statefile_proto_msgTypes[114]
+	mi := &file_statefile_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11471,7 +11553,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[114]
+	mi := &file_statefile_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11484,7 +11566,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{114}
+	return file_statefile_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *Content) GetOwner() uint32 {
@@ -11515,7 +11597,7 @@ type Pages struct {
 
 func (x *Pages) Reset() {
 	*x = Pages{}
-	mi := &file_statefile_proto_msgTypes[115]
+	mi := &file_statefile_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11527,7 +11609,7 @@ func (x *Pages) String() string {
 func (*Pages) ProtoMessage() {}
 
 func (x *Pages) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[115]
+	mi := &file_statefile_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11540,7 +11622,7 @@ func (x *Pages) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pages.ProtoReflect.Descriptor instead.
 func (*Pages) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{115}
+	return file_statefile_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *Pages) GetOwner() uint32 {
@@ -11592,7 +11674,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_statefile_proto_msgTypes[116]
+	mi := &file_statefile_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11604,7 +11686,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[116]
+	mi := &file_statefile_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11617,7 +11699,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{116}
+	return file_statefile_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *End) GetSkeletonRecords() uint64 {
@@ -11663,7 +11745,7 @@ type ContentSum struct {
 
 func (x *ContentSum) Reset() {
 	*x = ContentSum{}
-	mi := &file_statefile_proto_msgTypes[117]
+	mi := &file_statefile_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11675,7 +11757,7 @@ func (x *ContentSum) String() string {
 func (*ContentSum) ProtoMessage() {}
 
 func (x *ContentSum) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[117]
+	mi := &file_statefile_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11688,7 +11770,7 @@ func (x *ContentSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentSum.ProtoReflect.Descriptor instead.
 func (*ContentSum) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{117}
+	return file_statefile_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *ContentSum) GetOwner() uint32 {
@@ -11742,7 +11824,7 @@ type BpfMap struct {
 
 func (x *BpfMap) Reset() {
 	*x = BpfMap{}
-	mi := &file_statefile_proto_msgTypes[118]
+	mi := &file_statefile_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11754,7 +11836,7 @@ func (x *BpfMap) String() string {
 func (*BpfMap) ProtoMessage() {}
 
 func (x *BpfMap) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[118]
+	mi := &file_statefile_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11767,7 +11849,7 @@ func (x *BpfMap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfMap.ProtoReflect.Descriptor instead.
 func (*BpfMap) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{118}
+	return file_statefile_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *BpfMap) GetId() uint32 {
@@ -11867,7 +11949,7 @@ type BpfProgram struct {
 
 func (x *BpfProgram) Reset() {
 	*x = BpfProgram{}
-	mi := &file_statefile_proto_msgTypes[119]
+	mi := &file_statefile_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11879,7 +11961,7 @@ func (x *BpfProgram) String() string {
 func (*BpfProgram) ProtoMessage() {}
 
 func (x *BpfProgram) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[119]
+	mi := &file_statefile_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11892,7 +11974,7 @@ func (x *BpfProgram) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfProgram.ProtoReflect.Descriptor instead.
 func (*BpfProgram) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{119}
+	return file_statefile_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *BpfProgram) GetId() uint32 {
@@ -11962,7 +12044,7 @@ type BpfReference struct {
 
 func (x *BpfReference) Reset() {
 	*x = BpfReference{}
-	mi := &file_statefile_proto_msgTypes[120]
+	mi := &file_statefile_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -11974,7 +12056,7 @@ func (x *BpfReference) String() string {
 func (*BpfReference) ProtoMessage() {}
 
 func (x *BpfReference) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[120]
+	mi := &file_statefile_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -11987,7 +12069,7 @@ func (x *BpfReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfReference.ProtoReflect.Descriptor instead.
 func (*BpfReference) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{120}
+	return file_statefile_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *BpfReference) GetInstruction() uint32 {
@@ -12017,7 +12099,7 @@ type BpfAttachment struct {
 
 func (x *BpfAttachment) Reset() {
 	*x = BpfAttachment{}
-	mi := &file_statefile_proto_msgTypes[121]
+	mi := &file_statefile_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -12029,7 +12111,7 @@ func (x *BpfAttachment) String() string {
 func (*BpfAttachment) ProtoMessage() {}
 
 func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_statefile_proto_msgTypes[121]
+	mi := &file_statefile_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -12042,7 +12124,7 @@ func (x *BpfAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BpfAttachment.ProtoReflect.Descriptor instead.
 func (*BpfAttachment) Descriptor() ([]byte, []int) {
-	return file_statefile_proto_rawDescGZIP(), []int{121}
+	return file_statefile_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *BpfAttachment) GetCgroup() string {
@@ -12318,7 +12400,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
 	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
 	"\aforeign\x18\b \x01(\bR\aforeign\x12'\n" +
-	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\x9b\a\n" +
+	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\xc7\a\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +
@@ -12354,7 +12436,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\n" +
 	"membarrier\x18P \x01(\rR\n" +
 	"membarrier\x12-\n" +
-	"\x12narrow_vdso_digest\x18\xbe\x01 \x01(\x06R\x10narrowVdsoDigest\x12>\n" +
+	"\x12narrow_vdso_digest\x18\xbe\x01 \x01(\x06R\x10narrowVdsoDigest\x12*\n" +
+	"\x10descriptor_table\x18\xa2\x02 \x01(\fR\x0fdescriptorTable\x12>\n" +
 	"\binherits\x18\xb4\x01 \x03(\v2!.lxccheckpoint.format.InheritanceR\binherits\"/\n" +
 	"\tInherited\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
@@ -12950,7 +13033,7 @@ const file_statefile_proto_rawDesc = "" +
 	" \x01(\bR\x05fired\x12\x18\n" +
 	"\aoverrun\x18\v \x01(\rR\aoverrun\x12\x14\n" +
 	"\x05owner\x18\f \x01(\rR\x05owner\x12\x1a\n" +
-	"\babsolute\x18\r \x01(\bR\babsolute\"\x82\r\n" +
+	"\babsolute\x18\r \x01(\bR\babsolute\"\xd2\r\n" +
 	"\x04Task\x12\x10\n" +
 	"\x03tid\x18\x01 \x01(\rR\x03tid\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12?\n" +
@@ -12993,7 +13076,8 @@ const file_statefile_proto_rawDesc = "" +
 	"namespaces\x18= \x03(\rR\n" +
 	"namespaces\x12P\n" +
 	"\x10syscall_dispatch\x18P \x01(\v2%.lxccheckpoint.format.SyscallDispatchR\x0fsyscallDispatch\x12!\n" +
-	"\fthread_areas\x18Q \x03(\fR\vthreadAreas\x12\x19\n" +
+	"\fthread_areas\x18Q \x03(\fR\vthreadAreas\x12N\n" +
+	"\x0fdebug_registers\x18\xa2\x02 \x01(\v2$.lxccheckpoint.format.DebugRegistersR\x0edebugRegisters\x12\x19\n" +
 	"\btsc_mode\x18R \x01(\rR\atscMode\x12!\n" +
 	"\fcpuid_faults\x18S \x01(\bR\vcpuidFaults\x12(\n" +
 	"\x0fsession_keyring\x18\xf0\x01 \x01(\rR\x0esessionKeyring\x12@\n" +
@@ -13002,7 +13086,11 @@ const file_statefile_proto_rawDesc = "" +
 	"\n" +
 	"inner_tids\x18\xd2\x01 \x03(\rR\tinnerTids\x12*\n" +
 	"\x10child_namespaces\x18\xd3\x01 \x03(\rR\x0fchildNamespaces\x12*\n" +
-	"\x10unborn_namespace\x18\xd4\x01 \x01(\bR\x0funbornNamespace\"q\n" +
+	"\x10unborn_namespace\x18\xd4\x01 \x01(\bR\x0funbornNamespace\"j\n" +
+	"\x0eDebugRegisters\x12\x14\n" +
+	"\x05words\x18\x01 \x03(\x04R\x05words\x12 \n" +
+	"\vbreakpoints\x18\x02 \x01(\fR\vbreakpoints\x12 \n" +
+	"\vwatchpoints\x18\x03 \x01(\fR\vwatchpoints\"q\n" +
 	"\x0fSyscallDispatch\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\x04R\x04mode\x12\x1a\n" +
 	"\bselector\x18\x02 \x01(\x04R\bselector\x12\x16\n" +
@@ -13207,7 +13295,7 @@ func file_statefile_proto_rawDescGZIP() []byte {
 }
 
 var file_statefile_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 122)
+var file_statefile_proto_msgTypes = make([]protoimpl.MessageInfo, 123)
 var file_statefile_proto_goTypes = []any{
 	(NamespaceKind)(0),          // 0: lxccheckpoint.format.NamespaceKind
 	(VmaKind)(0),                // 1: lxccheckpoint.format.VmaKind
@@ -13318,25 +13406,26 @@ var file_statefile_proto_goTypes = []any{
 	(*IntervalTimer)(nil),       // 106: lxccheckpoint.format.IntervalTimer
 	(*PosixTimer)(nil),          // 107: lxccheckpoint.format.PosixTimer
 	(*Task)(nil),                // 108: lxccheckpoint.format.Task
-	(*SyscallDispatch)(nil),     // 109: lxccheckpoint.format.SyscallDispatch
-	(*Rest)(nil),                // 110: lxccheckpoint.format.Rest
-	(*SeccompFilter)(nil),       // 111: lxccheckpoint.format.SeccompFilter
-	(*RegisterSet)(nil),         // 112: lxccheckpoint.format.RegisterSet
-	(*AlternateStack)(nil),      // 113: lxccheckpoint.format.AlternateStack
-	(*Rseq)(nil),                // 114: lxccheckpoint.format.Rseq
-	(*Credentials)(nil),         // 115: lxccheckpoint.format.Credentials
-	(*SessionKeyring)(nil),      // 116: lxccheckpoint.format.SessionKeyring
-	(*Key)(nil),                 // 117: lxccheckpoint.format.Key
-	(*Scheduling)(nil),          // 118: lxccheckpoint.format.Scheduling
-	(*Layout)(nil),              // 119: lxccheckpoint.format.Layout
-	(*Content)(nil),             // 120: lxccheckpoint.format.Content
-	(*Pages)(nil),               // 121: lxccheckpoint.format.Pages
-	(*End)(nil),                 // 122: lxccheckpoint.format.End
-	(*ContentSum)(nil),          // 123: lxccheckpoint.format.ContentSum
-	(*BpfMap)(nil),              // 124: lxccheckpoint.format.BpfMap
-	(*BpfProgram)(nil),          // 125: lxccheckpoint.format.BpfProgram
-	(*BpfReference)(nil),        // 126: lxccheckpoint.format.BpfReference
-	(*BpfAttachment)(nil),       // 127: lxccheckpoint.format.BpfAttachment
+	(*DebugRegisters)(nil),      // 109: lxccheckpoint.format.DebugRegisters
+	(*SyscallDispatch)(nil),     // 110: lxccheckpoint.format.SyscallDispatch
+	(*Rest)(nil),                // 111: lxccheckpoint.format.Rest
+	(*SeccompFilter)(nil),       // 112: lxccheckpoint.format.SeccompFilter
+	(*RegisterSet)(nil),         // 113: lxccheckpoint.format.RegisterSet
+	(*AlternateStack)(nil),      // 114: lxccheckpoint.format.AlternateStack
+	(*Rseq)(nil),                // 115: lxccheckpoint.format.Rseq
+	(*Credentials)(nil),         // 116: lxccheckpoint.format.Credentials
+	(*SessionKeyring)(nil),      // 117: lxccheckpoint.format.SessionKeyring
+	(*Key)(nil),                 // 118: lxccheckpoint.format.Key
+	(*Scheduling)(nil),          // 119: lxccheckpoint.format.Scheduling
+	(*Layout)(nil),              // 120: lxccheckpoint.format.Layout
+	(*Content)(nil),             // 121: lxccheckpoint.format.Content
+	(*Pages)(nil),               // 122: lxccheckpoint.format.Pages
+	(*End)(nil),                 // 123: lxccheckpoint.format.End
+	(*ContentSum)(nil),          // 124: lxccheckpoint.format.ContentSum
+	(*BpfMap)(nil),              // 125: lxccheckpoint.format.BpfMap
+	(*BpfProgram)(nil),          // 126: lxccheckpoint.format.BpfProgram
+	(*BpfReference)(nil),        // 127: lxccheckpoint.format.BpfReference
+	(*BpfAttachment)(nil),       // 128: lxccheckpoint.format.BpfAttachment
 }
 var file_statefile_proto_depIdxs = []int32{
 	7,   // 0: lxccheckpoint.format.Record.header:type_name -> lxccheckpoint.format.Header
@@ -13350,17 +13439,17 @@ var file_statefile_proto_depIdxs = []int32{
 	50,  // 8: lxccheckpoint.format.Record.open_file:type_name -> lxccheckpoint.format.OpenFile
 	66,  // 9: lxccheckpoint.format.Record.pipe:type_name -> lxccheckpoint.format.Pipe
 	98,  // 10: lxccheckpoint.format.Record.process:type_name -> lxccheckpoint.format.Process
-	111, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
+	112, // 11: lxccheckpoint.format.Record.seccomp_filter:type_name -> lxccheckpoint.format.SeccompFilter
 	25,  // 12: lxccheckpoint.format.Record.file_system:type_name -> lxccheckpoint.format.FileSystem
 	102, // 13: lxccheckpoint.format.Record.cgroup_tree:type_name -> lxccheckpoint.format.CgroupTree
-	124, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
-	125, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
-	127, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
-	116, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
+	125, // 14: lxccheckpoint.format.Record.bpf_map:type_name -> lxccheckpoint.format.BpfMap
+	126, // 15: lxccheckpoint.format.Record.bpf_program:type_name -> lxccheckpoint.format.BpfProgram
+	128, // 16: lxccheckpoint.format.Record.bpf_attachment:type_name -> lxccheckpoint.format.BpfAttachment
+	117, // 17: lxccheckpoint.format.Record.session_keyring:type_name -> lxccheckpoint.format.SessionKeyring
 	67,  // 18: lxccheckpoint.format.Record.message_queue:type_name -> lxccheckpoint.format.MessageQueue
-	119, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
-	121, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
-	122, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
+	120, // 19: lxccheckpoint.format.Record.layout:type_name -> lxccheckpoint.format.Layout
+	122, // 20: lxccheckpoint.format.Record.pages:type_name -> lxccheckpoint.format.Pages
+	123, // 21: lxccheckpoint.format.Record.end:type_name -> lxccheckpoint.format.End
 	31,  // 22: lxccheckpoint.format.Record.inherited:type_name -> lxccheckpoint.format.Inherited
 	33,  // 23: lxccheckpoint.format.Record.inherited_end:type_name -> lxccheckpoint.format.InheritedEnd
 	8,   // 24: lxccheckpoint.format.Header.xsave_components:type_name -> lxccheckpoint.format.XsaveComponent
@@ -13485,25 +13574,26 @@ var file_statefile_proto_depIdxs = []int32{
 	103, // 143: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
 	41,  // 144: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
 	104, // 145: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	112, // 146: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	113, // 147: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	115, // 148: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	114, // 149: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	118, // 150: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	113, // 146: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	114, // 147: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	116, // 148: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	115, // 149: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	119, // 150: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
 	4,   // 151: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	110, // 152: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	109, // 153: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	101, // 154: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 155: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	117, // 156: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
-	120, // 157: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	123, // 158: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	126, // 159: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	160, // [160:160] is the sub-list for method output_type
-	160, // [160:160] is the sub-list for method input_type
-	160, // [160:160] is the sub-list for extension type_name
-	160, // [160:160] is the sub-list for extension extendee
-	0,   // [0:160] is the sub-list for field type_name
+	111, // 152: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	110, // 153: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	109, // 154: lxccheckpoint.format.Task.debug_registers:type_name -> lxccheckpoint.format.DebugRegisters
+	101, // 155: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 156: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	118, // 157: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
+	121, // 158: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	124, // 159: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	127, // 160: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	161, // [161:161] is the sub-list for method output_type
+	161, // [161:161] is the sub-list for method input_type
+	161, // [161:161] is the sub-list for extension type_name
+	161, // [161:161] is the sub-list for extension extendee
+	0,   // [0:161] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }
@@ -13577,7 +13667,7 @@ func file_statefile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_statefile_proto_rawDesc), len(file_statefile_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   122,
+			NumMessages:   123,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

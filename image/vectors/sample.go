@@ -197,7 +197,7 @@ func Everything() *format.Skeleton {
 	s.Inherited = []*format.Inherited{{Id: InheritedID, Runs: runs(0x11000, 0x13000)}}
 	s.Mms[0].Inherits = []*format.Inheritance{{Inherited: InheritedID, Runs: runs(0x11000, 0x13000)}}
 	s.Mms = append(s.Mms, &format.Mm{
-		Id: ChildMmID, Exe: s.Mms[0].Exe, Vmas: s.Mms[0].Vmas[:1:1],
+		Id: ChildMmID, DescriptorTable: []byte{0xff, 0, 0, 0x10, 0, 0xf2, 0x40, 0}, Exe: s.Mms[0].Exe, Vmas: s.Mms[0].Vmas[:1:1],
 		Inherits: []*format.Inheritance{{Inherited: InheritedID, Runs: runs(0x11000, 0x12000)}},
 	})
 	s.Mms[0].Guards = []*format.Extent{{Start: 0x18000, Length: Page}}
@@ -276,6 +276,7 @@ func Everything() *format.Skeleton {
 	nested := s.Processes[2]
 	nested.Namespaces, nested.InnerGroup, nested.InnerSession = []uint32{10, 11, 12, 16, 214}, []uint32{1}, []uint32{0}
 	nested.Tasks[0].InnerTids, nested.Tasks[0].ChildNamespaces = []uint32{1}, []uint32{215}
+	nested.Tasks[0].DebugRegisters = &format.DebugRegisters{Words: []uint64{0x1000, 0, 0, 0, 0xffff0ff0, 0xd0101}}
 	leader := s.Processes[1].Tasks[0]
 	leader.Ended, leader.WaitStatus, leader.Registers = true, 3<<8, nil
 	waits := s.Processes[1].Tasks[1]

@@ -171,6 +171,15 @@ func PtracePeekUser(tid int, offset uintptr) (uint64, error) {
 	return w, err
 }
 
+// PtracePokeUser is PTRACE_POKEUSR.
+func PtracePokeUser(tid int, offset uintptr, word uint64) error {
+	_, _, e := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_POKEUSR, uintptr(tid), offset, uintptr(word), 0, 0)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
+
 // SeccompMetadata is struct seccomp_metadata.
 type SeccompMetadata struct {
 	FilterOff uint64 // which one, counted as in PtraceSeccompFilter

@@ -32,6 +32,9 @@ func (b *Backing) Finish(p place.Process, mm *format.Mm) error {
 	if err := b.setProgram(p, mm); err != nil {
 		return err
 	}
+	if err := setLDT(p, mm); err != nil {
+		return fmt.Errorf("local descriptor table (modify_ldt): %w", err)
+	}
 	if mm.DenyWriteExec != 0 {
 		if _, err := p.Call(unix.SYS_PRCTL, unix.PR_SET_MDWE, uint64(mm.DenyWriteExec), 0, 0, 0); err != nil {
 			return fmt.Errorf("deny memory that can be written and executed (PR_SET_MDWE, Linux 6.3): %w", err)

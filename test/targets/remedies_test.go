@@ -67,7 +67,7 @@ func TestRemedies(t *testing.T) {
 	need.Check(t, need.Root, need.LXC, need.Freezer, need.CC, need.LibC)
 	for name, prepare := range map[string]func(o *obstructed){
 		"deleted_large": target, "mount_overlay": target, "traced": target, "perf_event": target, "userfaultfd": target,
-		"vfork": target, "watchpoint": target, "inotify_gone": target, "lock_lease_breaking": target, "descriptor_table": target,
+		"vfork": target, "queue_thread": target, "inotify_gone": target, "lock_lease_breaking": target, "ipc_left": target,
 		"attached":  attachedOne,
 		"no_source": sourceGone,
 	} {

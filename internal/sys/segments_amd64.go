@@ -1,0 +1,13 @@
+package sys
+
+import "golang.org/x/sys/unix"
+
+// ModifyLDT is the number of modify_ldt(2).
+var ModifyLDT = unix.SYS_MODIFY_LDT
+
+// DebugRegister is where a debug register lies in struct user
+// (arch/x86/include/asm/user_64.h).
+func DebugRegister(n int) uintptr {
+	const debugRegisters = 848
+	return debugRegisters + uintptr(n)*8
+}

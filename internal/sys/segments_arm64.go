@@ -1,0 +1,4 @@
+package sys
+
+// ModifyLDT is -1: this CPU has no segments.
+var ModifyLDT = -1
