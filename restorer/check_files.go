@@ -57,7 +57,7 @@ func (c *checker) checkFiles() {
 	}
 	for _, o := range c.s.OpenFiles {
 		if u := o.GetUnixSocket(); u.GetPath() != "" && !u.Accepted {
-			if r := look.socket(u.Path); r != nil {
+			if r := look.socket(u.MountNamespace, u.Path); r != nil {
 				number, table := c.descriptor(o.Id)
 				r.Object = number + ", " + r.Object
 				c.list = append(c.list, c.of(r, table))
@@ -245,15 +245,15 @@ func (l *looker) directory(namespace uint32, name string, removed bool) *refusal
 }
 
 // socket tells what keeps a UNIX socket from being bound to its path.
-func (l *looker) socket(name string) *refusal.Refusal {
-	name, err := l.followed(0, name)
+func (l *looker) socket(namespace uint32, name string) *refusal.Refusal {
+	name, err := l.followed(namespace, name)
 	if err != nil {
 		return refused(name, err)
 	}
-	if r := l.directory(0, path.Dir(name), false); r != nil {
+	if r := l.directory(namespace, path.Dir(name), false); r != nil {
 		return r
 	}
-	at, ok := l.find(0, name)
+	at, ok := l.find(namespace, name)
 	if !ok {
 		return nil
 	}

@@ -48,10 +48,10 @@ func TestFollowed(t *testing.T) {
 	if is, err := l.followed(0, "/loop/x"); err != unix.ELOOP {
 		t.Errorf("a link to itself leads to %q, %v", is, err)
 	}
-	if r := l.socket("/var/run/docker/metrics.sock"); r != nil {
+	if r := l.socket(0, "/var/run/docker/metrics.sock"); r != nil {
 		t.Errorf("a socket in a tmpfs behind a link: %v", r)
 	}
-	if r := l.socket("/absent/x"); r == nil {
+	if r := l.socket(0, "/absent/x"); r == nil {
 		t.Error("a socket in a directory that is not there is not refused")
 	}
 }

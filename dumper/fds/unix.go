@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"strconv"
 	"strings"
 
@@ -71,31 +70,6 @@ func (w *walk) lookUnix(f *file, fd, typ int, listening bool) error {
 		return err
 	}
 	return w.lookAtUnixQueue(f, fd, u)
-}
-
-// findSocketFile finds the file that the socket was bound to: the address may
-// be relative, or the file gone.
-func (w *walk) findSocketFile(f *file, s *format.UnixSocket, d *sys.UnixDiag) {
-	address := string(s.Address)
-	candidates := []string{address}
-	for _, h := range f.holders {
-		for _, base := range []string{"root", "cwd"} {
-			if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/%s", h.PID, base)); err == nil {
-				candidates = append(candidates, path.Join(dir, address))
-			}
-		}
-	}
-	for _, c := range candidates {
-		if !path.IsAbs(c) {
-			continue
-		}
-		st, err := statIn(w.root, c, unix.O_NOFOLLOW)
-		if err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK || uint32(st.Ino) != d.FileInode {
-			continue
-		}
-		s.Path, s.Mode, s.Uid, s.Gid = path.Clean(c), st.Mode&0o7777, st.Uid, st.Gid
-		return
-	}
 }
 
 // unixDiag asks sock_diag(7) about a socket, in the container's network

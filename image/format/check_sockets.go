@@ -1,6 +1,9 @@
 package format
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Types of sockets (socket(2)).
 const (
@@ -18,6 +21,14 @@ func (c *checker) unixSocket(u *UnixSocket, who func() string) error {
 	}
 	if len(u.GetAddress()) > maxUnixAddress || len(u.GetPeerAddress()) > maxUnixAddress || u.GetPath() != "" && badPath(u.GetPath()) {
 		return fmt.Errorf("%s has socket addresses of %d and %d bytes, path %.80q", who(), len(u.GetAddress()), len(u.GetPeerAddress()), u.GetPath())
+	}
+	for _, l := range u.Links {
+		if l == "" || l == "." || l == ".." || strings.Contains(l, "/") || badName(l, 255) {
+			return fmt.Errorf("%s has another name %.80q", who(), l)
+		}
+	}
+	if err := c.mountNamespace(u.MountNamespace, who); err != nil {
+		return err
 	}
 	if u.GetShutdown() > 3 || u.GetListening() && (u.Peer != 0 || u.PeerClosed || len(u.Queue) > 0) || len(u.GetWaiting()) > 0 && !u.GetListening() || u.GetPeer() != 0 && u.GetPeerClosed() {
 		return fmt.Errorf("%s is in a state that no socket can be in", who())

@@ -8792,7 +8792,8 @@ type UnixSocket struct {
 	// As bound: a path, or a NUL byte and an abstract name; empty if not bound.
 	Address []byte `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	// Absolute path of the socket's file from the mount namespace's root; empty
-	// if the socket has none any more.
+	// if the socket has none any more. Its last part is another than the address's
+	// if the file was renamed.
 	Path      string          `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
 	Mode      uint32          `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"` // permission bits of that file
 	Uid       uint32          `protobuf:"varint,5,opt,name=uid,proto3" json:"uid,omitempty"`   // owner of that file
@@ -8822,7 +8823,11 @@ type UnixSocket struct {
 	QueueLimit uint32 `protobuf:"varint,19,opt,name=queue_limit,json=queueLimit,proto3" json:"queue_limit,omitempty"`
 	// Of a listener: what has come from each of those that wait; none if nothing had,
 	// and nobody could tell.
-	Arrivals      []*UnixArrival `protobuf:"bytes,20,rep,name=arrivals,proto3" json:"arrivals,omitempty"`
+	Arrivals []*UnixArrival `protobuf:"bytes,20,rep,name=arrivals,proto3" json:"arrivals,omitempty"`
+	// Of path: the mount namespace that it counts from; 0: the container's first.
+	MountNamespace uint32 `protobuf:"varint,21,opt,name=mount_namespace,json=mountNamespace,proto3" json:"mount_namespace,omitempty"`
+	// Other names of the socket's file, in the directory of path.
+	Links         []string `protobuf:"bytes,22,rep,name=links,proto3" json:"links,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -8993,6 +8998,20 @@ func (x *UnixSocket) GetQueueLimit() uint32 {
 func (x *UnixSocket) GetArrivals() []*UnixArrival {
 	if x != nil {
 		return x.Arrivals
+	}
+	return nil
+}
+
+func (x *UnixSocket) GetMountNamespace() uint32 {
+	if x != nil {
+		return x.MountNamespace
+	}
+	return 0
+}
+
+func (x *UnixSocket) GetLinks() []string {
+	if x != nil {
+		return x.Links
 	}
 	return nil
 }
@@ -12903,7 +12922,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04send\x18\x02 \x01(\rR\x04send\x12\x18\n" +
 	"\amaximum\x18\x03 \x01(\rR\amaximum\x12\x18\n" +
 	"\areceive\x18\x04 \x01(\rR\areceive\x12%\n" +
-	"\x0ereceive_update\x18\x05 \x01(\rR\rreceiveUpdate\"\xb5\x05\n" +
+	"\x0ereceive_update\x18\x05 \x01(\rR\rreceiveUpdate\"\xf4\x05\n" +
 	"\n" +
 	"UnixSocket\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\rR\x04type\x12\x18\n" +
@@ -12928,7 +12947,9 @@ const file_statefile_proto_rawDesc = "" +
 	"\awaiting\x18\x12 \x03(\rR\awaiting\x12\x1f\n" +
 	"\vqueue_limit\x18\x13 \x01(\rR\n" +
 	"queueLimit\x12=\n" +
-	"\barrivals\x18\x14 \x03(\v2!.lxccheckpoint.format.UnixArrivalR\barrivals\"\xa9\x01\n" +
+	"\barrivals\x18\x14 \x03(\v2!.lxccheckpoint.format.UnixArrivalR\barrivals\x12'\n" +
+	"\x0fmount_namespace\x18\x15 \x01(\rR\x0emountNamespace\x12\x14\n" +
+	"\x05links\x18\x16 \x03(\tR\x05links\"\xa9\x01\n" +
 	"\vUnixArrival\x12G\n" +
 	"\vcredentials\x18\x01 \x01(\v2%.lxccheckpoint.format.PeerCredentialsR\vcredentials\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\fR\aaddress\x127\n" +

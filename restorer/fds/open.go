@@ -138,14 +138,21 @@ func (r *Finder) lookup(name string, flags int) (fd int, err error) {
 	return r.lookupIn(0, name, flags)
 }
 
+// rootOf is the root of a mount namespace that a program has made; 0 is the
+// container's first one.
+func (r *Finder) rootOf(namespace uint32) (fd int, err error) {
+	if namespace == 0 || r.RootOf == nil {
+		return r.rootDir, nil
+	}
+	return r.RootOf(namespace)
+}
+
 // lookupIn does the same in the root of a mount namespace that a program has
 // made; 0 is the container's first one.
 func (r *Finder) lookupIn(namespace uint32, name string, flags int) (fd int, err error) {
-	root := r.rootDir
-	if namespace != 0 && r.RootOf != nil {
-		if root, err = r.RootOf(namespace); err != nil {
-			return -1, err
-		}
+	root, err := r.rootOf(namespace)
+	if err != nil {
+		return -1, err
 	}
 	if !path.IsAbs(name) {
 		return -1, fmt.Errorf("the image names a file %q, which is not an absolute path", name)
@@ -188,12 +195,12 @@ func (r *Finder) Link(name string) (string, error) {
 
 // lookupDir opens the directory of a path, to change entries of it. The
 // caller closes it.
-func (r *Finder) lookupDir(name string) (fd int, base string, err error) {
+func (r *Finder) lookupDir(namespace uint32, name string) (fd int, base string, err error) {
 	dir, base := path.Split(name)
 	if base == "" || base == "." || base == ".." {
 		return -1, "", fmt.Errorf("the image names a file %q, which is none", name)
 	}
-	fd, err = r.lookup(dir, unix.O_PATH|unix.O_DIRECTORY)
+	fd, err = r.lookupIn(namespace, dir, unix.O_PATH|unix.O_DIRECTORY)
 	return fd, base, err
 }
 

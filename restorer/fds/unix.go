@@ -68,7 +68,7 @@ func (r *Restart) bindUnix(f *file) (err error) {
 	case m.Path != "":
 		err = r.bindPath(f.fd, m)
 	default:
-		f.spot, err = r.bindHidden(f.fd, m.Address)
+		f.spot, err = r.bindHidden(f.fd, m)
 	}
 	if err != nil {
 		return fmt.Errorf("bind it to %s: %w", unixName(m.Address), err)

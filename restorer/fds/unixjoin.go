@@ -135,7 +135,7 @@ func (j *join) temporarySocket(typ uint32, address []byte) (int, error) {
 	case address[0] == 0:
 		err = bindAbstract(fd, address)
 	default:
-		s, err = j.bindHidden(fd, address)
+		s, err = j.bindHidden(fd, &format.UnixSocket{Address: address})
 	}
 	if err != nil {
 		unix.Close(fd)

@@ -22,7 +22,7 @@ import (
 
 // view is a root directory and a working directory in it.
 type view struct {
-	root string // in the container's root
+	root string // in the root of a mount namespace
 	cwd  string // in root
 }
 
@@ -31,7 +31,7 @@ var errElsewhere = errors.New("leads elsewhere")
 
 // bindPath binds the socket to its address so that its file is at m.Path.
 func (r *Restart) bindPath(fd int, m *format.UnixSocket) error {
-	dir, base, err := r.lookupDir(m.Path)
+	dir, base, err := r.lookupDir(m.MountNamespace, m.Path)
 	if err != nil {
 		return err
 	}
@@ -40,21 +40,15 @@ func (r *Restart) bindPath(fd int, m *format.UnixSocket) error {
 	if err := unix.Fstat(dir, &want); err != nil {
 		return fmt.Errorf("look at the directory of %s: %w", m.Path, err)
 	}
-	if err := removeSocket(dir, base, m.Path); err != nil {
-		return err
-	}
-	address := string(m.Address)
-	err = r.fromSomewhere(r.views(address, m.Path), func() error {
-		var is unix.Stat_t
-		if err := unix.Stat(path.Dir(address), &is); err != nil || is.Dev != want.Dev || is.Ino != want.Ino || path.Base(address) != base {
-			return errElsewhere
+	for _, name := range append([]string{base}, m.Links...) {
+		if err := removeSocket(dir, name, path.Join(path.Dir(m.Path), name)); err != nil {
+			return err
 		}
-		return sys.BindUnix(fd, m.Address)
-	})
-	if errors.Is(err, errElsewhere) {
-		return fmt.Errorf("its file was %s, and that address leads there from no root and working directory of the container's processes", m.Path)
 	}
-	if err != nil {
+	if err := r.bindIn(fd, m, base, &want); err != nil {
+		if errors.Is(err, errElsewhere) {
+			return fmt.Errorf("its file was %s, and that address leads there from no root and working directory of the container's processes", m.Path)
+		}
 		return err
 	}
 	// In this order: a change of owner can take mode bits away (chown(2)).
@@ -63,6 +57,50 @@ func (r *Restart) bindPath(fd int, m *format.UnixSocket) error {
 	}
 	if err := unix.Fchmodat(dir, base, m.Mode&0o7777, 0); err != nil {
 		return fmt.Errorf("give %s the mode %#o: %w", m.Path, m.Mode&0o7777, err)
+	}
+	for _, name := range m.Links {
+		if err := unix.Linkat(dir, base, dir, name, 0); err != nil {
+			return fmt.Errorf("give %s its other name %s: %w", m.Path, name, err)
+		}
+	}
+	return nil
+}
+
+// bindIn binds the socket to its address, from where that leads to the directory of
+// its file, which then gets its name.
+func (r *Restart) bindIn(fd int, m *format.UnixSocket, base string, want *unix.Stat_t) error {
+	address := string(m.Address)
+	return r.fromSomewhere(m, func() error {
+		var is unix.Stat_t
+		if err := unix.Stat(path.Dir(address), &is); err != nil || is.Dev != want.Dev || is.Ino != want.Ino {
+			return errElsewhere
+		}
+		if path.Base(address) == base {
+			return sys.BindUnix(fd, m.Address)
+		}
+		return bindAs(fd, m.Address, path.Join(path.Dir(address), base))
+	})
+}
+
+// bindAs binds a socket to an address, and gives its file another name. What has the
+// address now is put aside meanwhile.
+func bindAs(fd int, name []byte, file string) (err error) {
+	address := string(name)
+	aside := path.Join(path.Dir(address), ".lxc-restart-"+rand.Text())
+	switch e := unix.Rename(address, aside); {
+	case e == nil:
+		defer func() { err = errors.Join(err, unix.Rename(aside, address)) }()
+	case !errors.Is(e, unix.ENOENT) && !errors.Is(e, unix.ENOTDIR) && !errors.Is(e, unix.EROFS):
+		return fmt.Errorf("put aside what has that name now: %w", e)
+	}
+	switch err := sys.BindUnix(fd, name); {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EROFS), errors.Is(err, unix.ENOTDIR):
+		return errElsewhere
+	case err != nil:
+		return err
+	}
+	if err := unix.Rename(address, file); err != nil {
+		return errors.Join(fmt.Errorf("name its file %s: %w", file, err), unix.Unlink(address))
 	}
 	return nil
 }
@@ -93,7 +131,7 @@ func noSocket(name string, st *unix.Stat_t) error {
 // VerifySpot tells whether a socket can have a name: nothing, or what another
 // socket has left, is there.
 func (r *Finder) VerifySpot(name string) error {
-	dir, base, err := r.lookupDir(name)
+	dir, base, err := r.lookupDir(0, name)
 	if err != nil {
 		return err
 	}
@@ -129,7 +167,8 @@ func (s *spot) remove() error {
 // spotOf finds where the file of a socket is.
 func (r *Restart) spotOf(f *file) (*spot, error) {
 	if f.spot == nil {
-		dir, base, err := r.lookupDir(f.GetUnixSocket().GetPath())
+		m := f.GetUnixSocket()
+		dir, base, err := r.lookupDir(m.GetMountNamespace(), m.GetPath())
 		if err != nil {
 			return nil, err
 		}
@@ -140,30 +179,19 @@ func (r *Restart) spotOf(f *file) (*spot, error) {
 
 // bindHidden binds a socket whose file has been removed: to its address, from
 // wherever that can be, and gives the file a name that nobody knows, under
-// which others can be connected until that goes, too. What has the address now is
-// put aside meanwhile.
-func (r *Restart) bindHidden(fd int, name []byte) (*spot, error) {
-	address := string(name)
+// which others can be connected until that goes, too.
+func (r *Restart) bindHidden(fd int, m *format.UnixSocket) (*spot, error) {
+	address := string(m.Address)
 	s := &spot{dir: -1, base: ".lxc-restart-" + rand.Text(), hidden: true}
-	err := r.fromSomewhere(r.views(address, ""), func() (err error) {
+	err := r.fromSomewhere(m, func() (err error) {
 		dir := path.Dir(address)
-		aside := path.Join(dir, ".lxc-restart-"+rand.Text())
-		switch err := unix.Rename(address, aside); {
-		case err == nil:
-			defer func() { err = errors.Join(err, unix.Rename(aside, address)) }()
-		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.EROFS):
-			return fmt.Errorf("put aside what has that name now: %w", err)
-		}
-		switch err := sys.BindUnix(fd, name); {
-		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EROFS), errors.Is(err, unix.ENOTDIR):
-			return errElsewhere
-		case err != nil:
+		if err := bindAs(fd, m.Address, path.Join(dir, s.base)); err != nil {
 			return err
 		}
 		if s.dir, err = unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-			return errors.Join(err, unix.Unlink(address))
+			return errors.Join(err, unix.Unlink(path.Join(dir, s.base)))
 		}
-		return unix.Rename(address, path.Join(dir, s.base))
+		return nil
 	})
 	if errors.Is(err, errElsewhere) {
 		err = fmt.Errorf("the directory %s does not exist any more, or cannot be written to: make it", path.Dir(address))
@@ -175,9 +203,12 @@ func (r *Restart) bindHidden(fd int, name []byte) (*spot, error) {
 	return s, nil
 }
 
-// views lists from where an address may lead to its file, likely ones first. file
-// is empty if it is not known.
-func (r *Restart) views(address, file string) []view {
+// views lists from where an address may lead to its file, likely ones first.
+func (r *Restart) views(m *format.UnixSocket) []view {
+	address, file := string(m.Address), m.Path // empty if it has none
+	if file != "" {
+		file = path.Join(path.Dir(file), path.Base(address)) // as it was called
+	}
 	list := []view{{"/", "/"}}
 	if path.IsAbs(address) {
 		if root, ok := strings.CutSuffix(file, address); ok && root != "" {
@@ -188,6 +219,9 @@ func (r *Restart) views(address, file string) []view {
 	}
 	seen := map[view]bool{}
 	for _, fs := range r.skeleton.Fs {
+		if fs.MountNamespace != m.MountNamespace {
+			continue
+		}
 		v := view{root: fs.Root, cwd: "/"}
 		if !path.IsAbs(address) {
 			// A working directory outside of the root is of no use here.
@@ -205,26 +239,41 @@ func (r *Restart) views(address, file string) []view {
 	return list
 }
 
-// fromSomewhere runs fn from the views until it finds its way, which it says by
-// an error other than errElsewhere.
-func (r *Restart) fromSomewhere(views []view, fn func() error) error {
-	err := errElsewhere
-	for _, v := range views {
-		if err = r.from(v, fn); !errors.Is(err, errElsewhere) {
-			return err
+// fromSomewhere runs fn from the views of a socket until it finds its way, which it
+// says by an error other than errElsewhere.
+func (r *Restart) fromSomewhere(m *format.UnixSocket, fn func() error) error {
+	root, err := r.rootOf(m.MountNamespace)
+	if err != nil {
+		return err
+	}
+	users := []*format.Users{r.skeleton.RootUsers()}
+	if n := r.skeleton.Namespace(m.MountNamespace); n.GetOwner() != 0 {
+		users = append(users, r.skeleton.UsersIn(n.Owner))
+	}
+	for _, u := range users {
+		err = errElsewhere
+		for _, v := range r.views(m) {
+			if err = r.from(root, v, u, fn); !errors.Is(err, errElsewhere) {
+				break
+			}
+		}
+		// A file system of a user namespace inside has no words for others.
+		if !errors.Is(err, unix.EOVERFLOW) {
+			break
 		}
 	}
 	return err
 }
 
 // from runs fn in a thread whose root and working directory are those of v in
-// the container's root. fn makes system calls only.
-func (r *Restart) from(v view, fn func() error) error {
+// the root of a mount namespace, as the first of some users. fn makes system calls
+// only.
+func (r *Restart) from(root int, v view, users *format.Users, fn func() error) error {
 	return elsewhere.Run(func() error {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return fmt.Errorf("have a root directory of its own for a thread: %w", err)
 		}
-		if err := unix.Fchdir(r.rootDir); err != nil {
+		if err := unix.Fchdir(root); err != nil {
 			return fmt.Errorf("enter the container's root: %w", err)
 		}
 		if err := unix.Chroot("."); err != nil {
@@ -239,7 +288,7 @@ func (r *Restart) from(v view, fn func() error) error {
 			return errElsewhere
 		}
 		// The socket's file belongs to whoever binds it: see elsewhere.As.
-		if uid, gid := r.skeleton.RootUsers().First(); uid != 0 || gid != 0 {
+		if uid, gid := users.First(); uid != 0 || gid != 0 {
 			if err := sys.ThreadFileIdentity(uid, gid); err != nil {
 				return fmt.Errorf("make files as user %d: %w", uid, err)
 			}
