@@ -1,8 +1,8 @@
 package main
 
 import (
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,8 +77,21 @@ Exit status: 0 done, 1 could not, 2 wrong usage.`
 	return o
 }
 
-// externalName is how the kernel names pipes and sockets, and where a mount is.
-var externalName = regexp.MustCompile(`^((pipe|socket):\[[0-9]+\]|mount:/.+)$`)
+// isExternalName says whether a name is how the kernel names pipes and sockets,
+// pipe:[INODE], or says where a mount is, mount:/PLACE.
+func isExternalName(name string) bool {
+	kind, rest, _ := strings.Cut(name, ":")
+	switch kind {
+	case "mount":
+		return len(rest) > 1 && rest[0] == '/'
+	case "pipe", "socket":
+		inode, open := strings.CutPrefix(rest, "[")
+		inode, closed := strings.CutSuffix(inode, "]")
+		_, err := strconv.ParseUint(inode, 10, 64)
+		return open && closed && err == nil
+	}
+	return false
+}
 
 // parse parses the command line and checks that the options go together. done
 // says that help was shown.
@@ -112,7 +125,7 @@ func (o *options) parse(args []string) (done bool, err error) {
 		return false, cli.Usagef("which container? The name after -n is empty")
 	case given("lxcpath") && (given("cgroup") || given("pid")):
 		return false, cli.Usagef("-P goes with -n only: --cgroup and --pid do not ask LXC")
-	case slices.ContainsFunc(o.external, func(n string) bool { return !externalName.MatchString(n) }):
+	case slices.ContainsFunc(o.external, func(n string) bool { return !isExternalName(n) }):
 		return false, cli.Usagef("--external takes the name of a pipe or UNIX socket as /proc/PID/fd has it, pipe:[INODE] or socket:[INODE], or mount: and a place in the container where something is mounted, and not %q", o.external)
 	case o.json && !o.check:
 		return false, cli.Usagef("--json goes with --check only")

@@ -384,3 +384,16 @@ func TestPrintStatsAndLog(t *testing.T) {
 		t.Errorf("exit %d, %q, log %q", code, stderr, text)
 	}
 }
+
+// TestExternalName: only what can be outside has such a name.
+func TestExternalName(t *testing.T) {
+	for name, is := range map[string]bool{
+		"pipe:[17]": true, "socket:[0]": true, "mount:/srv": true, "mount:/a:b": true,
+		"": false, "pipe:": false, "pipe:[]": false, "pipe:[x]": false, "pipe:17": false, "pipe:[17": false, "pipe:[+1]": false,
+		"mount:/": false, "mount:srv": false, "mount:": false, "file:[1]": false, "pipe": false,
+	} {
+		if isExternalName(name) != is {
+			t.Errorf("%q: %v", name, !is)
+		}
+	}
+}
