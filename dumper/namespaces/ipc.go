@@ -17,6 +17,9 @@ func objects(res *Result, n *object) error {
 		return nil
 	}
 	n.Ipc = &format.Ipc{}
+	if n.pid == 0 {
+		return n.inside(func() error { return res.unused(n) })
+	}
 	res.SeveralIPC = res.SeveralIPC || n.nested
 	return n.inside(func() error {
 		if err := segments(res, n); err != nil {

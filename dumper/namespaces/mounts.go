@@ -73,6 +73,7 @@ func (r *Result) LookAtMounts(ids *view.IDs, m Mounts) error {
 	if err := r.lookAtProcs(); err != nil {
 		return err
 	}
+	r.showNamespaces()
 	if err := r.lookAtOverlays(m); err != nil {
 		return err
 	}

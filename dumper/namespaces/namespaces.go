@@ -194,6 +194,9 @@ func Look(ids *view.IDs, processes []Process, facts map[int]*view.TaskFacts) (*R
 		}
 	}
 	defer res.closeOwners()
+	if err := res.mounted(ids, theirs, ours); err != nil {
+		return nil, nil, err
+	}
 	if err := res.owners(ids, ours["user"]); err != nil {
 		return nil, nil, err
 	}

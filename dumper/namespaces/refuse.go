@@ -88,8 +88,10 @@ func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason
 		return "an id-mapped mount can't be made again by this version", unmount
 	case byLXC || isMakeable(f.Fstype):
 		return "", ""
+	case f.Fstype == "nsfs" && mount.Namespace != 0:
+		return "", ""
 	case f.Fstype == "nsfs":
-		return "a namespace that is mounted can't be mounted again by this version", "unmount it"
+		return "it shows the namespace " + mount.Root + ", which is not the container's, or of a kind that this version can't make for a mount", "unmount it (umount " + mount.Mountpoint + "), or, of pid and time, keep a process in it"
 	case f.Fstype == "fuse" || strings.HasPrefix(f.Fstype, "fuse."):
 		return "a process serves it, and a restart can't reconnect the two", "unmount it (fusermount -u), or serve it from outside and have LXC mount it (lxc.mount.entry in the container's config)"
 	case f.Outside:

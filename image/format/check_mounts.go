@@ -57,6 +57,14 @@ func (c *checker) mountsOf(n *Namespace) error {
 		if parent := seen[m.ParentId]; i > 0 && (parent == nil || !isBelow(m.Mountpoint, parent.Mountpoint)) {
 			return fmt.Errorf("%s lies on mount %d, which does not come before it or is elsewhere", who(), m.ParentId)
 		}
+		if m.Namespace != 0 {
+			if err := c.want(m.Namespace, aNamespace, who); err != nil {
+				return err
+			}
+			if m.Fstype != "nsfs" {
+				return fmt.Errorf("%s is of %s, and shows a namespace", who(), m.Fstype)
+			}
+		}
 		seen[m.MountId] = m
 	}
 	return nil

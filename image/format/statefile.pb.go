@@ -2403,7 +2403,8 @@ type Mount struct {
 	// tasks can't unmount it (MNT_LOCKED, include/linux/mount.h).
 	Locked bool `protobuf:"varint,210,opt,name=locked,proto3" json:"locked,omitempty"`
 	// Nobody makes it again: the operator says at the restart what is to be there.
-	External      bool `protobuf:"varint,230,opt,name=external,proto3" json:"external,omitempty"`
+	External      bool   `protobuf:"varint,230,opt,name=external,proto3" json:"external,omitempty"`
+	Namespace     uint32 `protobuf:"varint,290,opt,name=namespace,proto3" json:"namespace,omitempty"` // the Namespace that it shows (fstype nsfs)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2527,6 +2528,13 @@ func (x *Mount) GetExternal() bool {
 		return x.External
 	}
 	return false
+}
+
+func (x *Mount) GetNamespace() uint32 {
+	if x != nil {
+		return x.Namespace
+	}
+	return 0
 }
 
 // FileSystem is what mounts are of (struct super_block).
@@ -12357,7 +12365,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\vTimeOffsets\x12!\n" +
 	"\fmonotonic_ns\x18\x01 \x01(\x03R\vmonotonicNs\x12\x1f\n" +
 	"\vboottime_ns\x18\x02 \x01(\x03R\n" +
-	"boottimeNs\"\xf3\x02\n" +
+	"boottimeNs\"\x92\x03\n" +
 	"\x05Mount\x12\x19\n" +
 	"\bmount_id\x18\x01 \x01(\rR\amountId\x12\x1b\n" +
 	"\tparent_id\x18\x02 \x01(\rR\bparentId\x12\x16\n" +
@@ -12375,7 +12383,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\vfile_system\x18\v \x01(\rR\n" +
 	"fileSystem\x12\x17\n" +
 	"\x06locked\x18\xd2\x01 \x01(\bR\x06locked\x12\x1b\n" +
-	"\bexternal\x18\xe6\x01 \x01(\bR\bexternal\"\xae\x02\n" +
+	"\bexternal\x18\xe6\x01 \x01(\bR\bexternal\x12\x1d\n" +
+	"\tnamespace\x18\xa2\x02 \x01(\rR\tnamespace\"\xae\x02\n" +
 	"\n" +
 	"FileSystem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +

@@ -10,7 +10,8 @@ import (
 
 // A proc that shows the processes of a pid namespace that a program has made can
 // only be made by a process in that. So it, and what is mounted on it, comes when
-// the processes are there; and after it the peer groups.
+// the processes are there; and after it the peer groups. So does a mount of such a
+// namespace itself.
 
 // showsNested tells whether a file system is such a one.
 func (m *mounter) showsNested(f *format.FileSystem) bool {
@@ -19,8 +20,14 @@ func (m *mounter) showsNested(f *format.FileSystem) bool {
 
 // isLater tells whether a mount can't be made yet.
 func (m *mounter) isLater(s *space, mount *format.Mount) bool {
-	return m.showsNested(m.s.FileSystem(mount.FileSystem)) ||
+	return m.showsNested(m.s.FileSystem(mount.FileSystem)) || m.isUnborn(mount.Namespace) ||
 		slices.ContainsFunc(s.later, func(o *format.Mount) bool { return o.MountId == mount.ParentId })
+}
+
+// isUnborn tells whether a namespace that is to be mounted comes into being with its
+// first process.
+func (m *mounter) isUnborn(namespace uint32) bool {
+	return m.s.Namespace(namespace).GetKind() == format.NamespaceKind_PID && !slices.Contains(firstSet(m.s), namespace)
 }
 
 func (m *mounter) isDeferred() bool {

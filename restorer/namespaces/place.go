@@ -83,8 +83,14 @@ func (m *mounter) newSpace(s *space) error {
 func (m *mounter) copyOf(mount *format.Mount) (int, error) {
 	f := m.s.FileSystem(mount.FileSystem)
 	from := m.source(f.Id, mount.Root, mount.IsIDMapped())
-	if from == nil && m.sameHost && f.Outside {
-		var err error
+	var err error
+	switch {
+	case from != nil:
+	case mount.Namespace != 0:
+		if from, err = m.showNamespace(mount); err != nil {
+			return -1, err
+		}
+	case m.sameHost && f.Outside:
 		if from, err = m.sourceOnHost(f, mount.Root, mount.IsIDMapped()); err != nil {
 			return -1, err
 		}
@@ -114,6 +120,23 @@ func (m *mounter) copyOf(mount *format.Mount) (int, error) {
 		return -1, fmt.Errorf("options %s of mount %s: %w", mount.Options, mount.Mountpoint, err)
 	}
 	return fd, nil
+}
+
+// showNamespace mounts a namespace in the workshop.
+func (m *mounter) showNamespace(mount *format.Mount) (*source, error) {
+	ns, err := m.users.Namespace(mount.Namespace)
+	var fd int
+	if err == nil {
+		fd, err = m.keeping(clone(ns, "/"))
+	}
+	if err == nil {
+		err = m.onBench(fd)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mount %s: %w", describe(mount), err)
+	}
+	m.sources = append(m.sources, source{mount.FileSystem, mount.Root, fd, false})
+	return &m.sources[len(m.sources)-1], nil
 }
 
 func makeDirectories(at int, path string) error {

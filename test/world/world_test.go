@@ -53,6 +53,7 @@ var areas = []struct {
 }{
 	{"mounts", mounts},
 	{"layers", layers},
+	{"mounted", mounted},
 	{"services", services},
 	{"links", links},
 	{"addresses", addresses},
