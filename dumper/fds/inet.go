@@ -118,6 +118,9 @@ func (w *walk) lookInet(f *file, fd, domain, typ, protocol int) error {
 	if s.Options, err = w.options(f, fd, [3]int{domain, typ, protocol}, lists...); err != nil {
 		return err
 	}
+	if s.Shutdown, err = w.inetShut(f, fd, udp); err != nil {
+		return err
+	}
 	return w.memberships(f, fd, kind, s)
 }
 
@@ -149,7 +152,7 @@ func (w *walk) peerByInode(f *file, name string) (*format.InetAddress, error) {
 func isUnread(fd int) bool {
 	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
 	_, err := unix.Poll(poll, 0)
-	return err == nil && poll[0].Revents == unix.POLLIN
+	return err == nil && poll[0].Revents&^(unix.POLLRDHUP|unix.POLLHUP) == unix.POLLIN
 }
 
 func isAny(a *format.InetAddress) bool {

@@ -76,8 +76,7 @@ func (f *file) checkQuiet(fd int, kind string) error {
 	switch r := poll[0].Revents; {
 	case r&unix.POLLERR != 0:
 		return f.refuseNow(kind, "it has an error that the program has not heard of yet", goOn)
-	case r&unix.POLLRDHUP != 0:
-		return f.refuse(kind, "it was shut down for receiving", "have the program close it")
+	case r&unix.POLLRDHUP != 0 && isEmpty(fd): // it is shut down for receiving
 	case r&unix.POLLIN != 0:
 		return f.refuseNow(kind, "there are unread messages in it, which can't be put back", goOn)
 	}

@@ -16,6 +16,7 @@ type network struct {
 	limit     uint32             // see queueLimit
 	multicast map[uint32][]group // by address family, see groupsOf
 	orphans   map[ends]uint32    // bytes to come, see closing
+	shut      map[uint32]uint8   // by inode, see inetShut
 }
 
 // network is that of a process.

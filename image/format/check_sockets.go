@@ -174,8 +174,8 @@ func inetAddress(a *InetAddress, size int, who func() string) error {
 func inetSocket(s *InetSocket, who func() string) error {
 	const inet, inet6, raw = 2, 10, 3
 	size := map[uint32]int{inet: 4, inet6: 16}[s.GetFamily()]
-	if size == 0 || s.Type != sockDatagram && s.Type != raw || s.Protocol > 255 {
-		return fmt.Errorf("%s is an IP socket of family %d, type %d, protocol %d", who(), s.GetFamily(), s.GetType(), s.GetProtocol())
+	if size == 0 || s.Type != sockDatagram && s.Type != raw || s.Protocol > 255 || s.Shutdown > 3 {
+		return fmt.Errorf("%s is an IP socket of family %d, type %d, protocol %d, shut down as %d", who(), s.GetFamily(), s.GetType(), s.GetProtocol(), s.GetShutdown())
 	}
 	for _, a := range []*InetAddress{s.Address, s.Peer} {
 		if err := inetAddress(a, size, who); err != nil {

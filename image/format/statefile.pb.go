@@ -8303,6 +8303,7 @@ type InetSocket struct {
 	Options       []*SocketOption        `protobuf:"bytes,6,rep,name=options,proto3" json:"options,omitempty"`
 	Queue         []*InetDatagram        `protobuf:"bytes,7,rep,name=queue,proto3" json:"queue,omitempty"` // UDP only: unread, in order
 	Memberships   []*Membership          `protobuf:"bytes,8,rep,name=memberships,proto3" json:"memberships,omitempty"`
+	Shutdown      uint32                 `protobuf:"varint,9,opt,name=shutdown,proto3" json:"shutdown,omitempty"` // sk_shutdown: 1 nothing is waited for any more, 2 nothing sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -8391,6 +8392,13 @@ func (x *InetSocket) GetMemberships() []*Membership {
 		return x.Memberships
 	}
 	return nil
+}
+
+func (x *InetSocket) GetShutdown() uint32 {
+	if x != nil {
+		return x.Shutdown
+	}
+	return 0
 }
 
 type InetDatagram struct {
@@ -12877,7 +12885,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\aaddress\x18\x01 \x01(\fR\aaddress\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x19\n" +
 	"\bscope_id\x18\x03 \x01(\rR\ascopeId\x12\x1b\n" +
-	"\tflow_info\x18\x04 \x01(\rR\bflowInfo\"\x84\x03\n" +
+	"\tflow_info\x18\x04 \x01(\rR\bflowInfo\"\xa0\x03\n" +
 	"\n" +
 	"InetSocket\x12\x16\n" +
 	"\x06family\x18\x01 \x01(\rR\x06family\x12\x12\n" +
@@ -12887,7 +12895,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04peer\x18\x05 \x01(\v2!.lxccheckpoint.format.InetAddressR\x04peer\x12<\n" +
 	"\aoptions\x18\x06 \x03(\v2\".lxccheckpoint.format.SocketOptionR\aoptions\x128\n" +
 	"\x05queue\x18\a \x03(\v2\".lxccheckpoint.format.InetDatagramR\x05queue\x12B\n" +
-	"\vmemberships\x18\b \x03(\v2 .lxccheckpoint.format.MembershipR\vmemberships\"]\n" +
+	"\vmemberships\x18\b \x03(\v2 .lxccheckpoint.format.MembershipR\vmemberships\x12\x1a\n" +
+	"\bshutdown\x18\t \x01(\rR\bshutdown\"]\n" +
 	"\fInetDatagram\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x129\n" +
 	"\x06sender\x18\x02 \x01(\v2!.lxccheckpoint.format.InetAddressR\x06sender\"@\n" +

@@ -158,11 +158,18 @@ func (j *join) fillInet(f *file) error {
 			return errors.New("what it had not read does not reach it: is the interface lo up, and does a packet filter let it through?")
 		}
 	}
-	if m.Peer == nil {
+	if m.Peer != nil {
+		if err := unix.Connect(f.fd, sockaddr(m.Peer)); err != nil {
+			return fmt.Errorf("connect it to %s (is there a route as at the checkpoint?): %w", inetName(m.Peer), err)
+		}
+	}
+	if m.Shutdown == 0 {
 		return nil
 	}
-	if err := unix.Connect(f.fd, sockaddr(m.Peer)); err != nil {
-		return fmt.Errorf("connect it to %s (is there a route as at the checkpoint?): %w", inetName(m.Peer), err)
+	// Of one that is not connected the kernel says so, and does it all the same
+	// (inet_shutdown, net/ipv4/af_inet.c).
+	if err := unix.Shutdown(f.fd, int(m.Shutdown)-1); err != nil && !errors.Is(err, unix.ENOTCONN) {
+		return fmt.Errorf("shut it down: %w", err)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func inetSamples() []*format.OpenFile {
 		ip(204, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP}),
 		ip(205, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(here, 5353),
 			Queue: []*format.InetDatagram{{Data: []byte("one"), Sender: at([]byte{10, 1, 2, 3}, 53)}, {Sender: at(here, 54)}, {Data: bytes.Repeat([]byte("x"), 60_000), Sender: at(here, 55)}}}),
-		ip(206, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(here, 5354), Peer: at(here, 5353),
+		ip(206, &format.InetSocket{Family: unix.AF_INET, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(here, 5354), Peer: at(here, 5353), Shutdown: 2,
 			Queue: []*format.InetDatagram{{Data: []byte("back"), Sender: at(here, 5353)}}}),
 		ip(207, &format.InetSocket{Family: unix.AF_INET6, Type: unix.SOCK_DGRAM, Protocol: unix.IPPROTO_UDP, Address: at(make([]byte, 16), 5355),
 			Queue: []*format.InetDatagram{{Data: []byte("six"), Sender: at(here6, 53)}, {Data: []byte("four"), Sender: at(append(append(make([]byte, 10), 255, 255), here...), 53)}}}),
