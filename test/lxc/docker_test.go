@@ -13,6 +13,22 @@ import (
 	"lxc-checkpoint/test/harness"
 )
 
+// runcStarts is the recipe of README.md: runc takes a container for stopped whose first
+// process was not started when it was, and no call of the kernel sets that.
+func runcStarts(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "```sh\nfor s in", "```\n"
+	_, recipe, found := strings.Cut(string(text), begin)
+	if recipe, _, found = strings.Cut(recipe, end); !found {
+		t.Fatal("README.md has no recipe for runc any more")
+	}
+	return "for s in" + recipe
+}
+
 // TestDocker: Docker as Debian has it, with a container of its own on its bridge:
 // an overlay as its root, a mounted network namespace, veth, rules of NAT, containerd
 // and its shim. All of it goes on after a restart, and Docker's commands work on the
@@ -28,7 +44,7 @@ func TestDocker(t *testing.T) {
 		}
 	}
 	harness.Must(t, "cp", "/bin/busybox", filepath.Join(image, "bin/busybox"))
-	for _, name := range []string{"sh", "sleep", "cat", "echo", "httpd", "wget", "hostname", "mount", "ls", "mv", "wc"} {
+	for _, name := range []string{"sh", "sleep", "cat", "echo", "httpd", "wget", "hostname", "mount", "ls", "mv", "wc", "sort"} {
 		if err := os.Symlink("busybox", filepath.Join(image, "bin", name)); err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +67,7 @@ func TestDocker(t *testing.T) {
 	// What Docker tells of the container and what it sees of itself.
 	world := func() string {
 		return docker("inspect", "--format", "{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}} {{.NetworkSettings.IPAddress}} {{.GraphDriver.Name}} {{.RestartCount}}", "inner") +
-			docker("exec", "inner", "sh", "-c", "hostname; cat /proc/mounts /scratch/kept; ls -l /proc/1/fd /dev | wc -l") +
+			docker("exec", "inner", "sh", "-c", "hostname; sort /proc/mounts; cat /scratch/kept; ls -l /proc/1/fd /dev | wc -l") +
 			b.attach("sh", "-c", "iptables-save | grep -v '^[:#]' | sort; ip -br link | sort; brctl show 2>/dev/null; systemctl show -p MainPID,NRestarts docker containerd")
 	}
 	reach := func() {
@@ -67,6 +83,7 @@ func TestDocker(t *testing.T) {
 		b.checkpoint("-S", file+".live")
 		b.checkpoint("-k", "-S", file)
 		b.restart("-S", file)
+		b.attach("sh", "-c", runcStarts(t))
 		if after := world(); after != before {
 			t.Errorf("the world is another one:\n%s", diffLines(before, after))
 		}
