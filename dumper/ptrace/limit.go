@@ -49,7 +49,10 @@ func (h *Held) unwatch() {
 	}
 }
 
-// interrupting notes when the tasks begin to be interrupted.
+// interrupting notes when the tasks begin to be interrupted: a sleep that ended before
+// that was ended by something else. Should an event end one just after it, and our stop
+// come when the task has entered its next call and does not sleep there yet, which
+// takes it 0.1 µs, then that call gets what remained of the one before.
 func (h *Held) interrupting() error {
 	now, err := clocks.Now()
 	h.since = now.Monotonic

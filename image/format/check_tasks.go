@@ -192,6 +192,9 @@ func (c *checker) task(t *Task) error {
 		if r.Kind <= RestKind_REST_UNSPECIFIED || r.Kind > RestKind_REST_ARGUMENT {
 			return fmt.Errorf("%s is in a call of kind %d with a limit to its time, which this version does not know", who(), r.Kind)
 		}
+		if r.Kind == RestKind_REST_ARGUMENT && t.SystemCallPlusOne == 0 {
+			return fmt.Errorf("%s has %d ns left in a call of which nobody knows which one it is", who(), r.RemainingNs)
+		}
 		if r.RemainingNs == 0 || r.RemainingNs > maxTime {
 			return fmt.Errorf("%s is in a call that has %d ns left", who(), r.RemainingNs)
 		}

@@ -90,6 +90,9 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.Namespace(211).User.Gids = []*format.IdRange{{Outside: 33, Count: 1}} }, "has not"},
 
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[1].Rest.Kind = 5 }, "kind 5"},
+		{func(s *format.Skeleton) {
+			s.Processes[2].Tasks[0].SystemCallPlusOne, s.Processes[2].Tasks[0].RestartCode = 0, 0
+		}, "nobody knows which"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[1].Rest.RemainingNs = 1 << 63 }, "ns left"},
 		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[1].Id = 0 }, "out of order"},
 		{func(s *format.Skeleton) { s.Processes[1].PosixTimers[1].Id = 1 << 31 }, "out of order"},
