@@ -218,68 +218,30 @@ func (d *decoder) jump(f flow, size int) bool {
 
 // one is for opcodes of one byte.
 func (d *decoder) one(op byte) bool {
-	bytes := op&1 == 0 // of most
-	w := d.width(bytes)
+	w := d.width(op&1 == 0)
 	low := int(op&7) | int(d.rex&1)<<3
 	switch {
 	case op < 0x40 && op&7 < 6:
 		d.arithmetic(int(op>>3), int(op&7))
 	case op&0xf8 == 0x50: // push
 		d.use(low, 8)
-		d.sp = -8
-		return !d.narrow
+		return d.pushed()
 	case op&0xf8 == 0x58: // pop
 		d.sp = 8
 		d.set(low, 8)
 		return !d.narrow
-	case op == 0x63: // movsxd
-		d.operands()
-		d.useOperand(4)
-		d.set(d.reg, d.width(false))
 	case op == 0x68, op == 0x6a: // push a number
 		d.numberOf(op == 0x6a)
-		d.sp = -8
-		return !d.narrow
-	case op == 0x69, op == 0x6b: // imul
-		w = d.width(false)
-		d.operands()
-		d.useOperand(w)
-		d.set(d.reg, w)
-		d.numberOf(op == 0x6b)
+		return d.pushed()
 	case op&0xf0 == 0x70:
 		return d.jump(flowBranch, 1)
 	case op == 0x80, op == 0x81, op == 0x83:
 		d.arithmeticNumber(op)
-	case op&0xfe == 0x84: // test
-		d.operands()
-		d.use(d.reg, w)
-		d.useOperand(w)
-	case op&0xfe == 0x86: // xchg
-		d.operands()
-		d.use(d.reg, w)
-		d.useOperand(w)
-		d.set(d.reg, w)
-		d.setOperand(w)
-	case op&0xfe == 0x88: // mov to the operand
-		d.operands()
-		d.use(d.reg, w)
-		d.setOperand(w)
-	case op&0xfe == 0x8a: // mov from it
-		d.operands()
-		d.useOperand(w)
-		d.set(d.reg, w)
-	case op == 0x8d:
-		d.lea()
-	case op == 0x90 && d.rex&1 == 0: // nop, pause
-	case op&0xf8 == 0x90: // xchg with rax
-		d.use(low, d.width(false))
-		d.set(low, d.width(false))
-	case op == 0x98: // cdqe
+	case op&0xf8 == 0x90 && low != 0: // xchg with rax; else nop
+		d.use(low, 8)
+		d.set(low, 8)
 	case op == 0x99: // cqo
 		d.set(int(RDX), d.width(false))
-	case op&0xfe == 0xa8: // test al, eax
-		d.numberOf(bytes)
-	case op&0xfe == 0xa4, op&0xfe == 0xa6, op&0xfe == 0xaa, op&0xfe == 0xac, op&0xfe == 0xae: // of strings
 	case op&0xf8 == 0xb0: // mov of a number
 		d.set(low, 1)
 		d.number(1)
@@ -290,21 +252,8 @@ func (d *decoder) one(op byte) bool {
 		} else {
 			d.immediate()
 		}
-	case op&0xfe == 0xc0, op&0xfc == 0xd0: // shift
-		d.operands()
-		d.useOperand(w)
-		d.setOperand(w)
-		if op < 0xd0 {
-			d.number(1)
-		}
 	case op == 0xc3:
 		d.flow = flowReturn
-		return true
-	case op&0xfe == 0xc6: // mov of a number
-		d.operands()
-		d.setOperand(w)
-		d.numberOf(bytes)
-		return d.reg&7 == 0
 	case op == 0xc9: // leave
 		d.spLost = true
 	case op == 0xe8:
@@ -314,25 +263,72 @@ func (d *decoder) one(op byte) bool {
 	case op == 0xeb:
 		return d.jump(flowJump, 1)
 	case op&0xfe == 0xf6:
-		d.operands()
-		d.useOperand(w)
-		switch d.reg & 7 {
-		case 0, 1: // test
-			d.numberOf(bytes)
-		case 2, 3: // not, neg
-			d.setOperand(w)
-		case 4, 5: // mul
-			d.multiplied(w)
-		default: // div
-			d.use(int(RDX), 8)
-		}
+		d.multiplication(op, w)
 	case op&0xfe == 0xfe:
-		d.operands()
 		return d.groupFF(op, w)
 	default:
-		return false
+		return d.plain(oneByte[op], w) && (op&0xfe != 0xc6 || d.reg&7 == 0)
 	}
 	return true
+}
+
+// What plain instructions do with their operands: that which may be in memory (E), and
+// the other one (G).
+const (
+	known = 1 << iota // it is an instruction
+	named             // a byte names its operands
+	readE
+	readG
+	writeE
+	writeG
+	byByte  // an even opcode is for bytes
+	another // a number follows: a byte
+	usual   // one of the usual size
+)
+
+var oneByte = [256]uint16{
+	0x63: named | readE | writeG,                                                 // movsxd
+	0x69: named | readE | writeG | usual, 0x6b: named | readE | writeG | another, // imul
+	0x84: named | readE | readG | byByte, 0x85: named | readE | readG, // test
+	0x86: named | readE | readG | writeE | writeG | byByte, 0x87: named | readE | readG | writeE | writeG, // xchg
+	0x88: named | readG | writeE | byByte, 0x89: named | readG | writeE, // mov
+	0x8a: named | readE | writeG | byByte, 0x8b: named | readE | writeG,
+	0x8d: named | writeG,                               // lea
+	0x98: known,                                        // cdqe
+	0x90: known,                                        // nop, pause
+	0xa4: known, 0xa5: known, 0xa6: known, 0xa7: known, // of strings
+	0xa8: another, 0xa9: usual, // test
+	0xaa: known, 0xab: known, 0xac: known, 0xad: known, 0xae: known, 0xaf: known,
+	0xc0: named | readE | writeE | byByte | another, 0xc1: named | readE | writeE | another, // shifts
+	0xc6: named | writeE | byByte | another, 0xc7: named | writeE | usual, // mov
+	0xd0: named | readE | writeE | byByte, 0xd1: named | readE | writeE,
+	0xd2: named | readE | writeE | byByte, 0xd3: named | readE | writeE,
+}
+
+// plain does what the tables say.
+func (d *decoder) plain(what uint16, w int) bool {
+	if what&byByte == 0 {
+		w = d.width(false)
+	}
+	if what&named != 0 {
+		d.operands()
+	}
+	for _, o := range []struct {
+		n           int
+		here        bool
+		read, write uint16
+	}{{d.rm, d.mod == 3, readE, writeE}, {d.reg, true, readG, writeG}} {
+		if o.here && what&o.read != 0 {
+			d.use(o.n, w)
+		}
+		if o.here && what&o.write != 0 {
+			d.set(o.n, w)
+		}
+	}
+	if what&(another|usual) != 0 {
+		d.numberOf(what&another != 0)
+	}
+	return what != 0
 }
 
 // numberOf takes one of a byte or of the usual size.
@@ -344,11 +340,9 @@ func (d *decoder) numberOf(bytes bool) {
 	}
 }
 
-// multiplied: the upper half goes to rdx, but for bytes.
-func (d *decoder) multiplied(w int) {
-	if w > 1 {
-		d.set(int(RDX), w)
-	}
+func (d *decoder) pushed() bool {
+	d.sp = -8
+	return !d.narrow
 }
 
 const (
@@ -404,14 +398,27 @@ func (d *decoder) arithmeticNumber(op byte) {
 	}
 }
 
-// lea computes an address.
-func (d *decoder) lea() {
+// multiplication is test, not, neg, mul, div.
+func (d *decoder) multiplication(op byte, w int) {
 	d.operands()
-	d.set(d.reg, d.width(false))
+	d.useOperand(w)
+	switch d.reg & 7 {
+	case 0, 1: // test
+		d.numberOf(op == 0xf6)
+	case 2, 3: // not, neg
+		d.setOperand(w)
+	case 4, 5: // mul: the upper half goes to rdx, but for bytes
+		if w > 1 {
+			d.set(int(RDX), w)
+		}
+	default: // div
+		d.use(int(RDX), 8)
+	}
 }
 
 // groupFF is inc, dec, call, jmp, push.
 func (d *decoder) groupFF(op byte, w int) bool {
+	d.operands()
 	what := d.reg & 7
 	if what < 2 {
 		d.useOperand(w)
@@ -427,8 +434,7 @@ func (d *decoder) groupFF(op byte, w int) bool {
 	case what == 4:
 		d.flow = flowJumpIndirect
 	case what == 6:
-		d.sp = -8
-		return !d.narrow
+		return d.pushed()
 	default:
 		return false
 	}
@@ -437,65 +443,52 @@ func (d *decoder) groupFF(op byte, w int) bool {
 
 // two is for opcodes after 0F.
 func (d *decoder) two(op byte) bool {
-	w := d.width(false)
+	w := d.width(op&1 == 0)
 	switch {
-	case op == 0x0d, op&0xf8 == 0x18: // prefetch, nop, endbr64
-		d.operands()
 	case op == 0x05: // syscall: it may be an argument of that
 		d.reads = true
-	case op&0xf8 == 0x10, op == 0x28, op == 0x29, op == 0x2e, op == 0x2f, op > 0x50 && op < 0x6e, op == 0x6f,
-		op >= 0x74 && op < 0x77, op == 0x7f, op == 0xd4, op == 0xd6, op >= 0xd8 && op < 0xe0, op == 0xeb, op == 0xef, op == 0xfe:
+	case op&0xf8 == 0x10, op > 0x50 && op < 0x6e, op >= 0xd8 && op < 0xe0:
 		d.operands() // of xmm registers
-	case op == 0x70, op == 0xc6:
-		d.operands()
-		d.number(1)
-	case op == 0x6e: // movd, movq
-		d.operands()
-		d.useOperand(w)
-	case op == 0x7e:
+	case op == 0x7e: // movd, movq
 		d.operands()
 		if d.repeat == 0 {
-			d.setOperand(max(w, 4))
+			d.setOperand(max(d.width(false), 4))
 		}
+	case op == 0x1e && d.repeat != 0: // endbr64, rdssp
+		d.operands()
+		return d.reg&7 == 7
 	case op == 0x31, op == 0xa2: // rdtsc, cpuid
 		d.set(int(RDX), 4)
 	case op&0xf0 == 0x40: // cmov
-		d.operands()
-		d.use(d.reg, w)
-		d.useOperand(w)
-		d.set(d.reg, w)
+		return d.plain(named|readE|readG|writeG, w)
 	case op&0xf0 == 0x80:
 		return d.jump(flowBranch, 4)
 	case op&0xf0 == 0x90: // setcc
 		d.operands()
 		d.setOperand(1)
-	case op == 0xa3, op == 0xab, op == 0xb3, op == 0xbb, op == 0xaf, op == 0xa5, op == 0xad: // bt and the like, imul, shld
-		d.operands()
-		d.use(d.reg, w)
-		d.useOperand(w)
-		d.set(d.reg, w)
-	case op == 0xba, op == 0xa4, op == 0xac:
-		d.operands()
-		d.useOperand(w)
-		if op != 0xba {
-			d.use(d.reg, w)
-		}
-		d.number(1)
-	case op&0xfe == 0xb0, op&0xfe == 0xc0: // cmpxchg, xadd
-		w = d.width(op&1 == 0)
-		d.operands()
-		d.use(d.reg, w)
-		d.useOperand(w)
 	case op&0xf6 == 0xb6: // movzx, movsx
-		from := 1 + int(op&1)
 		d.operands()
-		d.useOperand(from)
-		d.set(d.reg, w)
+		d.useOperand(1 + int(op&1))
+		d.set(d.reg, d.width(false))
 	case op == 0xae: // fences, mxcsr
 		d.operands()
 		return d.mod == 3 && d.repeat == 0 && d.reg&7 >= 5 || d.mod != 3 && (d.reg&7 == 2 || d.reg&7 == 3)
 	default:
-		return false
+		return d.plain(twoBytes[op], w)
 	}
 	return true
+}
+
+var twoBytes = [256]uint16{
+	0x0d: named, 0x18: named, 0x19: named, 0x1a: named, 0x1b: named, 0x1c: named, 0x1d: named, 0x1e: named, 0x1f: named, // prefetch, nop
+	// Of xmm registers.
+	0x28: named, 0x29: named, 0x2e: named, 0x2f: named, 0x6f: named, 0x70: named | another, 0x74: named, 0x75: named, 0x76: named,
+	0x7f: named, 0xc6: named | another, 0xd4: named, 0xd6: named, 0xeb: named, 0xef: named, 0xfe: named,
+	0x6e: named | readE,                                                                                                // movd, movq
+	0xa3: named | readE | readG, 0xab: named | readE | readG, 0xb3: named | readE | readG, 0xbb: named | readE | readG, // bt and the like
+	0xba: named | readE | another,
+	0xaf: named | readE | readG | writeG,                                                                                                   // imul
+	0xa4: named | readE | readG | another, 0xa5: named | readE | readG, 0xac: named | readE | readG | another, 0xad: named | readE | readG, // shld, shrd
+	0xb0: named | readE | readG | byByte, 0xb1: named | readE | readG, // cmpxchg
+	0xc0: named | readE | readG | byByte, 0xc1: named | readE | readG, // xadd
 }
