@@ -27,7 +27,7 @@ static long merged(void)
 
 static bool merges(long at_least)
 {
-	for (int n = 0; n < 1500 && merged() < at_least; n++)
+	for (int n = 0; n < 4500 && merged() < at_least; n++)
 		sleep_ms(10);
 	return merged() >= at_least;
 }
@@ -42,7 +42,7 @@ static void target(void)
 	if (merged() < 0)
 		skip("this kernel does not tell which pages it has merged (before Linux 6.1)");
 	if (!merges(N / 2))
-		skip("the kernel has not merged pages within 15 s (/sys/kernel/mm/ksm/run)");
+		skip("the kernel has not merged pages within 45 s (/sys/kernel/mm/ksm/run)");
 	ready();
 	check(has_flag(p, "mg"), "MADV_MERGEABLE is lost");
 	for (int i = 0; i < N; i++)
