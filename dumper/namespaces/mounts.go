@@ -74,6 +74,9 @@ func (r *Result) LookAtMounts(ids *view.IDs, m Mounts) error {
 		return err
 	}
 	r.showNamespaces()
+	if err := r.lookAtIDMaps(); err != nil {
+		return err
+	}
 	if err := r.lookAtOverlays(m); err != nil {
 		return err
 	}

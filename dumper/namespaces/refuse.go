@@ -84,8 +84,8 @@ func (r *Result) mountObstacle(n *object, mount *format.Mount, m Mounts) (reason
 			"make that again on the host, since the container's config binds it, and unmount the removed one in the container (umount -l " + mount.Mountpoint + ")"
 	case strings.HasSuffix(mount.Root, "//deleted"):
 		return "it is of a directory or file that was removed, so a restart could not find it", "unmount it"
-	case mount.IsIDMapped() && !r.isOfRoot(mount):
-		return "an id-mapped mount can't be made again by this version", unmount
+	case mount.IsIDMapped() && !r.isOfRoot(mount) && !byLXC && mount.IDMap() == format.OwnIDMap:
+		return "it is id-mapped, and this kernel does not tell how (Linux 6.15 does), or another mount covers it", unmount
 	case byLXC || isMakeable(f.Fstype):
 		return "", ""
 	case f.Fstype == "nsfs" && mount.Namespace != 0:
@@ -136,7 +136,7 @@ func (r *Result) shown(mount *format.Mount, m Mounts) bool {
 			continue
 		}
 		for _, base := range n.Mounts {
-			if m.lxcMakes(base.Mountpoint) && inRoot(mount, base) {
+			if m.lxcMakes(base.Mountpoint) && inRoot(mount, base) && (base.IDMap() == "" || base.IDMap() == mount.IDMap()) {
 				return true
 			}
 		}

@@ -57,6 +57,11 @@ func (c *checker) mountsOf(n *Namespace) error {
 		if parent := seen[m.ParentId]; i > 0 && (parent == nil || !isBelow(m.Mountpoint, parent.Mountpoint)) {
 			return fmt.Errorf("%s lies on mount %d, which does not come before it or is elsewhere", who(), m.ParentId)
 		}
+		for _, list := range [][]*IdRange{m.Uids, m.Gids} {
+			if err := idRanges(list); err != nil {
+				return fmt.Errorf("%s: %w", who(), err)
+			}
+		}
 		if m.Namespace != 0 {
 			if err := c.want(m.Namespace, aNamespace, who); err != nil {
 				return err

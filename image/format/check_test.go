@@ -73,6 +73,7 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.FileSystems[3].Overlay.MountNamespace = 11 }, "has no mounts"},
 		{func(s *format.Skeleton) { s.FileSystems[3].Overlay.Directory = "var" }, "is no absolute path"},
 		{func(s *format.Skeleton) { s.Namespace(16).Mounts[2].Namespace = 13 }, "refers to namespace 13"},
+		{func(s *format.Skeleton) { s.Namespace(16).Mounts[2].Uids[0].Count = 0 }, "maps 0 ids"},
 		{func(s *format.Skeleton) { s.Namespace(16).Mounts[2].Fstype = "tmpfs" }, "shows a namespace"},
 		{func(s *format.Skeleton) { s.FileSystems[3].Fstype = "tmpfs" }, "no overlay"},
 		{func(s *format.Skeleton) { s.FileSystems[3].Options = "rw,upperdir=C,workdir=D" }, "no overlay"},

@@ -2403,8 +2403,12 @@ type Mount struct {
 	// tasks can't unmount it (MNT_LOCKED, include/linux/mount.h).
 	Locked bool `protobuf:"varint,210,opt,name=locked,proto3" json:"locked,omitempty"`
 	// Nobody makes it again: the operator says at the restart what is to be there.
-	External      bool   `protobuf:"varint,230,opt,name=external,proto3" json:"external,omitempty"`
-	Namespace     uint32 `protobuf:"varint,290,opt,name=namespace,proto3" json:"namespace,omitempty"` // the Namespace that it shows (fstype nsfs)
+	External  bool   `protobuf:"varint,230,opt,name=external,proto3" json:"external,omitempty"`
+	Namespace uint32 `protobuf:"varint,290,opt,name=namespace,proto3" json:"namespace,omitempty"` // the Namespace that it shows (fstype nsfs)
+	// The maps of an id-mapped mount that has not the container's own ones: inside are
+	// ids of its file system, outside what the host sees (mount_setattr(2)).
+	Uids          []*IdRange `protobuf:"bytes,291,rep,name=uids,proto3" json:"uids,omitempty"`
+	Gids          []*IdRange `protobuf:"bytes,292,rep,name=gids,proto3" json:"gids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2535,6 +2539,20 @@ func (x *Mount) GetNamespace() uint32 {
 		return x.Namespace
 	}
 	return 0
+}
+
+func (x *Mount) GetUids() []*IdRange {
+	if x != nil {
+		return x.Uids
+	}
+	return nil
+}
+
+func (x *Mount) GetGids() []*IdRange {
+	if x != nil {
+		return x.Gids
+	}
+	return nil
 }
 
 // FileSystem is what mounts are of (struct super_block).
@@ -12373,7 +12391,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\vTimeOffsets\x12!\n" +
 	"\fmonotonic_ns\x18\x01 \x01(\x03R\vmonotonicNs\x12\x1f\n" +
 	"\vboottime_ns\x18\x02 \x01(\x03R\n" +
-	"boottimeNs\"\x92\x03\n" +
+	"boottimeNs\"\xfa\x03\n" +
 	"\x05Mount\x12\x19\n" +
 	"\bmount_id\x18\x01 \x01(\rR\amountId\x12\x1b\n" +
 	"\tparent_id\x18\x02 \x01(\rR\bparentId\x12\x16\n" +
@@ -12392,7 +12410,9 @@ const file_statefile_proto_rawDesc = "" +
 	"fileSystem\x12\x17\n" +
 	"\x06locked\x18\xd2\x01 \x01(\bR\x06locked\x12\x1b\n" +
 	"\bexternal\x18\xe6\x01 \x01(\bR\bexternal\x12\x1d\n" +
-	"\tnamespace\x18\xa2\x02 \x01(\rR\tnamespace\"\xae\x02\n" +
+	"\tnamespace\x18\xa2\x02 \x01(\rR\tnamespace\x122\n" +
+	"\x04uids\x18\xa3\x02 \x03(\v2\x1d.lxccheckpoint.format.IdRangeR\x04uids\x122\n" +
+	"\x04gids\x18\xa4\x02 \x03(\v2\x1d.lxccheckpoint.format.IdRangeR\x04gids\"\xae\x02\n" +
 	"\n" +
 	"FileSystem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
@@ -13512,127 +13532,129 @@ var file_statefile_proto_depIdxs = []int32{
 	21,  // 42: lxccheckpoint.format.Network.sysctls:type_name -> lxccheckpoint.format.Sysctl
 	20,  // 43: lxccheckpoint.format.Network.nftables:type_name -> lxccheckpoint.format.Nftables
 	19,  // 44: lxccheckpoint.format.Network.tables:type_name -> lxccheckpoint.format.IptablesTable
-	27,  // 45: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
-	26,  // 46: lxccheckpoint.format.FileSystem.overlay:type_name -> lxccheckpoint.format.Overlay
-	28,  // 47: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
-	29,  // 48: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
-	35,  // 49: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
-	34,  // 50: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
-	32,  // 51: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
-	1,   // 52: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
-	29,  // 53: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
-	36,  // 54: lxccheckpoint.format.Vma.aio:type_name -> lxccheckpoint.format.AioContext
-	38,  // 55: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
-	39,  // 56: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
-	42,  // 57: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
-	40,  // 58: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
-	40,  // 59: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
-	41,  // 60: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
-	43,  // 61: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
-	45,  // 62: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
-	46,  // 63: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
-	2,   // 64: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
-	49,  // 65: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
-	46,  // 66: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
-	29,  // 67: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
-	29,  // 68: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
-	29,  // 69: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
-	63,  // 70: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
-	65,  // 71: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
-	65,  // 72: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
-	73,  // 73: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
-	79,  // 74: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
-	82,  // 75: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
-	94,  // 76: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
-	74,  // 77: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
-	75,  // 78: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
-	76,  // 79: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
-	78,  // 80: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
-	64,  // 81: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
-	84,  // 82: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
-	85,  // 83: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
-	89,  // 84: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
-	92,  // 85: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
-	61,  // 86: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
-	62,  // 87: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
-	60,  // 88: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
-	60,  // 89: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
-	52,  // 90: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
-	59,  // 91: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
-	72,  // 92: lxccheckpoint.format.OpenFile.message_queue:type_name -> lxccheckpoint.format.MessageQueueFile
-	70,  // 93: lxccheckpoint.format.OpenFile.fanotify:type_name -> lxccheckpoint.format.Fanotify
-	51,  // 94: lxccheckpoint.format.OpenFile.pressure:type_name -> lxccheckpoint.format.PressureTrigger
-	53,  // 95: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
-	54,  // 96: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
-	55,  // 97: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
-	56,  // 98: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
-	57,  // 99: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
-	58,  // 100: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
-	29,  // 101: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
-	68,  // 102: lxccheckpoint.format.MessageQueue.messages:type_name -> lxccheckpoint.format.QueuedMessage
-	69,  // 103: lxccheckpoint.format.MessageQueue.notification:type_name -> lxccheckpoint.format.QueueNotification
-	71,  // 104: lxccheckpoint.format.Fanotify.marks:type_name -> lxccheckpoint.format.FanotifyMark
-	29,  // 105: lxccheckpoint.format.FanotifyMark.file:type_name -> lxccheckpoint.format.FileIdentity
-	77,  // 106: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
-	29,  // 107: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
-	80,  // 108: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
-	81,  // 109: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
-	83,  // 110: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
-	88,  // 111: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
-	88,  // 112: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 113: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	87,  // 114: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
-	81,  // 115: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	86,  // 116: lxccheckpoint.format.PacketSocket.receive:type_name -> lxccheckpoint.format.PacketRing
-	86,  // 117: lxccheckpoint.format.PacketSocket.send:type_name -> lxccheckpoint.format.PacketRing
-	88,  // 118: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
-	88,  // 119: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 120: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	90,  // 121: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
-	91,  // 122: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
-	88,  // 123: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
-	88,  // 124: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
-	88,  // 125: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
-	81,  // 126: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
-	93,  // 127: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
-	81,  // 128: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
-	96,  // 129: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	97,  // 130: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
-	95,  // 131: lxccheckpoint.format.UnixSocket.arrivals:type_name -> lxccheckpoint.format.UnixArrival
-	96,  // 132: lxccheckpoint.format.UnixArrival.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	97,  // 133: lxccheckpoint.format.UnixArrival.queue:type_name -> lxccheckpoint.format.UnixMessage
-	96,  // 134: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
-	99,  // 135: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
-	3,   // 136: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
-	108, // 137: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
-	105, // 138: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
-	106, // 139: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
-	100, // 140: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
-	101, // 141: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	107, // 142: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
-	103, // 143: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
-	41,  // 144: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
-	104, // 145: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
-	113, // 146: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
-	114, // 147: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
-	116, // 148: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
-	115, // 149: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
-	119, // 150: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
-	4,   // 151: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
-	111, // 152: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
-	110, // 153: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
-	109, // 154: lxccheckpoint.format.Task.debug_registers:type_name -> lxccheckpoint.format.DebugRegisters
-	101, // 155: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
-	5,   // 156: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
-	118, // 157: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
-	121, // 158: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
-	124, // 159: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
-	127, // 160: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
-	161, // [161:161] is the sub-list for method output_type
-	161, // [161:161] is the sub-list for method input_type
-	161, // [161:161] is the sub-list for extension type_name
-	161, // [161:161] is the sub-list for extension extendee
-	0,   // [0:161] is the sub-list for field type_name
+	12,  // 45: lxccheckpoint.format.Mount.uids:type_name -> lxccheckpoint.format.IdRange
+	12,  // 46: lxccheckpoint.format.Mount.gids:type_name -> lxccheckpoint.format.IdRange
+	27,  // 47: lxccheckpoint.format.FileSystem.nodes:type_name -> lxccheckpoint.format.FileNode
+	26,  // 48: lxccheckpoint.format.FileSystem.overlay:type_name -> lxccheckpoint.format.Overlay
+	28,  // 49: lxccheckpoint.format.FileNode.attributes:type_name -> lxccheckpoint.format.ExtendedAttribute
+	29,  // 50: lxccheckpoint.format.Mm.exe:type_name -> lxccheckpoint.format.FileIdentity
+	35,  // 51: lxccheckpoint.format.Mm.vmas:type_name -> lxccheckpoint.format.Vma
+	34,  // 52: lxccheckpoint.format.Mm.guards:type_name -> lxccheckpoint.format.Extent
+	32,  // 53: lxccheckpoint.format.Mm.inherits:type_name -> lxccheckpoint.format.Inheritance
+	1,   // 54: lxccheckpoint.format.Vma.kind:type_name -> lxccheckpoint.format.VmaKind
+	29,  // 55: lxccheckpoint.format.Vma.file:type_name -> lxccheckpoint.format.FileIdentity
+	36,  // 56: lxccheckpoint.format.Vma.aio:type_name -> lxccheckpoint.format.AioContext
+	38,  // 57: lxccheckpoint.format.SharedMemory.memfd:type_name -> lxccheckpoint.format.Memfd
+	39,  // 58: lxccheckpoint.format.SharedMemory.deleted:type_name -> lxccheckpoint.format.DeletedFile
+	42,  // 59: lxccheckpoint.format.SharedMemory.sysv:type_name -> lxccheckpoint.format.SysvSegment
+	40,  // 60: lxccheckpoint.format.Memfd.inode:type_name -> lxccheckpoint.format.Inode
+	40,  // 61: lxccheckpoint.format.DeletedFile.inode:type_name -> lxccheckpoint.format.Inode
+	41,  // 62: lxccheckpoint.format.Inode.xattrs:type_name -> lxccheckpoint.format.Xattr
+	43,  // 63: lxccheckpoint.format.SysvSegment.permissions:type_name -> lxccheckpoint.format.SysvPermissions
+	45,  // 64: lxccheckpoint.format.Files.descriptors:type_name -> lxccheckpoint.format.Descriptor
+	46,  // 65: lxccheckpoint.format.Files.locks:type_name -> lxccheckpoint.format.FileLock
+	2,   // 66: lxccheckpoint.format.FileLock.kind:type_name -> lxccheckpoint.format.LockKind
+	49,  // 67: lxccheckpoint.format.Sighand.actions:type_name -> lxccheckpoint.format.SignalAction
+	46,  // 68: lxccheckpoint.format.OpenFile.locks:type_name -> lxccheckpoint.format.FileLock
+	29,  // 69: lxccheckpoint.format.OpenFile.regular:type_name -> lxccheckpoint.format.FileIdentity
+	29,  // 70: lxccheckpoint.format.OpenFile.directory:type_name -> lxccheckpoint.format.FileIdentity
+	29,  // 71: lxccheckpoint.format.OpenFile.device:type_name -> lxccheckpoint.format.FileIdentity
+	63,  // 72: lxccheckpoint.format.OpenFile.terminal:type_name -> lxccheckpoint.format.Terminal
+	65,  // 73: lxccheckpoint.format.OpenFile.pipe:type_name -> lxccheckpoint.format.PipeEnd
+	65,  // 74: lxccheckpoint.format.OpenFile.fifo:type_name -> lxccheckpoint.format.PipeEnd
+	73,  // 75: lxccheckpoint.format.OpenFile.eventfd:type_name -> lxccheckpoint.format.Eventfd
+	79,  // 76: lxccheckpoint.format.OpenFile.epoll:type_name -> lxccheckpoint.format.Epoll
+	82,  // 77: lxccheckpoint.format.OpenFile.tcp_listener:type_name -> lxccheckpoint.format.TcpListener
+	94,  // 78: lxccheckpoint.format.OpenFile.unix_socket:type_name -> lxccheckpoint.format.UnixSocket
+	74,  // 79: lxccheckpoint.format.OpenFile.timerfd:type_name -> lxccheckpoint.format.Timerfd
+	75,  // 80: lxccheckpoint.format.OpenFile.signalfd:type_name -> lxccheckpoint.format.Signalfd
+	76,  // 81: lxccheckpoint.format.OpenFile.inotify:type_name -> lxccheckpoint.format.Inotify
+	78,  // 82: lxccheckpoint.format.OpenFile.pidfd:type_name -> lxccheckpoint.format.Pidfd
+	64,  // 83: lxccheckpoint.format.OpenFile.pty_master:type_name -> lxccheckpoint.format.PtyMaster
+	84,  // 84: lxccheckpoint.format.OpenFile.netlink_socket:type_name -> lxccheckpoint.format.NetlinkSocket
+	85,  // 85: lxccheckpoint.format.OpenFile.packet_socket:type_name -> lxccheckpoint.format.PacketSocket
+	89,  // 86: lxccheckpoint.format.OpenFile.inet_socket:type_name -> lxccheckpoint.format.InetSocket
+	92,  // 87: lxccheckpoint.format.OpenFile.tcp_connection:type_name -> lxccheckpoint.format.TcpConnection
+	61,  // 88: lxccheckpoint.format.OpenFile.memory:type_name -> lxccheckpoint.format.MemoryFile
+	62,  // 89: lxccheckpoint.format.OpenFile.namespace:type_name -> lxccheckpoint.format.NamespaceFile
+	60,  // 90: lxccheckpoint.format.OpenFile.bpf_map:type_name -> lxccheckpoint.format.BpfFile
+	60,  // 91: lxccheckpoint.format.OpenFile.bpf_program:type_name -> lxccheckpoint.format.BpfFile
+	52,  // 92: lxccheckpoint.format.OpenFile.io_uring:type_name -> lxccheckpoint.format.IoUring
+	59,  // 93: lxccheckpoint.format.OpenFile.external:type_name -> lxccheckpoint.format.External
+	72,  // 94: lxccheckpoint.format.OpenFile.message_queue:type_name -> lxccheckpoint.format.MessageQueueFile
+	70,  // 95: lxccheckpoint.format.OpenFile.fanotify:type_name -> lxccheckpoint.format.Fanotify
+	51,  // 96: lxccheckpoint.format.OpenFile.pressure:type_name -> lxccheckpoint.format.PressureTrigger
+	53,  // 97: lxccheckpoint.format.IoUring.requests:type_name -> lxccheckpoint.format.IoUringRequest
+	54,  // 98: lxccheckpoint.format.IoUring.buffers:type_name -> lxccheckpoint.format.IoUringBuffer
+	55,  // 99: lxccheckpoint.format.IoUring.files:type_name -> lxccheckpoint.format.IoUringFile
+	56,  // 100: lxccheckpoint.format.IoUring.event:type_name -> lxccheckpoint.format.IoUringEvent
+	57,  // 101: lxccheckpoint.format.IoUring.buffer_rings:type_name -> lxccheckpoint.format.IoUringBufferRing
+	58,  // 102: lxccheckpoint.format.IoUring.users:type_name -> lxccheckpoint.format.IoUringUser
+	29,  // 103: lxccheckpoint.format.PipeEnd.file:type_name -> lxccheckpoint.format.FileIdentity
+	68,  // 104: lxccheckpoint.format.MessageQueue.messages:type_name -> lxccheckpoint.format.QueuedMessage
+	69,  // 105: lxccheckpoint.format.MessageQueue.notification:type_name -> lxccheckpoint.format.QueueNotification
+	71,  // 106: lxccheckpoint.format.Fanotify.marks:type_name -> lxccheckpoint.format.FanotifyMark
+	29,  // 107: lxccheckpoint.format.FanotifyMark.file:type_name -> lxccheckpoint.format.FileIdentity
+	77,  // 108: lxccheckpoint.format.Inotify.watches:type_name -> lxccheckpoint.format.InotifyWatch
+	29,  // 109: lxccheckpoint.format.InotifyWatch.file:type_name -> lxccheckpoint.format.FileIdentity
+	80,  // 110: lxccheckpoint.format.Epoll.targets:type_name -> lxccheckpoint.format.EpollTarget
+	81,  // 111: lxccheckpoint.format.TcpListener.options:type_name -> lxccheckpoint.format.SocketOption
+	83,  // 112: lxccheckpoint.format.TcpListener.waiting:type_name -> lxccheckpoint.format.TcpWaiting
+	88,  // 113: lxccheckpoint.format.TcpWaiting.address:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 114: lxccheckpoint.format.TcpWaiting.peer:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 115: lxccheckpoint.format.NetlinkSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	87,  // 116: lxccheckpoint.format.PacketSocket.memberships:type_name -> lxccheckpoint.format.PacketMembership
+	81,  // 117: lxccheckpoint.format.PacketSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	86,  // 118: lxccheckpoint.format.PacketSocket.receive:type_name -> lxccheckpoint.format.PacketRing
+	86,  // 119: lxccheckpoint.format.PacketSocket.send:type_name -> lxccheckpoint.format.PacketRing
+	88,  // 120: lxccheckpoint.format.InetSocket.address:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 121: lxccheckpoint.format.InetSocket.peer:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 122: lxccheckpoint.format.InetSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	90,  // 123: lxccheckpoint.format.InetSocket.queue:type_name -> lxccheckpoint.format.InetDatagram
+	91,  // 124: lxccheckpoint.format.InetSocket.memberships:type_name -> lxccheckpoint.format.Membership
+	88,  // 125: lxccheckpoint.format.InetDatagram.sender:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 126: lxccheckpoint.format.TcpConnection.address:type_name -> lxccheckpoint.format.InetAddress
+	88,  // 127: lxccheckpoint.format.TcpConnection.peer:type_name -> lxccheckpoint.format.InetAddress
+	81,  // 128: lxccheckpoint.format.TcpConnection.options:type_name -> lxccheckpoint.format.SocketOption
+	93,  // 129: lxccheckpoint.format.TcpConnection.window:type_name -> lxccheckpoint.format.TcpWindow
+	81,  // 130: lxccheckpoint.format.UnixSocket.options:type_name -> lxccheckpoint.format.SocketOption
+	96,  // 131: lxccheckpoint.format.UnixSocket.peer_credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	97,  // 132: lxccheckpoint.format.UnixSocket.queue:type_name -> lxccheckpoint.format.UnixMessage
+	95,  // 133: lxccheckpoint.format.UnixSocket.arrivals:type_name -> lxccheckpoint.format.UnixArrival
+	96,  // 134: lxccheckpoint.format.UnixArrival.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	97,  // 135: lxccheckpoint.format.UnixArrival.queue:type_name -> lxccheckpoint.format.UnixMessage
+	96,  // 136: lxccheckpoint.format.UnixMessage.credentials:type_name -> lxccheckpoint.format.PeerCredentials
+	99,  // 137: lxccheckpoint.format.Process.undo:type_name -> lxccheckpoint.format.SemaphoreUndo
+	3,   // 138: lxccheckpoint.format.Process.state:type_name -> lxccheckpoint.format.ProcessState
+	108, // 139: lxccheckpoint.format.Process.tasks:type_name -> lxccheckpoint.format.Task
+	105, // 140: lxccheckpoint.format.Process.limits:type_name -> lxccheckpoint.format.Limit
+	106, // 141: lxccheckpoint.format.Process.timers:type_name -> lxccheckpoint.format.IntervalTimer
+	100, // 142: lxccheckpoint.format.Process.terminal:type_name -> lxccheckpoint.format.ControllingTerminal
+	101, // 143: lxccheckpoint.format.Process.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	107, // 144: lxccheckpoint.format.Process.posix_timers:type_name -> lxccheckpoint.format.PosixTimer
+	103, // 145: lxccheckpoint.format.CgroupTree.cgroups:type_name -> lxccheckpoint.format.Cgroup
+	41,  // 146: lxccheckpoint.format.Cgroup.xattrs:type_name -> lxccheckpoint.format.Xattr
+	104, // 147: lxccheckpoint.format.Cgroup.files:type_name -> lxccheckpoint.format.CgroupFile
+	113, // 148: lxccheckpoint.format.Task.registers:type_name -> lxccheckpoint.format.RegisterSet
+	114, // 149: lxccheckpoint.format.Task.alternate_stack:type_name -> lxccheckpoint.format.AlternateStack
+	116, // 150: lxccheckpoint.format.Task.credentials:type_name -> lxccheckpoint.format.Credentials
+	115, // 151: lxccheckpoint.format.Task.rseq:type_name -> lxccheckpoint.format.Rseq
+	119, // 152: lxccheckpoint.format.Task.scheduling:type_name -> lxccheckpoint.format.Scheduling
+	4,   // 153: lxccheckpoint.format.Task.mce_policy:type_name -> lxccheckpoint.format.McePolicy
+	111, // 154: lxccheckpoint.format.Task.rest:type_name -> lxccheckpoint.format.Rest
+	110, // 155: lxccheckpoint.format.Task.syscall_dispatch:type_name -> lxccheckpoint.format.SyscallDispatch
+	109, // 156: lxccheckpoint.format.Task.debug_registers:type_name -> lxccheckpoint.format.DebugRegisters
+	101, // 157: lxccheckpoint.format.Task.cgroups:type_name -> lxccheckpoint.format.CgroupMembership
+	5,   // 158: lxccheckpoint.format.Rest.kind:type_name -> lxccheckpoint.format.RestKind
+	118, // 159: lxccheckpoint.format.SessionKeyring.keys:type_name -> lxccheckpoint.format.Key
+	121, // 160: lxccheckpoint.format.Layout.contents:type_name -> lxccheckpoint.format.Content
+	124, // 161: lxccheckpoint.format.End.contents:type_name -> lxccheckpoint.format.ContentSum
+	127, // 162: lxccheckpoint.format.BpfProgram.maps:type_name -> lxccheckpoint.format.BpfReference
+	163, // [163:163] is the sub-list for method output_type
+	163, // [163:163] is the sub-list for method input_type
+	163, // [163:163] is the sub-list for extension type_name
+	163, // [163:163] is the sub-list for extension extendee
+	0,   // [0:163] is the sub-list for field type_name
 }
 
 func init() { file_statefile_proto_init() }

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -91,4 +92,28 @@ func translate(ranges []*IdRange, host uint32) (uint32, bool) {
 // has (MOUNT_ATTR_IDMAP, mount_setattr(2)).
 func (m *Mount) IsIDMapped() bool {
 	return slices.Contains(strings.Split(m.GetOptions(), ","), "idmapped")
+}
+
+// IDMap tells id-mapped mounts with different maps apart: "" is one that is not
+// id-mapped, "container" one with the map of the container's users.
+func (m *Mount) IDMap() string {
+	switch {
+	case !m.IsIDMapped():
+		return ""
+	case len(m.Uids) == 0 && len(m.Gids) == 0:
+		return OwnIDMap
+	}
+	return IDMapText(m.Uids) + "," + IDMapText(m.Gids)
+}
+
+// OwnIDMap is IDMap of a mount with the map of the container's users.
+const OwnIDMap = "container"
+
+// IDMapText is a map as /proc/PID/uid_map has it.
+func IDMapText(ranges []*IdRange) string {
+	var text strings.Builder
+	for _, r := range ranges {
+		fmt.Fprintf(&text, "%d %d %d\n", r.Inside, r.Outside, r.Count)
+	}
+	return text.String()
 }

@@ -132,7 +132,7 @@ func Everything() *format.Skeleton {
 		{Id: 16, Kind: format.NamespaceKind_MNT, Inode: 4026532001, Own: true, Mounts: []*format.Mount{
 			{MountId: 50, ParentId: 1, Device: 8<<32 | 1, Root: "/rootfs", Mountpoint: "/", Options: "rw,relatime", Fstype: "ext4", Source: "/dev/sda1", SuperOptions: "rw", FileSystem: 13},
 			{MountId: 51, ParentId: 50, Device: 60, Root: "/", Mountpoint: "/run", Options: "rw,nosuid", Propagation: "shared:3", Fstype: "tmpfs", Source: "tmpfs", SuperOptions: "rw,size=4096k", FileSystem: 14},
-			{MountId: 52, ParentId: 51, Device: 4, Root: "net:[4026531841]", Mountpoint: "/run/netns/blue", Options: "rw", Fstype: "nsfs", Source: "nsfs", SuperOptions: "rw", FileSystem: 296, Namespace: 19},
+			{MountId: 52, ParentId: 51, Device: 4, Root: "net:[4026531841]", Mountpoint: "/run/netns/blue", Options: "rw", Fstype: "nsfs", Source: "nsfs", SuperOptions: "rw", FileSystem: 296, Namespace: 19, Uids: []*format.IdRange{{Inside: 0, Outside: 5, Count: 1}}, Gids: []*format.IdRange{{Inside: 0, Outside: 6, Count: 1}}},
 		}},
 		{Id: 12, Kind: format.NamespaceKind_IPC, Inode: 4026532001, Own: true, Ipc: &format.Ipc{
 			Semaphores: []*format.SysvSemaphores{{Permissions: &format.SysvPermissions{Id: 1, Key: 2, Mode: 0o600}, Values: []uint32{1, 0}}},

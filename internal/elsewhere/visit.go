@@ -12,7 +12,10 @@ import (
 // Visit has a process of ours enter a namespace that no thread of a program
 // with several can enter (setns(2): user namespaces), and calls f with its
 // number. The process does nothing, and ends with the visit.
-func Visit(ns, flag int, f func(pid int) error) error {
+func Visit(ns, flag int, f func(pid int) error) error { return visit(0, ns, flag, f) }
+
+// visit makes such a process with flags of clone(2). ns -1: it enters none.
+func visit(clone, ns, flag int, f func(pid int) error) error {
 	var entered, leave [2]int
 	if err := unix.Pipe2(entered[:], unix.O_CLOEXEC); err != nil {
 		return err
@@ -23,7 +26,7 @@ func Visit(ns, flag int, f func(pid int) error) error {
 		return err
 	}
 	runtime.LockOSThread()
-	pid, errno := visitor(ns, flag, entered, leave)
+	pid, errno := visitor(clone, ns, flag, entered, leave)
 	runtime.UnlockOSThread()
 	unix.Close(entered[1])
 	unix.Close(leave[0])
@@ -56,12 +59,15 @@ func Visit(ns, flag int, f func(pid int) error) error {
 //
 //go:norace
 //go:nosplit
-func visitor(ns, flag int, entered, leave [2]int) (int, unix.Errno) {
-	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+func visitor(clone, ns, flag int, entered, leave [2]int) (int, unix.Errno) {
+	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(clone)|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
 	if errno != 0 || pid != 0 {
 		return int(pid), errno
 	}
-	_, _, failed := unix.RawSyscall(unix.SYS_SETNS, uintptr(ns), uintptr(flag), 0)
+	failed := unix.Errno(0)
+	if ns >= 0 {
+		_, _, failed = unix.RawSyscall(unix.SYS_SETNS, uintptr(ns), uintptr(flag), 0)
+	}
 	answer := int32(failed)
 	// Nobody else may keep it alive.
 	unix.RawSyscall(unix.SYS_CLOSE, uintptr(leave[1]), 0, 0)

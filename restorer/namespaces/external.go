@@ -26,7 +26,7 @@ func ExternalMount(given map[string]string, mount *format.Mount) (path string, e
 func (m *mounter) takeExternal() error {
 	for _, had := range m.first.Mounts {
 		_, given := m.external[had.ExternalName()]
-		if m.match.now[had.MountId] != nil || m.source(had.FileSystem, had.Root, had.IsIDMapped()) != nil || !given && !had.External {
+		if m.match.now[had.MountId] != nil || m.source(had.FileSystem, had.Root, had.IDMap()) != nil || !given && !had.External {
 			continue
 		}
 		path, err := ExternalMount(m.external, had)
@@ -37,10 +37,13 @@ func (m *mounter) takeExternal() error {
 		if err != nil {
 			return fmt.Errorf("%s, which is to be mounted on %s of the container (--external): %w", path, had.Mountpoint, err)
 		}
+		if err := m.mapExternal(copied, had); err != nil {
+			return err
+		}
 		if err := m.onBench(copied); err != nil {
 			return err
 		}
-		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied, had.IsIDMapped()})
+		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied, had.IDMap()})
 	}
 	return nil
 }

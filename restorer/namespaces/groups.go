@@ -18,6 +18,7 @@ type group struct {
 	number, master int
 	fileSystem     uint32
 	root           string // the shortest of its members
+	idMap          string // of one of them
 	leader         int
 	begun          bool
 }
@@ -47,7 +48,7 @@ func (m *mounter) joinGroups() error {
 		shared, master, _ := propagation(mount.Propagation)
 		g := groups[shared]
 		if shared != 0 && g == nil {
-			g = &group{number: shared, master: master, fileSystem: mount.FileSystem, root: mount.Root, leader: -1}
+			g = &group{number: shared, master: master, fileSystem: mount.FileSystem, root: mount.Root, idMap: mount.IDMap(), leader: -1}
 			groups[shared] = g
 		}
 		if g != nil && len(mount.Root) < len(g.root) {
@@ -93,7 +94,7 @@ func (m *mounter) begin(g *group, groups map[int]*group) error {
 		return nil
 	}
 	g.begun = true
-	from := cmp.Or(m.source(g.fileSystem, g.root, false), m.source(g.fileSystem, g.root, true))
+	from := cmp.Or(m.source(g.fileSystem, g.root, ""), m.source(g.fileSystem, g.root, g.idMap))
 	if from == nil {
 		m.log.Warn("mounts that shared what is mounted on them no longer do: their file system shows too little of itself", "root", g.root)
 		return nil

@@ -77,7 +77,7 @@ func (m *mounter) takeLater() error {
 		if err := m.onBench(fd); err != nil {
 			return err
 		}
-		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd, false})
+		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd, ""})
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ type source struct {
 	fileSystem uint32
 	root       string
 	fd         int
-	idMapped   bool
+	idMap      string // see Mount.IDMap
 }
 
 // makeMounts makes the mounts of all mount namespaces that are the container's
@@ -235,20 +235,6 @@ func (m *mounter) tidyFirst() error {
 	return nil
 }
 
-// mapIDs has a mount that is nowhere yet show the files of the host's users as those
-// of the container's, who have other numbers on the host.
-func (m *mounter) mapIDs(mount int) error {
-	users, err := m.users.Namespace(m.s.UserNamespaceOf(firstSet(m.s)))
-	if err != nil {
-		return err
-	}
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users)}
-	if err := unix.MountSetattr(mount, "", unix.AT_EMPTY_PATH, &attr); err != nil {
-		return fmt.Errorf("map the ids of a mount (does its file system allow that on this kernel?): %w", err)
-	}
-	return nil
-}
-
 // makeFileSystems makes those that nobody has mounted, in the namespaces that
 // decide what they show.
 func (m *mounter) makeFileSystems() error {
@@ -270,7 +256,7 @@ func (m *mounter) makeFileSystems() error {
 		if err := m.onBench(fd); err != nil {
 			return err
 		}
-		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd, false})
+		m.sources = append(m.sources, source{f.Id, m.rootOf(f), fd, ""})
 	}
 	return nil
 }
@@ -318,7 +304,7 @@ func (m *mounter) growTrees() error {
 		if len(f.Nodes) == 0 {
 			continue
 		}
-		s := m.source(f.Id, f.Nodes[0].Path, false)
+		s := m.source(f.Id, f.Nodes[0].Path, "")
 		if s == nil {
 			return fmt.Errorf("the files of a %s of the container have nowhere to go: what LXC mounts in its place shows another part of it", f.Fstype)
 		}

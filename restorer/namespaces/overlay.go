@@ -195,6 +195,6 @@ func (m *mounter) takeOverlay(s *space, f *format.FileSystem, l *format.Layers) 
 	if err := m.onBench(fd); err != nil {
 		return err
 	}
-	m.sources = append(m.sources, source{f.Id, "/", fd, false})
+	m.sources = append(m.sources, source{f.Id, "/", fd, ""})
 	return nil
 }

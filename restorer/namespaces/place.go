@@ -82,7 +82,7 @@ func (m *mounter) newSpace(s *space) error {
 // is nothing that it could be a copy of. The thread is in the workshop.
 func (m *mounter) copyOf(mount *format.Mount) (int, error) {
 	f := m.s.FileSystem(mount.FileSystem)
-	from := m.source(f.Id, mount.Root, mount.IsIDMapped())
+	from := m.source(f.Id, mount.Root, mount.IDMap())
 	var err error
 	switch {
 	case from != nil:
@@ -91,7 +91,11 @@ func (m *mounter) copyOf(mount *format.Mount) (int, error) {
 			return -1, err
 		}
 	case m.sameHost && f.Outside:
-		if from, err = m.sourceOnHost(f, mount.Root, mount.IsIDMapped()); err != nil {
+		if from, err = m.sourceOnHost(f, mount); err != nil {
+			return -1, err
+		}
+	default:
+		if from, err = m.mapped(mount); err != nil {
 			return -1, err
 		}
 	}
@@ -135,7 +139,7 @@ func (m *mounter) showNamespace(mount *format.Mount) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", describe(mount), err)
 	}
-	m.sources = append(m.sources, source{mount.FileSystem, mount.Root, fd, false})
+	m.sources = append(m.sources, source{mount.FileSystem, mount.Root, fd, ""})
 	return &m.sources[len(m.sources)-1], nil
 }
 

@@ -98,7 +98,7 @@ func within(mount int, below string, flags uint64) (int, error) {
 func (m *mounter) takeOver() error {
 	for _, had := range m.first.Mounts {
 		fd, ok := m.spaces[0].mounts[had.MountId]
-		if !ok || m.source(had.FileSystem, had.Root, had.IsIDMapped()) != nil {
+		if !ok || m.source(had.FileSystem, had.Root, had.IDMap()) != nil {
 			continue
 		}
 		if err := m.enter(m.spaces[0].ns); err != nil {
@@ -125,15 +125,15 @@ func (m *mounter) takeOver() error {
 		if err := m.onBench(copied); err != nil {
 			return err
 		}
-		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied, had.IsIDMapped()})
+		m.sources = append(m.sources, source{had.FileSystem, had.Root, copied, had.IDMap()})
 	}
 	return m.enter(m.workshop)
 }
 
 // source finds a mount in the workshop that shows a path of a file system.
-func (m *mounter) source(fileSystem uint32, root string, idMapped bool) *source {
+func (m *mounter) source(fileSystem uint32, root, idMap string) *source {
 	for i := range m.sources {
-		if s := &m.sources[i]; s.fileSystem == fileSystem && s.idMapped == idMapped {
+		if s := &m.sources[i]; s.fileSystem == fileSystem && s.idMap == idMap {
 			if _, ok := below(root, s.root); ok {
 				return s
 			}
@@ -153,7 +153,7 @@ func (m *mounter) cloneOfHost(path string, flags int) (int, error) {
 }
 
 // sourceOnHost finds a file system of the host where the host has mounted it.
-func (m *mounter) sourceOnHost(f *format.FileSystem, root string, idMapped bool) (*source, error) {
+func (m *mounter) sourceOnHost(f *format.FileSystem, mount *format.Mount) (*source, error) {
 	all, err := procfs.ReadMounts(unix.Getpid())
 	if err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func (m *mounter) sourceOnHost(f *format.FileSystem, root string, idMapped bool)
 		device = f.Device
 	}
 	for _, h := range all {
-		rest, ok := below(root, h.Root)
+		rest, ok := below(mount.Root, h.Root)
 		if !ok || number(h) != device || h.FSType != f.Fstype {
 			continue
 		}
@@ -171,15 +171,15 @@ func (m *mounter) sourceOnHost(f *format.FileSystem, root string, idMapped bool)
 		if err != nil {
 			continue
 		}
-		if idMapped {
-			if err := m.mapIDs(fd); err != nil {
+		if mount.IsIDMapped() {
+			if err := m.mapIDs(fd, mount); err != nil {
 				return nil, err
 			}
 		}
 		if err := m.onBench(fd); err != nil {
 			return nil, err
 		}
-		m.sources = append(m.sources, source{f.Id, root, fd, idMapped})
+		m.sources = append(m.sources, source{f.Id, mount.Root, fd, mount.IDMap()})
 		return &m.sources[len(m.sources)-1], nil
 	}
 	return nil, nil

@@ -17,7 +17,10 @@ import (
 
 // plug mounts a directory of the host in a running container, of which its config
 // knows nothing.
-func (b *box) plug(dir, at string) {
+func (b *box) plug(dir, at string) { b.plugMapped(dir, at, nil) }
+
+// plugMapped does so with a change of the mount before it is there.
+func (b *box) plugMapped(dir, at string, change func(tree int) error) {
 	b.t.Helper()
 	pid := strings.Fields(b.must("lxc-info", "-p", "-H"))[0]
 	err := elsewhere.Run(func() error {
@@ -29,6 +32,11 @@ func (b *box) plug(dir, at string) {
 			return err
 		}
 		defer unix.Close(tree)
+		if change != nil {
+			if err := change(tree); err != nil {
+				return err
+			}
+		}
 		ns, err := unix.Open("/proc/"+pid+"/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -105,4 +113,36 @@ func TestExternalMount(t *testing.T) {
 	b.checkpoint("-S", b.statefile("g"), option, "-k") // again
 	b.restart("-S", b.statefile("g"), option+"="+moved)
 	c.goesOn()
+}
+
+// TestExternalIDMapped: the same of an id-mapped mount. It gets its map again; what the
+// operator has mapped at the restart stays as it is.
+func TestExternalIDMapped(t *testing.T) {
+	b, c := busybox(t)
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("x\n"), 0o644))
+	b.attach("mkdir", "-p", "/mnt/plugged")
+	users, err := elsewhere.UserNamespace("0 7000 1\n", "0 8000 1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(users)
+	b.plugMapped(dir, "/mnt/plugged", func(tree int) error {
+		return unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users)})
+	})
+	const look, want = "stat -c %u:%g /mnt/plugged/file; grep -c ' /mnt/plugged .*idmapped' /proc/self/mountinfo", "7000:8000\n1"
+	if got := b.attach("sh", "-c", look); got != want {
+		t.Fatalf("it should be %q, and is %q", want, got)
+	}
+	b.settle()
+	f := b.statefile("f")
+	const option = "--external=mount:/mnt/plugged"
+	for range 2 {
+		b.checkpoint("-S", f, option, "-k")
+		b.restart("-S", f, option+"="+dir)
+		c.goesOn()
+		if got := b.attach("sh", "-c", look); got != want {
+			t.Errorf("it was %q, and is %q", want, got)
+		}
+	}
 }
