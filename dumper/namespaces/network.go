@@ -12,6 +12,7 @@ import (
 	"lxc-checkpoint/internal/netlink"
 	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
+	"lxc-checkpoint/internal/wireguard"
 	"lxc-checkpoint/internal/xfrm"
 	"lxc-checkpoint/refusal"
 )
@@ -39,7 +40,7 @@ func network(res *Result, n *object) error {
 		if err := res.lookAtLinks(c, n); err != nil {
 			return err
 		}
-		if err := res.refuseVLANs(c, n); err != nil {
+		if err := res.lookAtVLANs(c, n); err != nil {
 			return err
 		}
 		if err := res.lostInNetwork(c, n); err != nil {
@@ -101,6 +102,11 @@ func (r *Result) lookAtLinks(c *netlink.Conn, n *object) error {
 			Token: l.Token, Multicast: multicast[l.Index],
 		}
 		n.Links = append(n.Links, link)
+		if l.Kind == wireguard.Kind {
+			if link.Wireguard, err = wireguard.List(l.Index); err != nil {
+				return fmt.Errorf("network interface %s: %w", l.Name, err)
+			}
+		}
 		switch {
 		case l.XDP:
 			r.refuseLink(n, link, "a program of eBPF is attached to it (XDP)", "take it off (ip link set "+l.Name+" xdp off)")
@@ -108,6 +114,8 @@ func (r *Result) lookAtLinks(c *netlink.Conn, n *object) error {
 			r.refuseLink(n, link, "it is a port of an interface of kind "+l.SlaveKind+", and this version can't make such a one", "take it out (ip link set "+l.Name+" nomaster)")
 		case l.Kind == "" && l.Flags&unix.IFF_LOOPBACK == 0:
 			r.outside(n, link, "it is a device of the host")
+		case madeByKernel[l.Name]:
+			r.refuseLink(n, link, "it is the one that the kernel gives each namespace by itself, and it is up", "set it down (ip link set "+l.Name+" down), and make another one for what it does (ip link add)")
 		case l.LowerID >= 0:
 			r.links = append(r.links, lower{of: n, link: link, id: l.LowerID})
 		case l.Kind != "" && !rtnl.CanMake(l.Kind):

@@ -10,6 +10,7 @@ import (
 	"lxc-checkpoint/internal/iptables"
 	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
+	"lxc-checkpoint/internal/wireguard"
 	"lxc-checkpoint/internal/xfrm"
 )
 
@@ -112,6 +113,19 @@ func (c *checker) link(n *Namespace, l *Link) error {
 	}
 	if !l.Outside && l.Kind != "" && !rtnl.CanMake(l.Kind) {
 		return fmt.Errorf("kind %s, which this version does not know", l.Kind)
+	}
+	if len(l.Vlans) > 0 && !l.HasVlans || len(l.Vlans) > 1<<12 {
+		return fmt.Errorf("%d VLANs", len(l.Vlans))
+	}
+	for _, body := range l.Wireguard {
+		if err := wireguard.Check(body); err != nil {
+			return err
+		}
+	}
+	for _, v := range l.Vlans {
+		if err := rtnl.CheckVLAN(v); err != nil {
+			return err
+		}
 	}
 	return rtnl.CheckLink(l.Kind, l.Data, l.SlaveKind, l.SlaveData, l.Attributes)
 }

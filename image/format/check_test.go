@@ -18,6 +18,19 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
+// link changes a network interface of the sample.
+func link(name string, change func(l *format.Link)) func(s *format.Skeleton) {
+	return func(s *format.Skeleton) {
+		for _, n := range s.Namespaces {
+			for _, l := range n.Links {
+				if l.Name == name {
+					change(l)
+				}
+			}
+		}
+	}
+}
+
 // packetRing changes the sample's packet socket with rings.
 func packetRing(change func(p *format.PacketSocket)) func(s *format.Skeleton) {
 	return func(s *format.Skeleton) {
@@ -264,6 +277,12 @@ func TestCheckRefuses(t *testing.T) {
 		{func(s *format.Skeleton) { s.BpfAttachments[0].Cgroup = "x" }, "cgroup \"x\""},
 		{func(s *format.Skeleton) { s.BpfAttachments[0].Programs[0] = 152 }, "refers to BPF program 152"},
 		{func(s *format.Skeleton) { s.OpenFiles[9].Kind.(*format.OpenFile_BpfMap).BpfMap.Object = 153 }, "BPF map 153"},
+		{link("port", func(l *format.Link) { l.HasVlans = false }), "2 VLANs"},
+		{link("port", func(l *format.Link) { l.Vlans[1] = 4095 }), "VLAN 4095"},
+		{link("port", func(l *format.Link) { l.Vlans[0] = 1<<16 | 1 }), "with flags 0x1"},
+		{link("wg0", func(l *format.Link) { l.Wireguard[0][2] = 1 }), "keys and peers"},
+		{link("wg0", func(l *format.Link) { l.Wireguard[0] = l.Wireguard[0][:3] }), "keys and peers"},
+		{link("wg0", func(l *format.Link) { l.Wireguard[0] = make([]byte, 1<<17) }), "131072 bytes"},
 		{packetRing(func(p *format.PacketSocket) { p.RingContent = 0 }), "without bytes"},
 		{packetRing(func(p *format.PacketSocket) { p.RingContent = 20 }), "is that of a"},
 		{packetRing(func(p *format.PacketSocket) { p.Receive, p.Send = nil, nil }), "which have 0"},

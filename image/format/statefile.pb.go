@@ -1765,12 +1765,20 @@ type Link struct {
 	Lower          uint32 `protobuf:"varint,10,opt,name=lower,proto3" json:"lower,omitempty"`
 	LowerNamespace uint32 `protobuf:"varint,11,opt,name=lower_namespace,json=lowerNamespace,proto3" json:"lower_namespace,omitempty"` // 0: the link's own
 	// A device, or one whose other end or what lies below is outside the container.
-	Outside       bool     `protobuf:"varint,12,opt,name=outside,proto3" json:"outside,omitempty"`
-	Attributes    []byte   `protobuf:"bytes,13,opt,name=attributes,proto3" json:"attributes,omitempty"`                   // IFLA_* that can be set
-	OtherNames    []string `protobuf:"bytes,14,rep,name=other_names,json=otherNames,proto3" json:"other_names,omitempty"` // IFLA_ALT_IFNAME
-	Running       bool     `protobuf:"varint,15,opt,name=running,proto3" json:"running,omitempty"`                        // IFLA_OPERSTATE was "up": it had a carrier
-	Token         []byte   `protobuf:"bytes,220,opt,name=token,proto3" json:"token,omitempty"`                            // IFLA_INET6_TOKEN: the lower half of the addresses that routers give it; none: all zero
-	Multicast     [][]byte `protobuf:"bytes,221,rep,name=multicast,proto3" json:"multicast,omitempty"`                    // link-layer addresses of groups that it was told to listen to (SIOCADDMULTI)
+	Outside    bool     `protobuf:"varint,12,opt,name=outside,proto3" json:"outside,omitempty"`
+	Attributes []byte   `protobuf:"bytes,13,opt,name=attributes,proto3" json:"attributes,omitempty"`                   // IFLA_* that can be set
+	OtherNames []string `protobuf:"bytes,14,rep,name=other_names,json=otherNames,proto3" json:"other_names,omitempty"` // IFLA_ALT_IFNAME
+	Running    bool     `protobuf:"varint,15,opt,name=running,proto3" json:"running,omitempty"`                        // IFLA_OPERSTATE was "up": it had a carrier
+	Token      []byte   `protobuf:"bytes,220,opt,name=token,proto3" json:"token,omitempty"`                            // IFLA_INET6_TOKEN: the lower half of the addresses that routers give it; none: all zero
+	Multicast  [][]byte `protobuf:"bytes,221,rep,name=multicast,proto3" json:"multicast,omitempty"`                    // link-layer addresses of groups that it was told to listen to (SIOCADDMULTI)
+	// Of a bridge and of its ports, where that tells VLANs apart: those that it has, the
+	// number in the lower half, in the upper one BRIDGE_VLAN_INFO_PVID and _UNTAGGED.
+	Vlans    []uint32 `protobuf:"varint,291,rep,packed,name=vlans,proto3" json:"vlans,omitempty"`
+	HasVlans bool     `protobuf:"varint,292,opt,name=has_vlans,json=hasVlans,proto3" json:"has_vlans,omitempty"` // vlans says all of them
+	// Messages WG_CMD_SET_DEVICE of generic netlink that make a wireguard what it was,
+	// in their order, without their first attribute, which says which one it is. They
+	// have its private key.
+	Wireguard     [][]byte `protobuf:"bytes,293,rep,name=wireguard,proto3" json:"wireguard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1920,6 +1928,27 @@ func (x *Link) GetToken() []byte {
 func (x *Link) GetMulticast() [][]byte {
 	if x != nil {
 		return x.Multicast
+	}
+	return nil
+}
+
+func (x *Link) GetVlans() []uint32 {
+	if x != nil {
+		return x.Vlans
+	}
+	return nil
+}
+
+func (x *Link) GetHasVlans() bool {
+	if x != nil {
+		return x.HasVlans
+	}
+	return false
+}
+
+func (x *Link) GetWireguard() [][]byte {
+	if x != nil {
+		return x.Wireguard
 	}
 	return nil
 }
@@ -12325,7 +12354,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bmessages\x18\x03 \x03(\v2!.lxccheckpoint.format.SysvMessageR\bmessages\"5\n" +
 	"\vSysvMessage\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\x03R\x04type\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\xbe\x03\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x92\x04\n" +
 	"\x04Link\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02up\x18\x02 \x01(\bR\x02up\x12\x14\n" +
@@ -12349,7 +12378,10 @@ const file_statefile_proto_rawDesc = "" +
 	"otherNames\x12\x18\n" +
 	"\arunning\x18\x0f \x01(\bR\arunning\x12\x15\n" +
 	"\x05token\x18\xdc\x01 \x01(\fR\x05token\x12\x1d\n" +
-	"\tmulticast\x18\xdd\x01 \x03(\fR\tmulticast\"\xcd\x03\n" +
+	"\tmulticast\x18\xdd\x01 \x03(\fR\tmulticast\x12\x15\n" +
+	"\x05vlans\x18\xa3\x02 \x03(\rR\x05vlans\x12\x1c\n" +
+	"\thas_vlans\x18\xa4\x02 \x01(\bR\bhasVlans\x12\x1d\n" +
+	"\twireguard\x18\xa5\x02 \x03(\fR\twireguard\"\xcd\x03\n" +
 	"\aNetwork\x12\x1c\n" +
 	"\taddresses\x18\x01 \x03(\fR\taddresses\x12\x1a\n" +
 	"\bnexthops\x18\x02 \x03(\fR\bnexthops\x12\x16\n" +

@@ -123,8 +123,9 @@ func Everything() *format.Skeleton {
 		{Id: 11, Kind: format.NamespaceKind_NET, Inode: 4026531840, Own: true, Network: network, Links: []*format.Link{
 			{Name: "lo", Up: true, Index: 1, Flags: 1},
 			{Name: "eth0", Index: 2, Kind: "veth", Lower: 40, Outside: true, Running: true, Attributes: []byte{8, 0, 4, 0, 0xdc, 5, 0, 0}, OtherNames: []string{"wan"}, Token: make([]byte, 16), Multicast: [][]byte{{1, 0, 0x5e, 1, 2, 3}}},
-			{Name: "port", Index: 7, Kind: "veth", Lower: 5, LowerNamespace: 19, Master: 8, SlaveKind: "bridge", SlaveData: []byte{5, 0, 4, 0, 1, 0, 0, 0}},
+			{Name: "port", Index: 7, Kind: "veth", Lower: 5, LowerNamespace: 19, Master: 8, SlaveKind: "bridge", SlaveData: []byte{5, 0, 4, 0, 1, 0, 0, 0}, HasVlans: true, Vlans: []uint32{6<<16 | 1, 7}},
 			{Name: "br0", Index: 8, Kind: "bridge", Data: []byte{8, 0, 1, 0, 0xdc, 5, 0, 0}},
+			{Name: "wg0", Index: 9, Kind: "wireguard", Wireguard: [][]byte{{6, 0, 6, 0, 1, 2, 0, 0}}},
 		}},
 		{Id: 19, Kind: format.NamespaceKind_NET, Inode: 4026531841, Own: true, Network: &format.Network{}, Links: []*format.Link{
 			{Name: "eth0", Index: 5, Kind: "veth", Lower: 7, LowerNamespace: 11},

@@ -28,6 +28,7 @@ type Link struct {
 	Address    []byte
 	Token      []byte // the lower half of the IPv6 addresses that routers give it; nil: none
 	XDP        bool   // a program of eBPF is attached
+	Permanent  []byte // of a port of a bond: the address that it had before it was one
 	Carrier    bool   // it is up, and the kernel has noticed that something is at its other end
 }
 
@@ -67,9 +68,31 @@ var kinds = map[string][]uint16{
 	"bridge": {1, 2, 3, 4, 5, 6, 7, 8, 9, 22, 23, 24, 25, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 41, 42, 43, 44, 45, 46},
 	// vxlan: all but padding.
 	"vxlan": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30},
+	// ipip, sit, ip6tnl (IFLA_IPTUN_*): all, sit's 6rd included.
+	"ipip": tunnel, "sit": tunnel, "ip6tnl": tunnel,
+	// gre and its kin (IFLA_GRE_*): all.
+	"gre": gre, "gretap": gre, "erspan": gre, "ip6gre": gre, "ip6gretap": gre, "ip6erspan": gre,
+	// vti (IFLA_VTI_*): all.
+	"vti": {1, 2, 3, 4, 5, 6}, "vti6": {1, 2, 3, 4, 5, 6},
+	// xfrm (IFLA_XFRM_*): what it is on, number, whether routes tell the number.
+	"xfrm": {1, 2, 3},
+	// geneve: all.
+	"geneve": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+	// bareudp: port, protocol, lowest port of senders, several protocols.
+	"bareudp": {1, 2, 3, 4},
+	// bond: all but what it has agreed upon with its peer (23).
+	"bond": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33},
+	"vcan": {},
+	// wireguard: what else it has, see internal/wireguard.
+	"wireguard": {},
 	// tun: made by ioctl(2). Owner, group, type, PI, VNET_HDR, PERSIST, MULTI_QUEUE.
 	"tun": {1, 2, 3, 4, 5, 6, 7},
 }
+
+var (
+	tunnel = []uint16{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}
+	gre    = []uint16{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24}
+)
 
 // ports are kinds of masters, with the attributes of IFLA_INFO_SLAVE_DATA that
 // can be set.
@@ -80,6 +103,8 @@ var ports = map[string][]uint16{
 	// flood and to unicast, VLAN tunnel, broadcast flood, group forward mask,
 	// suppression of neighbours, isolated, hosts' limit, locked.
 	"bridge": {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 25, 27, 28, 29, 30, 31, 32, 33, 37, 39},
+	// bond: number of its queue, priority.
+	"bond": {5, 9},
 }
 
 // CanMake tells whether a restart can make an interface of that kind.
@@ -131,10 +156,18 @@ func ParseLink(body []byte) (*Link, error) {
 		}
 	}
 	keep := slices.Concat(linkAttributes, birthAttributes)
-	if l.Kind == "ipvlan" || l.Kind == "ipvtap" {
-		// It has the address of what is below it, as its permanent one, too; if it
-		// were told its address, it had no permanent one.
+	switch l.Kind {
+	case "ipvlan", "ipvtap", "ipip", "sit", "ip6tnl", "gre", "ip6gre", "vti", "vti6":
+		// It has the address of what is below it, or of its end of the tunnel, as its
+		// permanent one, too; if it were told its address, it had no permanent one.
 		keep = slices.DeleteFunc(keep, func(a uint16) bool { return a == unix.IFLA_ADDRESS })
+	}
+	if l.Permanent != nil {
+		for i, a := range all {
+			if a.Type == unix.IFLA_ADDRESS {
+				all[i].Value = l.Permanent
+			}
+		}
 	}
 	l.Attributes = only(all, keep)
 	return l, nil
@@ -162,8 +195,27 @@ func (l *Link) info(b []byte) error {
 		}
 	}
 	l.Data = only(settleData(l.Kind, data), kinds[l.Kind])
+	if l.SlaveKind == "bond" {
+		slave = l.settleSlave(slave)
+	}
 	l.SlaveData = only(slave, ports[l.SlaveKind])
 	return nil
+}
+
+// settleSlave takes the address that a port of a bond had before, and what differs
+// from what a new one gets: not every mode lets that be set.
+func (l *Link) settleSlave(all []netlink.Attribute) []netlink.Attribute {
+	const permanent = 4 // IFLA_BOND_SLAVE_PERM_HWADDR
+	var kept []netlink.Attribute
+	for _, a := range all {
+		switch {
+		case a.Type == permanent:
+			l.Permanent = a.Value
+		case slices.ContainsFunc(a.Value, func(b byte) bool { return b != 0 }):
+			kept = append(kept, a)
+		}
+	}
+	return kept
 }
 
 // settleData brings IFLA_INFO_DATA into the form in which kernels take it.
@@ -180,12 +232,21 @@ func settleData(kind string, all []netlink.Attribute) []netlink.Attribute {
 		// Those that an interface of mode source takes packets of:
 		// IFLA_MACVLAN_MACADDR_DATA, and that they are to be set.
 		macaddrMode, macaddrData, macaddrSet = 3, 5, 3
+		// IFLA_GENEVE_TTL_INHERIT: where it is told, be it as off, the kernel
+		// overlooks the TTL (geneve_nl2info, Linux 6.1 to 6.18).
+		geneveTTLInherit = 12
+		// IFLA_GRE_REMOTE: with frames in it, a tunnel without one is told one of zeros,
+		// which is not taken (ipgre_tap_validate, Linux 6.1 to 6.18).
+		greRemote = 7
 	)
+	frames := kind == "gretap" || kind == "erspan" || kind == "ip6gretap" || kind == "ip6erspan"
 	var kept []netlink.Attribute
 	for _, a := range all {
 		off := !slices.ContainsFunc(a.Value, func(b byte) bool { return b != 0 })
 		switch {
 		case kind == "bridge" && a.Type == vlanFiltering && off,
+			kind == "geneve" && off && a.Type == geneveTTLInherit,
+			frames && off && a.Type == greRemote,
 			kind == "vxlan" && off && (a.Type == ttlInherit || a.Type == remcsumTX || a.Type == remcsumRX):
 			continue
 		case kind == "vxlan" && a.Type == ttlInherit:

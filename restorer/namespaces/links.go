@@ -101,6 +101,9 @@ func (m *networks) makeLink(s *netspace, l *format.Link) error {
 			rtnl.Body(l.Index, 0, 0, nameAttribute(l), vethInfo(at, lower), rtnl.Birth(l.Kind, l.Attributes)))
 	}
 	s.now[l.Name] = &rtnl.Link{Name: l.Name, Index: l.Index}
+	if l.Kind == "bond" {
+		return s.makeBond(l)
+	}
 	var link []byte
 	if lower != nil {
 		link = netlink.Append(nil, netlink.Uint32(unix.IFLA_LINK, lower.Index))
@@ -357,6 +360,11 @@ func attributeName(a netlink.Attribute) string {
 func (s *netspace) join() error {
 	for _, l := range s.Links {
 		if now := s.now[l.Name]; now.Master != l.Master {
+			if l.SlaveKind == "bond" && now.Flags&unix.IFF_UP != 0 {
+				if err := s.conn.Do(unix.RTM_NEWLINK, 0, rtnl.Body(l.Index, 0, unix.IFF_UP)); err != nil {
+					return fmt.Errorf("network interface %s: set it down, to be a port of a bond: %w", l.Name, err)
+				}
+			}
 			master := netlink.Append(nil, netlink.Uint32(unix.IFLA_MASTER, l.Master))
 			if err := s.conn.Do(unix.RTM_NEWLINK, 0, rtnl.Body(l.Index, 0, 0, master)); err != nil {
 				return fmt.Errorf("network interface %s: make it a port of interface %d: %w", l.Name, l.Master, err)
@@ -369,6 +377,13 @@ func (s *netspace) join() error {
 			netlink.String(infoSlaveKind, l.SlaveKind), netlink.Attribute{Type: infoSlaveData, Flags: netlink.Nested, Value: l.SlaveData}))
 		if err := s.conn.Do(unix.RTM_NEWLINK, 0, rtnl.Body(l.Index, 0, 0, info)); err != nil {
 			return fmt.Errorf("network interface %s: set it up as a port: %w", l.Name, err)
+		}
+	}
+	for _, l := range s.Links {
+		if l.Kind == "bond" {
+			if err := s.choosePorts(l); err != nil {
+				return fmt.Errorf("network interface %s: %w", l.Name, err)
+			}
 		}
 	}
 	if err := s.look(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"lxc-checkpoint/internal/netlink"
 	"lxc-checkpoint/internal/nft"
 	"lxc-checkpoint/internal/rtnl"
+	"lxc-checkpoint/internal/wireguard"
 	"lxc-checkpoint/internal/xfrm"
 )
 
@@ -77,6 +78,8 @@ func (r *Root) makeNetworks(have Surroundings, log *slog.Logger) error {
 		{"compare its interfaces with those that it had", (*netspace).look},
 		{"set up its interfaces", m.describe},
 		{"join its interfaces", (*netspace).join},
+		{"set its VLANs", (*netspace).vlans},
+		{"set its keys", (*netspace).keys},
 		{"set its sysctls", m.sysctls},
 		{"load its packet filters", (*netspace).filters},
 		{"track its connections", m.connections},
@@ -151,6 +154,17 @@ func (s *netspace) filters() error {
 // policies sets those of IPsec.
 func (s *netspace) policies() error {
 	return s.inside(func() error { return xfrm.Load(s.Network.Policies) })
+}
+
+// keys gives wireguards their keys and peers.
+func (s *netspace) keys() error {
+	for _, l := range s.Links {
+		err := s.inside(func() error { return wireguard.Load(l.Index, l.Wireguard) })
+		if err != nil {
+			return fmt.Errorf("network interface %s: %w", l.Name, err)
+		}
+	}
+	return nil
 }
 
 // withoutOutside is a network namespace without the interfaces that come from

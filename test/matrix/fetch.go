@@ -43,7 +43,10 @@ var modules = []string{
 	"unix_diag", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "netlink_diag", "af_packet_diag",
 	"dummy", "ifb", "veth", "tun", "tap", "vrf", "macvlan", "macvtap", "ipvlan", "bonding", "tls",
 	"bridge", "stp", "llc", "8021q", "garp", "mrp", "vxlan", "geneve", "udp_tunnel", "ip6_udp_tunnel",
-	"ipip", "sit", "gre", "ip_gre", "ip6_gre", "ip_tunnel", "ip6_tunnel", "tunnel4", "tunnel6",
+	"ipip", "sit", "gre", "ip_gre", "ip6_gre", "ip_tunnel", "ip6_tunnel", "tunnel4", "tunnel6", "ip_vti", "ip6_vti", "xfrm_interface", "xfrm4_tunnel", "xfrm6_tunnel", "team",
+	"wireguard", "libchacha20poly1305", "libchacha", "chacha-x86_64", "chacha-neon", "libpoly1305", "poly1305-x86_64", "poly1305-neon",
+	"libcurve25519", "libcurve25519-generic", "curve25519-x86_64", "libblake2s", "blake2s-x86_64",
+	"xfrm_user", "xfrm_algo", "esp4",
 	"nfnetlink", "nf_tables", "nft_compat", "libcrc32c", "crc32c_generic",
 }
 

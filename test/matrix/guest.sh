@@ -34,6 +34,8 @@ modprobe loop
 # When several targets want it at once, busybox's modprobe comes back to all but the
 # first before it is there.
 modprobe veth
+# Modules for tunnels put an interface into every namespace, whoever looks at it just then.
+echo 1 >/proc/sys/net/core/fb_tunnels_only_for_init_net
 mkdir /dev/net && mknod /dev/net/tun c 10 200
 echo 8 >/proc/sys/vm/nr_hugepages
 dd if=/dev/zero of=/swap bs=1M count=32 2>/dev/null # a file of a tmpfs can't be swapped to

@@ -201,8 +201,9 @@ static inline void print_bytes(struct lines *l, const unsigned char *b, size_t n
 }
 
 // Attributes of attributes that change by themselves: of the data of a bridge,
-// its timers and who asks for groups; of a port, its timers.
-static const int in_bridge[] = {16, 17, 18, 19, 47, 48, -1}, in_port[] = {21, 22, 23, -1}, nothing[] = {-1};
+// its timers and who asks for groups; of a port, its timers; of a bond's port, how
+// often it had no carrier.
+static const int in_bridge[] = {16, 17, 18, 19, 47, 48, -1}, in_port[] = {21, 22, 23, -1}, in_bond[] = {3, -1}, nothing[] = {-1};
 
 // other_end_moves: the interface's other end becomes another one.
 static bool other_end_moves __attribute__((unused));
@@ -213,7 +214,10 @@ static inline void print_attributes(struct lines *l, struct rtattr *a, int rest,
 		int type = a->rta_type & NLA_TYPE_MASK;
 		if (is_passing(type, passing) || (other_end_moves && depth == 0 && kind && type == IFLA_LINK))
 			continue;
-		if (depth == 1 && type == IFLA_INFO_KIND)
+		// Tunnels over IPv6 get one by chance, which nobody can set.
+		if (depth == 0 && kind && type == IFLA_PERM_ADDRESS && RTA_PAYLOAD(a) == 16)
+			continue;
+		if (depth == 1 && (type == IFLA_INFO_KIND || type == IFLA_INFO_SLAVE_KIND))
 			kind = RTA_DATA(a);
 		l->size += sprintf(l->text + l->size, " %d:", type);
 		if (depth == 0 && kind && type == IFLA_LINKINFO)
@@ -221,7 +225,7 @@ static inline void print_attributes(struct lines *l, struct rtattr *a, int rest,
 		else if (depth == 1 && type == IFLA_INFO_DATA && !strcmp(kind, "bridge"))
 			print_attributes(l, RTA_DATA(a), RTA_PAYLOAD(a), in_bridge, 2, kind);
 		else if (depth == 1 && type == IFLA_INFO_SLAVE_DATA)
-			print_attributes(l, RTA_DATA(a), RTA_PAYLOAD(a), in_port, 2, kind);
+			print_attributes(l, RTA_DATA(a), RTA_PAYLOAD(a), strcmp(kind, "bond") ? in_port : in_bond, 2, kind);
 		else
 			print_bytes(l, RTA_DATA(a), RTA_PAYLOAD(a));
 	}
