@@ -55,9 +55,9 @@ func (r *Result) lookAtTrees(ids *view.IDs) error {
 			continue
 		}
 		switch f.Fstype {
-		case "tmpfs", "ramfs":
-		case "hugetlbfs", "bpf":
-			if err := r.refuseFiles(f); err != nil {
+		case "tmpfs", "ramfs", "hugetlbfs":
+		case "bpf":
+			if err := r.refusePinned(f); err != nil {
 				return err
 			}
 			continue
@@ -75,6 +75,9 @@ func (r *Result) lookAtTrees(ids *view.IDs) error {
 		r.Trees = append(r.Trees, t)
 		if err := t.look(); err != nil {
 			return fmt.Errorf("look at the files in %s: %w", f.Fstype, err)
+		}
+		if f.Fstype == "hugetlbfs" {
+			t.refusePages(r)
 		}
 	}
 	return nil
@@ -182,24 +185,41 @@ func quieten(clone int) (int, error) {
 	return clone, nil
 }
 
-// refuseFiles refuses a file system that has files, of a type of which only
-// empty ones can be made again.
-func (r *Result) refuseFiles(f *format.FileSystem) error {
+// refusePinned refuses a file system of bpf in which something is pinned. The kernel
+// itself puts two names there (bpf_preload, kernel/bpf/inode.c).
+func (r *Result) refusePinned(f *format.FileSystem) error {
 	fd, _, err := r.openTree(f)
 	if err != nil || fd < 0 {
 		return err
 	}
 	defer unix.Close(fd)
 	names, err := os.ReadDir(fmt.Sprintf("/proc/self/fd/%d/.", fd))
-	if err != nil || len(names) == 0 {
+	if err != nil {
 		return err
 	}
+	names = slices.DeleteFunc(names, func(n os.DirEntry) bool { return n.Name() == "maps.debug" || n.Name() == "progs.debug" })
+	if len(names) > 0 {
+		r.refuseTree(f, names[0].Name())
+	}
+	return nil
+}
+
+// refusePages refuses a hugetlbfs with pages in it, which no read(2) or write(2)
+// reaches. libvirt and others keep directories there.
+func (t *Tree) refusePages(r *Result) {
+	i := slices.IndexFunc(t.Nodes, func(n *format.FileNode) bool { return n.Size > 0 && n.Mode&unix.S_IFMT == unix.S_IFREG })
+	if i >= 0 {
+		r.refuseTree(t.FileSystem, strings.TrimPrefix(t.Nodes[i].Path, "/"))
+		t.Files = nil
+	}
+}
+
+func (r *Result) refuseTree(f *format.FileSystem, first string) {
 	r.refused = append(r.refused, &refusal.Refusal{
 		Object: "mount of " + f.Fstype, Kind: f.Fstype,
-		Reason: fmt.Sprintf("it has files, the first %s, and this version can't save those of this type of file system", names[0].Name()),
+		Reason: fmt.Sprintf("it has files, the first %s, and this version can't save those of this type of file system", first),
 		Remedy: "remove them",
 	})
-	return nil
 }
 
 // path is a path of ours to a node.
