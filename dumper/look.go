@@ -160,7 +160,7 @@ func (l *looking) lookAtTasks() error {
 			if known := l.told[o.PID]; known != nil && o.Kind == tasks.Mm {
 				l.facts[o.ID] = memory.Facts{
 					Brk: known.Brk, Dumpable: known.Dumpable, LockFuture: known.LockFuture, Settings: l.facts[o.ID].Settings,
-					Membarrier: known.Membarrier,
+					Membarrier: known.Membarrier, Keys: known.Keys,
 				}
 			}
 			l.note(o, i == 0)

@@ -81,6 +81,13 @@ var features = []feature{
 		return slices.ContainsFunc(s.SharedMemories, func(m *format.SharedMemory) bool { return m.GetSysv() != nil }) ||
 			slices.ContainsFunc(s.Namespaces, func(n *format.Namespace) bool { return len(n.Ipc.GetSemaphores())+len(n.Ipc.GetQueues()) > 0 })
 	}, absent("/proc/sys/kernel/shm_next_id"), "restart on a kernel with it"},
+	{"protection keys (pkeys(7), of the CPU and the kernel)", func(s *format.Skeleton) bool { return slices.ContainsFunc(s.Mms, memory.HasKeys) }, func() bool {
+		key, _, errno := unix.Syscall(unix.SYS_PKEY_ALLOC, 0, 0, 0)
+		if errno == 0 {
+			_, _, _ = unix.Syscall(unix.SYS_PKEY_FREE, key, 0, 0)
+		}
+		return errno != 0
+	}, "restart on a host whose CPU has them (pku in /proc/cpuinfo)"},
 	{"POSIX message queues (CONFIG_POSIX_MQUEUE)", func(s *format.Skeleton) bool { return len(s.MessageQueues) > 0 }, absent("/proc/sys/fs/mqueue"), "restart on a kernel with it"},
 	{"fanotify (CONFIG_FANOTIFY)", open(func(o *format.OpenFile) bool { return o.GetFanotify() != nil }), lacks(unix.SYS_FANOTIFY_INIT, ^uintptr(0), 0, 0, 0), "restart on a kernel with it"},
 	{"asynchronous I/O (CONFIG_AIO)", vma(func(v *format.Vma) bool { return v.Aio != nil }), lacks(unix.SYS_IO_DESTROY, 0, 0, 0, 0), "restart on a kernel with it"},

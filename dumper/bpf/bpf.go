@@ -40,6 +40,7 @@ type Teller struct {
 	domain int
 	// Where there is none, the record has a 0, which is root's.
 	hasLoginUID bool
+	hasKeys     bool
 }
 
 // maxProcesses is how many processes Tasks takes: each place in the map costs
@@ -57,7 +58,7 @@ func Open() (t *Teller, err error) {
 		return nil, err
 	}
 	_ = rlimit.RemoveMemlock() // before Linux 5.11; what it forbids shows below
-	t = &Teller{bit: o.subreaperBit, block: o.block, undo: o.undo, seen: o.seen, timers: o.timers, hasLoginUID: o.loginUID != 0}
+	t = &Teller{bit: o.subreaperBit, block: o.block, undo: o.undo, seen: o.seen, timers: o.timers, hasLoginUID: o.loginUID != 0, hasKeys: o.keys != 0 && o.executeOnlyKey != 0}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -248,6 +249,14 @@ func (t *Teller) parse(b []byte) *view.TaskFacts {
 	}
 	f.LDT = word(atLDT) != 0
 	f.Aio = word(atAio) != 0
+	if keys := half(atKeys); t.hasKeys {
+		// The default key is none that was allocated, and nobody may use the one of
+		// memory that is only executed (mm_pkey_is_allocated, arch/x86/include/asm/pkeys.h).
+		f.Keys = keys & 0xffff &^ 1
+		if only := keys >> 16; only < 16 {
+			f.Keys &^= 1 << only
+		}
+	}
 	f.Address = word(atTask)
 	f.Unusual = unusual(word(atThreadFlags) &^ t.usual)
 	// MEMBARRIER_STATE_* (include/linux/sched/mm.h), each with the command that

@@ -28,6 +28,7 @@ type offsets struct {
 	membarrier                 uint32 // of mm_struct
 	threadInfo, threadFlags    uint32 // of task_struct; of thread_info
 	ldt                        uint32 // of mm_struct; 0: this CPU has no such thing
+	keys, executeOnlyKey       uint32 // the same
 	aio                        uint32 // of mm_struct; 0: this kernel has no contexts of io_setup(2)
 	block                      blockOffsets
 	undo                       *undoOffsets     // nil: there is nothing of the kind
@@ -106,13 +107,19 @@ func find() (o offsets, err error) {
 	if m, err := member(spec, "mm_struct", "ioctx_table"); err == nil { // CONFIG_AIO
 		o.aio = uint32(m) / 8
 	}
-	// mm_context_t has one on amd64 (CONFIG_MODIFY_LDT_SYSCALL).
+	// What mm_context_t has on amd64 only (CONFIG_MODIFY_LDT_SYSCALL,
+	// CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS).
 	if context, err := member(spec, "mm_struct", "context"); err == nil {
 		var t *btf.Typedef
 		if err := spec.TypeByName("mm_context_t", &t); err == nil {
 			if s, ok := btf.UnderlyingType(t).(*btf.Struct); ok {
-				if at, ok := search(s.Members, "ldt"); ok {
-					o.ldt = uint32(context+at) / 8
+				for _, f := range []struct {
+					name string
+					to   *uint32
+				}{{"ldt", &o.ldt}, {"pkey_allocation_map", &o.keys}, {"execute_only_pkey", &o.executeOnlyKey}} {
+					if at, ok := search(s.Members, f.name); ok {
+						*f.to = uint32(context+at) / 8
+					}
 				}
 			}
 		}

@@ -39,7 +39,8 @@ const (
 	atMembarrier   = atThreadFlags + 8  // 4, padded
 	atLDT          = atMembarrier + 8   // a pointer
 	atAio          = atLDT + 8          // a pointer
-	atTask         = atAio + 8          // the task_struct itself
+	atKeys         = atAio + 8          // 2, and 2 of the key for memory that is only executed
+	atTask         = atKeys + 8         // the task_struct itself
 	atUndo         = atTask + 8
 	atSeen         = atUndo + undoSize
 	atTimers       = atSeen + seenSize
@@ -107,6 +108,10 @@ func assemble(o offsets, filter, record *ebpf.Map) asm.Instructions {
 	read(atMembarrier, 4, pointer(atMM), o.membarrier)
 	if o.ldt != 0 {
 		read(atLDT, 8, pointer(atMM), o.ldt)
+	}
+	if o.keys != 0 {
+		read(atKeys, 2, pointer(atMM), o.keys)
+		read(atKeys+2, 2, pointer(atMM), o.executeOnlyKey)
 	}
 	if o.aio != 0 {
 		read(atAio, 8, pointer(atMM), o.aio)

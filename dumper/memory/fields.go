@@ -21,6 +21,7 @@ type Facts struct {
 	// MCL_FUTURE, or MCL_FUTURE|MCL_ONFAULT.
 	LockFuture uint32
 	Membarrier uint32 // registrations of membarrier(2), as view.TaskFacts has them
+	Keys       uint32 // of pkey_alloc(2), as view.TaskFacts has them
 	Settings
 }
 
@@ -76,6 +77,9 @@ func Ask(r *tracee.Remote) (Facts, error) {
 		return f, fmt.Errorf("ask whether mappings to come are locked: %w", err)
 	}
 	f.Membarrier = askMembarrier(r)
+	if f.Keys, err = askKeys(r); err != nil {
+		return f, fmt.Errorf("ask for its protection keys: %w", err)
+	}
 	return f, nil
 }
 
@@ -184,7 +188,7 @@ func (l *looker) fields(s *spaceLook) error {
 	mm.ThpExceptAdvised = s.Facts.ThpDisable&exceptAdvised != 0
 	mm.DenyWriteExec, mm.MergeAny = s.Facts.DenyWriteExec, s.Facts.MergeAny
 	mm.Dumpable, mm.ThpDisable, mm.LockFuture = s.Facts.Dumpable, status.THPDisabled || mm.ThpExceptAdvised, s.Facts.LockFuture
-	mm.Membarrier, mm.DescriptorTable = s.Facts.Membarrier, s.Facts.LDT
+	mm.Membarrier, mm.DescriptorTable, mm.ProtectionKeys = s.Facts.Membarrier, s.Facts.LDT, s.Facts.Keys
 	if mm.Auxv, err = procfs.ReadFile(fmt.Sprintf("/proc/%d/auxv", s.PID)); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/internal/sys"
 )
 
 // advice of madvise(2) by the flag it leaves in smaps (show_smap_vma_flags,
@@ -55,10 +56,11 @@ func (l *looker) vma(s *spaceLook, a *procfs.MappedArea) (*format.Vma, error) {
 			return nil, nil
 		}
 	}
-	if a.ProtectionKey != 0 {
-		s.refuse(a, "protection key", "keys of pkey_alloc(2) can't be made again by this version", "")
+	if a.ProtectionKey != 0 && !sys.SavesKeys {
+		s.refuse(a, "protection key", "keys of pkey_alloc(2) can't be made again by this version on this CPU", "")
 		return nil, nil
 	}
+	v.ProtectionKey = uint32(a.ProtectionKey)
 	v.GrowsDown = flags["gd"]
 	v.NoReserve = flags["nr"]
 	// Linux 6.1 has no letters for VM_LOCKONFAULT and writes "??", as for no other

@@ -64,6 +64,8 @@ type TaskFacts struct {
 	Membarrier uint32
 	// LDT says that it has a local descriptor table (modify_ldt(2), amd64).
 	LDT bool
+	// Keys are the protection keys that pkey_alloc(2) has given it, a bit each.
+	Keys uint32
 	// Aio says that it has, or has had, a context of io_setup(2).
 	Aio bool
 }

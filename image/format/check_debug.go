@@ -43,3 +43,18 @@ func (c *checker) debugRegisters(d *DebugRegisters, who func() string) error {
 	}
 	return nil
 }
+
+// protectionKeys checks keys: of 16, the first is everybody's.
+func (c *checker) protectionKeys(mm *Mm) error {
+	keys := mm.ProtectionKeys
+	for _, v := range mm.Vmas {
+		if v.ProtectionKey >= 16 {
+			return fmt.Errorf("the mapping at %#x has protection key %d", v.Start, v.ProtectionKey)
+		}
+		keys |= 1 << v.ProtectionKey &^ 1
+	}
+	if keys&^0xfffe != 0 || keys != 0 && c.Header.Architecture != "amd64" {
+		return fmt.Errorf("protection keys %#x on %s", keys, c.Header.Architecture)
+	}
+	return nil
+}

@@ -42,6 +42,9 @@ func (c *checker) mm(mm *Mm) error {
 	if mm.NarrowVdsoDigest != 0 && c.Header.Architecture != "amd64" {
 		return fmt.Errorf("the vdso of a 32-bit program on %s", c.Header.Architecture)
 	}
+	if err := c.protectionKeys(mm); err != nil {
+		return err
+	}
 	end := uint64(0)
 	const mclFuture, mclOnFault = 2, 4
 	if f := mm.LockFuture; f != 0 && f != mclFuture && f != mclFuture|mclOnFault {

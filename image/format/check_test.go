@@ -342,6 +342,8 @@ func TestCheckRefuses(t *testing.T) {
 		}, "no kernel takes"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[2].SeccompFilter = 40 }, "seccomp filter 40"},
 		{func(s *format.Skeleton) { s.Processes[1].Tasks[2].SeccompMode = 1 }, "mode 1 of seccomp with filter 42"},
+		{func(s *format.Skeleton) { s.Mms[0].ProtectionKeys = 1 << 16 }, "protection keys 0x10004"},
+		{func(s *format.Skeleton) { s.Mms[0].Vmas[0].ProtectionKey = 16 }, "has protection key 16"},
 		{func(s *format.Skeleton) { s.Mms[0].DescriptorTable = make([]byte, 7) }, "table of 7 bytes"},
 		{func(s *format.Skeleton) { s.Processes[2].Tasks[0].DebugRegisters.Words[1] = 1 << 63 }, "which is the kernel's"},
 		{func(s *format.Skeleton) { s.Processes[2].Tasks[0].DebugRegisters.Words = make([]uint64, 5) }, "5 debug registers"},

@@ -3100,6 +3100,9 @@ type Mm struct {
 	// amd64: its local descriptor table as modify_ldt(2) reads it, 8 bytes an entry; at
 	// its end there is none that is empty.
 	DescriptorTable []byte `protobuf:"bytes,290,opt,name=descriptor_table,json=descriptorTable,proto3" json:"descriptor_table,omitempty"`
+	// amd64: keys that pkey_alloc(2) has given, bit n for key n. That of memory which is
+	// only executed (PROT_EXEC), which the kernel takes itself, is not among them.
+	ProtectionKeys uint32 `protobuf:"varint,291,opt,name=protection_keys,json=protectionKeys,proto3" json:"protection_keys,omitempty"`
 	// Its pages that an Inherited has: copy-on-write memory that it shares with
 	// others. It has none of them in its own content.
 	Inherits      []*Inheritance `protobuf:"bytes,180,rep,name=inherits,proto3" json:"inherits,omitempty"`
@@ -3324,6 +3327,13 @@ func (x *Mm) GetDescriptorTable() []byte {
 		return x.DescriptorTable
 	}
 	return nil
+}
+
+func (x *Mm) GetProtectionKeys() uint32 {
+	if x != nil {
+		return x.ProtectionKeys
+	}
+	return 0
 }
 
 func (x *Mm) GetInherits() []*Inheritance {
@@ -3578,9 +3588,10 @@ type Vma struct {
 	// MAP_DROPPABLE (Linux 6.11, "dp"): the kernel may drop its pages at any time,
 	// so none is in the contents.
 	Droppable     bool        `protobuf:"varint,18,opt,name=droppable,proto3" json:"droppable,omitempty"`
-	Sealed        bool        `protobuf:"varint,19,opt,name=sealed,proto3" json:"sealed,omitempty"`                      // mseal(2) (Linux 6.10, "sl")
-	OpenFile      uint32      `protobuf:"varint,200,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"` // kinds IO_URING, PACKET_RING
-	Aio           *AioContext `protobuf:"bytes,281,opt,name=aio,proto3" json:"aio,omitempty"`                            // kind AIO
+	Sealed        bool        `protobuf:"varint,19,opt,name=sealed,proto3" json:"sealed,omitempty"`                                     // mseal(2) (Linux 6.10, "sl")
+	OpenFile      uint32      `protobuf:"varint,200,opt,name=open_file,json=openFile,proto3" json:"open_file,omitempty"`                // kinds IO_URING, PACKET_RING
+	ProtectionKey uint32      `protobuf:"varint,290,opt,name=protection_key,json=protectionKey,proto3" json:"protection_key,omitempty"` // pkeys(7); 0: the default one
+	Aio           *AioContext `protobuf:"bytes,281,opt,name=aio,proto3" json:"aio,omitempty"`                                           // kind AIO
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3751,6 +3762,13 @@ func (x *Vma) GetSealed() bool {
 func (x *Vma) GetOpenFile() uint32 {
 	if x != nil {
 		return x.OpenFile
+	}
+	return 0
+}
+
+func (x *Vma) GetProtectionKey() uint32 {
+	if x != nil {
+		return x.ProtectionKey
 	}
 	return 0
 }
@@ -12488,7 +12506,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\x04mode\x18\x06 \x01(\rR\x04mode\x12\x12\n" +
 	"\x04rdev\x18\a \x01(\x04R\x04rdev\x12\x18\n" +
 	"\aforeign\x18\b \x01(\bR\aforeign\x12'\n" +
-	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\xc7\a\n" +
+	"\x0fmount_namespace\x18\t \x01(\rR\x0emountNamespace\"\xf1\a\n" +
 	"\x02Mm\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x1d\n" +
 	"\n" +
@@ -12525,7 +12543,8 @@ const file_statefile_proto_rawDesc = "" +
 	"membarrier\x18P \x01(\rR\n" +
 	"membarrier\x12-\n" +
 	"\x12narrow_vdso_digest\x18\xbe\x01 \x01(\x06R\x10narrowVdsoDigest\x12*\n" +
-	"\x10descriptor_table\x18\xa2\x02 \x01(\fR\x0fdescriptorTable\x12>\n" +
+	"\x10descriptor_table\x18\xa2\x02 \x01(\fR\x0fdescriptorTable\x12(\n" +
+	"\x0fprotection_keys\x18\xa3\x02 \x01(\rR\x0eprotectionKeys\x12>\n" +
 	"\binherits\x18\xb4\x01 \x03(\v2!.lxccheckpoint.format.InheritanceR\binherits\"/\n" +
 	"\tInherited\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
@@ -12538,7 +12557,7 @@ const file_statefile_proto_rawDesc = "" +
 	"\bimage_id\x18\x02 \x01(\x06R\aimageId\"6\n" +
 	"\x06Extent\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x16\n" +
-	"\x06length\x18\x02 \x01(\x04R\x06length\"\x8f\x05\n" +
+	"\x06length\x18\x02 \x01(\x04R\x06length\"\xb7\x05\n" +
 	"\x03Vma\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x04R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x04R\x03end\x12\x12\n" +
@@ -12562,7 +12581,8 @@ const file_statefile_proto_rawDesc = "" +
 	"\rlock_on_fault\x18\x11 \x01(\bR\vlockOnFault\x12\x1c\n" +
 	"\tdroppable\x18\x12 \x01(\bR\tdroppable\x12\x16\n" +
 	"\x06sealed\x18\x13 \x01(\bR\x06sealed\x12\x1c\n" +
-	"\topen_file\x18\xc8\x01 \x01(\rR\bopenFile\x123\n" +
+	"\topen_file\x18\xc8\x01 \x01(\rR\bopenFile\x12&\n" +
+	"\x0eprotection_key\x18\xa2\x02 \x01(\rR\rprotectionKey\x123\n" +
 	"\x03aio\x18\x99\x02 \x01(\v2 .lxccheckpoint.format.AioContextR\x03aio\"0\n" +
 	"\n" +
 	"AioContext\x12\x0e\n" +

@@ -203,6 +203,7 @@ func Everything() *format.Skeleton {
 		Id: ChildMmID, DescriptorTable: []byte{0xff, 0, 0, 0x10, 0, 0xf2, 0x40, 0}, Exe: s.Mms[0].Exe, Vmas: s.Mms[0].Vmas[:1:1],
 		Inherits: []*format.Inheritance{{Inherited: InheritedID, Runs: runs(0x11000, 0x12000)}},
 	})
+	s.Mms[0].ProtectionKeys, s.Mms[0].Vmas[0].ProtectionKey = 6, 2
 	s.Mms[0].Guards = []*format.Extent{{Start: 0x18000, Length: Page}}
 	s.Files[0].Descriptors = []*format.Descriptor{
 		{Number: 0, OpenFile: 30}, {Number: 1, OpenFile: 31}, {Number: 2, OpenFile: 31},

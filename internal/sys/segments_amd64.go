@@ -11,3 +11,6 @@ func DebugRegister(n int) uintptr {
 	const debugRegisters = 848
 	return debugRegisters + uintptr(n)*8
 }
+
+// SavesKeys: amd64 keeps what a thread may do with keys in PKRU, which is among its registers.
+const SavesKeys = true

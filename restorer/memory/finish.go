@@ -112,6 +112,7 @@ func finishVmas(p place.Process, mm *format.Mm) error {
 		// Without MCL_CURRENT it changes no mapping that is there.
 		add("lock mappings to come (mlockall)", unix.SYS_MLOCKALL, uint64(mm.LockFuture))
 	}
+	protectByKeys(mm, add)
 	for _, v := range mm.Vmas {
 		if v.Sealed { // last of all: nothing can be changed then
 			add(fmt.Sprintf("seal mapping %#x-%#x (mseal, Linux 6.10)", v.Start, v.End), sysMseal, v.Start, v.End-v.Start)

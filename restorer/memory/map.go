@@ -150,5 +150,5 @@ func (b *Backing) mapping(v *format.Vma) (tracee.Call, bool) {
 	if v.HugePageSize != 0 {
 		flags |= unix.MAP_HUGETLB | uint64(bits.TrailingZeros32(v.HugePageSize))<<unix.MAP_HUGE_SHIFT
 	}
-	return tracee.Call{Nr: unix.SYS_MMAP, Args: [6]uint64{v.Start, v.End - v.Start, uint64(v.Prot), flags, fd, offset}}, true
+	return tracee.Call{Nr: unix.SYS_MMAP, Args: [6]uint64{v.Start, v.End - v.Start, firstProtection(v), flags, fd, offset}}, true
 }

@@ -74,7 +74,7 @@ func (b *Backing) fit(p place.Process, mm *format.Mm, have []Piece, page uint64)
 		from := v.Start
 		for _, k := range keep[:n] {
 			c.gap(v, from, k.Start)
-			c.add(fmt.Sprintf("protect %#x-%#x", k.Start, k.End), unix.SYS_MPROTECT, k.Start, k.End-k.Start, uint64(v.Prot))
+			c.add(fmt.Sprintf("protect %#x-%#x", k.Start, k.End), unix.SYS_MPROTECT, k.Start, k.End-k.Start, firstProtection(v))
 			from = k.End
 		}
 		c.gap(v, from, v.End)

@@ -215,7 +215,7 @@ func shmFlags(v *format.Vma) uint64 {
 
 // protect gives a mapping its protection where shmat(2) has another one for it.
 func protect(p place.Process, v *format.Vma) error {
-	if _, err := p.Call(unix.SYS_MPROTECT, v.Start, v.End-v.Start, uint64(v.Prot)); err != nil {
+	if _, err := p.Call(unix.SYS_MPROTECT, v.Start, v.End-v.Start, firstProtection(v)); err != nil {
 		return mapError(v, err)
 	}
 	return nil
