@@ -93,6 +93,9 @@ var features = []feature{
 	{"asynchronous I/O (CONFIG_AIO)", vma(func(v *format.Vma) bool { return v.Aio != nil }), lacks(unix.SYS_IO_DESTROY, 0, 0, 0, 0), "restart on a kernel with it"},
 	{"contexts of asynchronous I/O for so few requests", func(s *format.Skeleton) bool { return !memory.AioFits(s) }, func() bool { return true },
 		"restart on a host with as few CPUs (/sys/devices/system/cpu/possible): the kernel makes room for four requests of each"},
+	{"way to have buffers of a ring of io_uring taken (Linux 6.10)", open(func(o *format.OpenFile) bool {
+		return slices.ContainsFunc(o.GetIoUring().GetBufferRings(), func(b *format.IoUringBufferRing) bool { return b.Head > 0 })
+	}), func() bool { return !fds.CanTakeBuffers() }, "restart on Linux 6.10 or later, or have the program do without rings of provided buffers"},
 	{"eBPF (CONFIG_BPF_SYSCALL)", func(s *format.Skeleton) bool { return len(s.BpfMaps)+len(s.BpfPrograms) > 0 }, lacks(unix.SYS_BPF, ^uintptr(0), 0, 0, 0), "restart on a kernel with it"},
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/kernel"
 	"lxc-checkpoint/dumper/uring"
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
@@ -221,7 +222,7 @@ func (w *walk) uringEnv(f *file, frame uint64) (env uring.Env, ctx uint64, err e
 			return 0, false
 		},
 		Task: func(address uint64) (uring.Task, bool) { t, ok := a.tasks[address]; return t, ok },
-		Find: findFrame, Writable: isWritable,
+		Find: findFrame, Writable: isWritable, References: kernel.New(k, w.anyTask()).References,
 		Memory: func(pid int, address uint64, b []byte) error {
 			m, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 			if err != nil {
@@ -239,6 +240,16 @@ func (w *walk) uringEnv(f *file, frame uint64) (env uring.Env, ctx uint64, err e
 		}
 	}
 	return env, 0, errors.New("its descriptor was not found in the kernel")
+}
+
+// anyTask is where the kernel has some task of the container.
+func (w *walk) anyTask() uint64 {
+	for _, f := range w.Facts {
+		if f.Address != 0 {
+			return f.Address
+		}
+	}
+	return 0
 }
 
 // addresses are those of the container's open files and tasks in the kernel.

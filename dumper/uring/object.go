@@ -2,9 +2,11 @@ package uring
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"lxc-checkpoint/dumper/view"
+	"lxc-checkpoint/internal/procfs"
 )
 
 // kernel reads structures. The first error stays, and everything read after it
@@ -12,6 +14,22 @@ import (
 type kernel struct {
 	view.Kernel
 	err error
+}
+
+// check refuses kernels that keep requests in a form which nobody has tried: those
+// from Linux 6.2 to 6.9.
+func (k *kernel) check() error {
+	if !k.has("io_async_rw", "iter") && !isLinux61() { // since 6.10
+		return errors.New("it is known of Linux 6.1, and since 6.10")
+	}
+	return nil
+}
+
+// isLinux61 says that the kernel is that of Debian 12, or one like it: some bits have
+// other places there than later.
+func isLinux61() bool {
+	major, minor, err := procfs.KernelVersion()
+	return err == nil && major == 6 && minor == 1
 }
 
 // object is a structure in the kernel's memory, copied whole.

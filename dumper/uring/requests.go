@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -124,35 +125,69 @@ func (r *ring) polls(each func(first uint64)) {
 }
 
 // workers calls each with what the kernel's workers for a thread are at, or have
-// before them.
+// before them. Linux 6.1 has workers for each node of memory.
 func (r *ring) workers(wq uint64, each func(at uint64)) {
+	if !r.k.has("io_wq", "wqes") {
+		inWQ := r.k.offset("io_wq", "acct")
+		all := r.k.has("io_wq", "all_list") // until Linux 6.14 of both kinds
+		r.queues("io_wq_acct", wq+inWQ, !all, each)
+		if all {
+			r.busy(wq+r.k.offset("io_wq", "all_list"), each)
+		}
+		return
+	}
+	nodes, err := procfs.PossibleNodes()
+	r.k.fail(err)
+	for _, wqe := range r.k.pointers(wq+r.k.offset("io_wq", "wqes"), nodes) {
+		if wqe != 0 {
+			r.queues("io_wqe_acct", wqe+r.k.offset("io_wqe", "acct"), false, each)
+			r.busy(wqe+r.k.offset("io_wqe", "all_list"), each)
+		}
+	}
+}
+
+// queues are those of bound and unbound work; each may have its own workers.
+func (r *ring) queues(name string, first uint64, withWorkers bool, each func(at uint64)) {
 	work := r.k.offset("io_kiocb", "work")
 	next := r.k.offset("io_wq_work", "list")
-	size, err := r.k.Size("io_wq_acct")
+	size, err := r.k.Size(name)
 	r.k.fail(err)
-	kinds := uint64(2) // bound and unbound
-	for i := range kinds {
-		acct := r.k.object("io_wq_acct", wq+r.k.offset("io_wq", "acct")+i*uint64(size))
+	for i := range uint64(2) {
+		acct := r.k.object(name, first+i*uint64(size))
 		r.k.chain(acct.u64("work_list"), 0, work+next, each)
-		workers := acct.place("all_list")
-		r.k.list(workers, r.k.offset("io_worker", "all_list"), func(at uint64) {
-			if current := r.k.object("io_worker", at).u64("cur_work"); current != 0 {
-				each(current - work)
-			}
-		})
+		if withWorkers {
+			r.busy(acct.place("all_list"), each)
+		}
 	}
+}
+
+// busy calls each with what the workers of a list are at.
+func (r *ring) busy(workers uint64, each func(at uint64)) {
+	r.k.list(workers, r.k.offset("io_worker", "all_list"), func(at uint64) {
+		if current := r.k.object("io_worker", at).u64("cur_work"); current != 0 {
+			each(current - r.k.offset("io_kiocb", "work"))
+		}
+	})
 }
 
 // countAll compares what was found with what the kernel has allocated and not
 // got back.
 func (r *ring) countAll(found map[uint64]*request) error {
-	if !r.k.has("io_ring_ctx", "nr_req_allocated") {
-		r.k.fail(fmt.Errorf("it does not count its requests"))
-		return nil
+	allocated := 0
+	if r.k.has("io_ring_ctx", "nr_req_allocated") {
+		allocated = int(r.ctx.u32("nr_req_allocated"))
+	} else { // before Linux 6.16 each is a reference to the ring, and there is one more
+		n, err := r.References(r.ctx.place("refs"))
+		r.k.fail(err)
+		allocated = n - 1
 	}
 	free := 0
-	r.k.chain(r.ctx.u64("submit_state.free_list"), 0, 0, func(uint64) { free++ })
-	if missing := int(r.ctx.u32("nr_req_allocated")) - free - len(found); missing != 0 && r.k.err == nil {
+	count := func(uint64) { free++ }
+	r.k.chain(r.ctx.u64("submit_state.free_list"), 0, 0, count)
+	if r.k.has("io_ring_ctx", "locked_free_list") {
+		r.k.chain(r.ctx.u64("locked_free_list"), 0, 0, count)
+	}
+	if missing := allocated - free - len(found); missing != 0 && r.k.err == nil {
 		return &passing{settle: true, error: obstacle("try again; else end what the program does with files just now",
 			"%d of its requests are under way, and %d can be seen", len(found)+missing, len(found))}
 	}
@@ -223,6 +258,14 @@ func (r *ring) issueAgain(q *request) error {
 	return nil
 }
 
+// contextOf is the io_uring_task of who has submitted a request.
+func (r *ring) contextOf(q *request) uint64 {
+	if r.k.has("io_kiocb", "tctx") { // since Linux 6.13
+		return q.u64("tctx")
+	}
+	return r.k.pointer(q.u64("task") + r.k.offset("task_struct", "io_uring"))
+}
+
 // describe makes the SQE of a request, and says what it needs besides.
 func (r *ring) describe(q *request) (*format.IoUringRequest, error) {
 	op := q.u8("opcode")
@@ -232,7 +275,7 @@ func (r *ring) describe(q *request) (*format.IoUringRequest, error) {
 	}
 	m := &format.IoUringRequest{Sqe: make([]byte, sys.UringSQESize)}
 	e := sqe(m.Sqe)
-	task, known := r.users[q.u64("tctx")]
+	task, known := r.users[r.contextOf(q)]
 	if !known {
 		return nil, obstacle("end it before the checkpoint", "the thread that had submitted %s has ended", sys.UringOp(op))
 	}

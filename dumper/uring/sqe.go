@@ -110,13 +110,22 @@ func buildRead(r *ring, q *request, m *format.IoUringRequest, task Task) error {
 			return obstacle("let it complete before the checkpoint", "%s is half done", sys.UringOp(op))
 		}
 		if op == sys.UringOpReadv || op == sys.UringOpWritev {
-			if err := r.sameVector(a.inner("iov_iter", "iter"), rw.u64("addr"), rw.u32("len"), op, task); err != nil {
+			iter := "iter"
+			if isLinux61() {
+				iter = "s.iter"
+			}
+			if err := r.sameVector(a.inner("iov_iter", iter), rw.u64("addr"), rw.u32("len"), op, task); err != nil {
 				return err
 			}
 		}
-		if e.has(sys.SQEBufferSelect) && r.k.has("io_async_rw", "buf_group") {
-			e.set16(sqeBufGroup, uint16(a.u32("buf_group")))
-			e.set64(sqeAddr, 0)
+	}
+	if e.has(sys.SQEBufferSelect) {
+		e.set64(sqeAddr, 0)
+		switch async := q.u64("async_data"); {
+		case !r.k.has("io_async_rw", "buf_group"): // it is that again when the kernel waits
+			e.set16(sqeBufGroup, q.u16("buf_index"))
+		case async != 0:
+			e.set16(sqeBufGroup, uint16(r.k.object("io_async_rw", async).u32("buf_group")))
 		}
 	}
 	if op == sys.UringOpReadFixed || op == sys.UringOpWriteFixed {
@@ -155,8 +164,12 @@ func buildMessage(r *ring, q *request, m *format.IoUringRequest, task Task) erro
 		e.set16(sqeBufGroup, sr.u16("buf_group"))
 		if op == sys.UringOpRecv {
 			e.set64(sqeAddr, 0)
-			if flags&multishot != 0 && r.k.has("io_sr_msg", "mshot_len") {
+			switch {
+			case flags&multishot == 0:
+			case r.k.has("io_sr_msg", "mshot_len"):
 				e.set32(sqeLen, sr.u32("mshot_len"))
+			default: // as in Linux 6.12: it has none, and the kernel has put a buffer's in
+				e.set32(sqeLen, 0)
 			}
 		}
 	}
@@ -168,12 +181,19 @@ func buildMessage(r *ring, q *request, m *format.IoUringRequest, task Task) erro
 	return r.file(q, m)
 }
 
+// apollMultishot61 is REQ_F_APOLL_MULTISHOT of Linux 6.1.
+const apollMultishot61 = 1 << 27
+
 func buildAccept(r *ring, q *request, m *format.IoUringRequest, _ Task) error {
 	a, e := q.inner("io_accept", "cmd"), sqe(m.Sqe)
 	e.set64(sqeAddr, a.u64("addr"))
 	e.set64(sqeOff, a.u64("addr_len"))
 	e.set32(sqeOpFlags, a.u32("flags"))
-	e.set16(sqeIoprio, uint16(a.u32("iou_flags")))
+	if r.k.has("io_accept", "iou_flags") { // since Linux 6.10
+		e.set16(sqeIoprio, uint16(a.u32("iou_flags")))
+	} else if q.u64("flags")&apollMultishot61 != 0 {
+		e.set16(sqeIoprio, 1) // IORING_ACCEPT_MULTISHOT
+	}
 	e.set32(sqeSlot, a.u32("file_slot"))
 	return r.file(q, m)
 }

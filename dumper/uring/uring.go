@@ -32,6 +32,8 @@ type Env struct {
 	Writable func(pid int, start, length uint64) (bool, error)
 	// Memory reads that memory.
 	Memory func(pid int, address uint64, b []byte) error
+	// References is how many references there are to what has a struct percpu_ref.
+	References func(address uint64) (int, error)
 	// Settle has a thread do the kernel's work for it that waits: so it sees what
 	// has completed since it was stopped. Nil: nothing may change any more.
 	Settle func(Task) error
@@ -70,7 +72,10 @@ type ring struct {
 // Look describes the ring whose io_ring_ctx is at an address, but for what the
 // program sees of it.
 func Look(env Env, address uint64) (*format.IoUring, error) {
-	var err error
+	err := (&kernel{Kernel: env.Kernel}).check()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
 	for range patience {
 		r := &ring{Env: env, k: &kernel{Kernel: env.Kernel}, out: &format.IoUring{}, users: map[uint64]Task{}}
 		err = r.look(address)

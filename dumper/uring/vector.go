@@ -29,11 +29,15 @@ func (r *ring) sameVector(iter *object, address uint64, n uint32, op uint8, task
 		return gone
 	}
 	first := uint64(0)
+	buffer, vector, pointer := iterBuffer, iterVector, "__iov"
+	if isLinux61() {
+		buffer, vector, pointer = iterBuffer61, iterVector61, "iov"
+	}
 	switch iter.u8("iter_type") {
-	case iterBuffer:
+	case buffer:
 		first = iter.u64("ubuf")
-	case iterVector:
-		first = r.k.pointer(iter.u64("__iov"))
+	case vector:
+		first = r.k.pointer(iter.u64(pointer))
 	default:
 		return gone
 	}
@@ -43,10 +47,10 @@ func (r *ring) sameVector(iter *object, address uint64, n uint32, op uint8, task
 	return nil
 }
 
-// enum iter_type (include/linux/uio.h).
+// enum iter_type (include/linux/uio.h), now and in Linux 6.1.
 const (
-	iterBuffer = 0
-	iterVector = 1
+	iterBuffer, iterVector     uint8 = 0, 1
+	iterBuffer61, iterVector61 uint8 = 6, 0
 )
 
 // sameMessage sees the same of a struct msghdr.

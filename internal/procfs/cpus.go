@@ -1,6 +1,7 @@
 package procfs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -11,6 +12,19 @@ import (
 // CPU is kept that many times.
 func PossibleCPUs() (int, error) {
 	text, err := os.ReadFile("/sys/devices/system/cpu/possible")
+	if err != nil {
+		return 0, err
+	}
+	return parseCPUs(string(text))
+}
+
+// PossibleNodes is how many nodes of memory the kernel has room for; 1 where it has
+// no such thing (CONFIG_NUMA).
+func PossibleNodes() (int, error) {
+	text, err := os.ReadFile("/sys/devices/system/node/possible")
+	if errors.Is(err, os.ErrNotExist) {
+		return 1, nil
+	}
 	if err != nil {
 		return 0, err
 	}

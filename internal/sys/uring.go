@@ -98,6 +98,7 @@ const (
 	UringOpWrite         = 23
 	UringOpSend          = 26
 	UringOpRecv          = 27
+	UringOpMsgRing       = 40 // IORING_OP_MSG_RING
 	UringOpSendZC        = 47
 	UringOpSendmsgZC     = 48
 	UringOpReadMultishot = 49

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/procfs"
 	"lxc-checkpoint/internal/sys"
 )
 
@@ -34,21 +35,6 @@ func words(b []byte, list ...any) []byte {
 		}
 	}
 	return b
-}
-
-// tags writes what registers one descriptor n times, with tags, into the owner's
-// memory.
-func (u *uring) tags(n, fd uint32) (addr uint64, err error) {
-	addr, _ = u.owner.Scratch()
-	tags := addr + rsrcRegisterSize
-	b := words(nil, n, uint32(0), uint64(0), tags+8*uint64(n), tags)
-	for range n {
-		b = words(b, uint64(1))
-	}
-	for range n {
-		b = words(b, fd)
-	}
-	return addr, u.owner.Write(addr, b)
 }
 
 // do has the owner make one call of io_uring_register(2) with an argument in its
@@ -242,6 +228,12 @@ func (u *uring) bufferRing(b *format.IoUringBufferRing) (err error) {
 		}
 	}
 	return write(before)
+}
+
+// CanTakeBuffers tells whether this kernel lets one request take many buffers.
+func CanTakeBuffers() bool {
+	major, minor, err := procfs.KernelVersion()
+	return err == nil && (major > 6 || major == 6 && minor >= 10)
 }
 
 // take receives bytes into buffers of one byte, as many as were taken, from a pair

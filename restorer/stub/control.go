@@ -2,11 +2,14 @@ package stub
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/internal/procfs"
+	"lxc-checkpoint/internal/sys"
 	"lxc-checkpoint/tracee"
 )
 
@@ -116,15 +119,26 @@ func (p *Task) Take(fd int) (int, error) {
 	return got, nil
 }
 
-// openPidfd opens a pidfd. A thread that is not a leader needs PIDFD_THREAD
-// (Linux 6.9); before, only a leader's table can be reached.
+// openPidfd opens a pidfd by which descriptors can be taken. That of a thread which is
+// not a leader needs PIDFD_THREAD (Linux 6.9); before, its leader's will do if they
+// share their table.
 func openPidfd(pid int) (int, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == nil {
 		return fd, nil
 	}
 	const pidfdThread = unix.O_EXCL
-	return unix.PidfdOpen(pid, pidfdThread)
+	if fd, err = unix.PidfdOpen(pid, pidfdThread); !errors.Is(err, unix.EINVAL) {
+		return fd, err
+	}
+	status, e := procfs.ReadStatus(pid)
+	if e != nil {
+		return -1, err
+	}
+	if order, e := sys.Kcmp(pid, status.Tgid, sys.KcmpFiles, 0, 0); e != nil || order != 0 {
+		return -1, err
+	}
+	return unix.PidfdOpen(status.Tgid, 0)
 }
 
 // Reserved is the control socket.

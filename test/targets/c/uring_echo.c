@@ -155,7 +155,8 @@ static void wait_for(long more, const char *when)
 
 static void target(void)
 {
-	need_new(); // here: nobody looks for the answer of a child before long
+	need_known(); // here: nobody looks for the answer of a child before long
+	need_kernel(6, 4, "has no rings of buffers in the kernel's memory");
 	loopback();
 	snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "uring_echo %d", getpid());
 	any.sin_addr.s_addr = htonl(INADDR_LOOPBACK), any.sin_port = htons(7007);

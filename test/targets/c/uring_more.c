@@ -9,6 +9,7 @@ enum { OP_READ_MULTISHOT = 49, OP_FUTEX_WAIT = 51, TIMEOUT_MULTISHOT = 1 << 6, b
 
 static void target(void)
 {
+	need_kernel(6, 7, "has neither FUTEX_WAIT nor READ_MULTISHOT");
 	// Room for the ticks of a long test.
 	struct ring r = ring_with(16, (struct io_uring_params){.flags = IORING_SETUP_CQSIZE, .cq_entries = 4096});
 	static uint32_t word = 7;

@@ -49,7 +49,8 @@ static void target(void)
 	e->addr = (unsigned long)"late", e->len = 4;
 	submit(&r);
 	unsigned i = 0;
-	for (; i < 603; i++) { // so many buffers are taken before, each again and again
+	// So many buffers are taken before, each again and again; refused/uring_taken_old.
+	for (unsigned before = kernel_is(6, 10) ? 603 : 0; i < before; i++) {
 		must(write(s[2][1], "early", 5) == 5);
 		take_one(&r, ring, pool, i, 5);
 	}
