@@ -208,43 +208,28 @@ func (t *treePlanner) adoptLate() error {
 }
 
 // memberBelow finds a process of a session whose orphans another process can
-// adopt: one that descends from that, in a pid namespace.
+// adopt: one that descends from that, in a pid namespace. One that is to be a zombie
+// will do, for it ends when all are made.
 func (t *treePlanner) memberBelow(session int64, adopter, namespace uint32) (uint32, bool) {
-	if adopter == t.Root.Pid {
-		return t.anyMember(session, namespace)
-	}
-	for _, p := range t.Skeleton.Processes {
-		s, made := t.session[p.Pid]
-		if !made || s != session || p.State == format.ProcessState_ZOMBIE || t.Pids.in[p.Pid] != namespace {
-			continue
-		}
+	below := func(p *format.Process) bool {
 		for at := p; at != nil; at = t.Skeleton.Process(at.Parent) {
 			if at.Parent == adopter {
+				return true
+			}
+		}
+		return adopter == t.Root.Pid
+	}
+	for _, zombie := range []bool{false, true} {
+		for _, p := range t.Skeleton.Processes {
+			s, made := t.session[p.Pid]
+			if made && s == session && zombie == (p.State == format.ProcessState_ZOMBIE) && t.Pids.in[p.Pid] == namespace && below(p) {
 				return p.Pid, true
 			}
 		}
 	}
 	for _, h := range t.Helpers {
-		if t.Pids.in[h.PID] != namespace {
-			continue
-		}
-		for at := t.Skeleton.Process(h.Parent); at != nil && t.session[h.PID] == session; at = t.Skeleton.Process(at.Parent) {
-			if at.Pid == adopter {
-				return h.PID, true
-			}
-		}
-	}
-	return 0, false
-}
-
-func (t *treePlanner) anyMember(session int64, namespace uint32) (uint32, bool) {
-	for _, p := range t.Skeleton.Processes {
-		if s, made := t.session[p.Pid]; made && s == session && p.State != format.ProcessState_ZOMBIE && t.Pids.in[p.Pid] == namespace {
-			return p.Pid, true
-		}
-	}
-	for _, h := range t.Helpers {
-		if t.session[h.PID] == session && t.Pids.in[h.PID] == namespace {
+		parent := t.Skeleton.Process(h.Parent)
+		if t.session[h.PID] == session && t.Pids.in[h.PID] == namespace && (h.Parent == adopter || below(parent)) {
 			return h.PID, true
 		}
 	}
@@ -421,7 +406,7 @@ func (t *treePlanner) makeGroup(p *format.Process) error {
 		}
 		keeper = t.free()
 	}
-	by, ok := t.anyMember(int64(p.Session), t.Pids.in[p.Pid])
+	by, ok := t.memberBelow(int64(p.Session), t.Root.Pid, t.Pids.in[p.Pid])
 	if !ok {
 		return fmt.Errorf("process %d (%s) is in process group %d of session %d, which has no member that could make it", p.Pid, name(p), g, p.Session)
 	}
