@@ -135,3 +135,27 @@ func (t *Thread) write(at uint64, b []byte) bool {
 	n, err := unix.ProcessVMWritev(t.tid, here, []unix.RemoteIovec{{Base: uintptr(at), Len: len(b)}}, 0)
 	return err == nil && n == len(b)
 }
+
+// frame is an address where the frame of a signal handler might come to lie at any
+// time, so that the program has nothing there: room for a struct timespec. ok is
+// false if there is none.
+func (s Stack) frame(sp uint64) (at uint64, ok bool) {
+	const (
+		below = 512 // the frame begins with the FPU's state, which is longer
+		room  = 64
+	)
+	switch off := sp - s.Pointer; {
+	case s.Size == 0:
+		at = sp - below
+	case off >= s.Size: // it is not on it
+		if s.Size < below {
+			return 0, false
+		}
+		at = s.Pointer + s.Size - room
+	case off < below:
+		return 0, false // so far down that a handler would not fit
+	default:
+		at = sp - below
+	}
+	return at &^ 15, at < sp || s.Size > 0
+}
