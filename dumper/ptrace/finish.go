@@ -162,6 +162,9 @@ func (t *task) letGo() (done bool, err error) {
 // in between. Without a pid namespace cgroup.kill does the same where there is
 // one (v2, Linux 5.14).
 func (h *Held) kill(ctx context.Context) error {
+	if err := h.worker.do(func() error { return h.forget(ctx) }); err != nil {
+		return err
+	}
 	if f, err := os.OpenFile(filepath.Join(h.container.CgroupDir, "cgroup.kill"), os.O_WRONLY, 0); err == nil {
 		_, _ = f.WriteString("1")
 		f.Close()

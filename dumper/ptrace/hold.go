@@ -35,6 +35,7 @@ type Held struct {
 	since     int64                    // when the tasks were interrupted
 	tasks     map[int]*task            // by tid
 	processes []*Process
+	endings   []Ending // see SpareAtKill
 }
 
 // task is a thread that was attached, or, as long as Thread is nil, has to be
