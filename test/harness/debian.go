@@ -25,6 +25,9 @@ const DebianPackages = "redis-server,python3,systemd,systemd-sysv,dbus,iproute2,
 // DebianServers are those that it has besides where it serves people.
 const DebianServers = ",libpam-systemd,openssh-server,openssh-client,nginx-light,postgresql,tmux,vim-tiny,openrc,busybox-static"
 
+// DebianDaemons are Docker, and daemons that do what others don't.
+const DebianDaemons = ",docker.io,iptables,busybox-static,avahi-daemon,supervisor,nscd,mariadb-server"
+
 // DebianRootfs returns the directory of a Debian root file system with some
 // packages, which nobody may change. It is made once and kept in the user's cache.
 func DebianRootfs(t *testing.T, packages string) string {

@@ -35,7 +35,7 @@ func runcStarts(t *testing.T) string {
 // container that was there and on new ones.
 func TestDocker(t *testing.T) {
 	need.Check(t, need.Program("busybox"))
-	b := debianSystemd(t, harness.DebianPackages+",docker.io,iptables,busybox-static")
+	b := debianSystemd(t, harness.DebianPackages+harness.DebianDaemons)
 	b.edit("config", "lxc.arch", "lxc.include = /usr/share/lxc/config/nesting.conf\nlxc.arch")
 	image := filepath.Join(b.rootfs, "image")
 	for _, dir := range []string{"bin", "www", "tmp"} {
