@@ -22,8 +22,9 @@ func runcStarts(t *testing.T) string {
 		t.Fatal(err)
 	}
 	const begin, end = "```sh\nfor s in", "```\n"
-	_, recipe, found := strings.Cut(string(text), begin)
-	if recipe, _, found = strings.Cut(recipe, end); !found {
+	_, recipe, _ := strings.Cut(string(text), begin)
+	recipe, _, found := strings.Cut(recipe, end)
+	if !found {
 		t.Fatal("README.md has no recipe for runc any more")
 	}
 	return "for s in" + recipe
