@@ -12,6 +12,7 @@ import (
 	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/sys"
+	"lxc-checkpoint/refusal"
 )
 
 // sysvFields reads /proc/sysvipc/KIND of the IPC namespace that the thread is
@@ -67,17 +68,39 @@ func segments(res *Result, n *object) error {
 	if res.Segments == nil {
 		res.Segments = map[view.SegmentKey]*view.Segment{}
 	}
+	fleeting, err := forcedRemoval()
+	if err != nil {
+		return err
+	}
 	return sysvFields("shm", func(number func(string) int64) error {
 		const destroyed, locked = 0o1000, 0o2000 // SHM_DEST, SHM_LOCKED, include/linux/shm.h
 		s := &format.SysvSegment{Permissions: permissions(number, "shmid"), Namespace: n.living()}
 		s.Removed, s.Locked = number("perms")&destroyed != 0, number("perms")&locked != 0
 		id := s.Permissions.Id
+		if fleeting && number("nattch") == 0 {
+			res.refused = append(res.refused, &refusal.Refusal{
+				Object: fmt.Sprintf("segment %d", id), Kind: "System V shared memory",
+				Reason: "nobody has attached it, and with kernel.shm_rmid_forced = 1 the kernel would remove it if a checkpoint attached it to look at it",
+				Remedy: "have a program attach it or remove it, or set kernel.shm_rmid_forced to 0 in the container",
+			})
+			return nil
+		}
 		res.Segments[view.SegmentKey{Namespace: n.living(), ID: id}] = &view.Segment{
 			Message: s, Size: uint64(number("size")),
 			Open: func() (*os.File, error) { return openSegment(n, id) },
 		}
 		return nil
 	})
+}
+
+// forcedRemoval says whether segments go with the last who detaches them
+// (shm_may_destroy, ipc/shm.c), in the IPC namespace that the thread is in.
+func forcedRemoval() (bool, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/shm_rmid_forced")
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil // a kernel without CONFIG_SYSVIPC
+	}
+	return strings.TrimSpace(string(text)) == "1", err
 }
 
 // openSegment opens the memory of a segment that nobody has attached. It has to
