@@ -18,7 +18,7 @@ func boot(ctx context.Context, a *arch, image, initramfs string, limit time.Dura
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	args := append([]string{
-		"-accel", "tcg,thread=multi", "-smp", "2", "-m", "3G",
+		"-accel", "tcg,thread=" + a.threads, "-smp", "2", "-m", "3G",
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-kernel", image, "-initrd", initramfs,
 		"-append", "quiet panic=-1 " + a.append,

@@ -21,7 +21,12 @@ type arch struct {
 	cc      string
 	qemu    string
 	machine []string // QEMU's options for it
-	append  string   // what the kernel is told
+	// "multi": each CPU of the guest is a thread of QEMU; "single": they take turns.
+	// On amd64 they must: each checkpoint has the kernel patch a tracepoint that is
+	// passed all the time, and QEMU 7.2 has another CPU execute what is not there any
+	// more ("Oops: int3" in hrtimer_try_to_cancel, Linux 6.12). It is no slower.
+	threads string
+	append  string // what the kernel is told
 	// The machine has another serial line, by which files come out of a guest.
 	secondSerial bool
 }
@@ -34,11 +39,11 @@ var (
 	// is busy the kernel measures the TSC wrongly, and its clock runs eight times
 	// too fast (Linux 6.12). That the TSC is not to be trusted it is told at once,
 	// before it has to change its own code for that.
-	amd64 = &arch{"amd64", "x86_64-linux-gnu-gcc", "qemu-system-x86_64", []string{"-cpu", "max,la57=off,erms=off,fsrm=off"},
+	amd64 = &arch{"amd64", "x86_64-linux-gnu-gcc", "qemu-system-x86_64", []string{"-cpu", "max,la57=off,erms=off,fsrm=off"}, "single",
 		"console=ttyS0 clearcpuid=112 clocksource=hpet tsc=unstable mitigations=off", true}
 	// The kernel signs every return address: by the book that takes QEMU most
 	// of the time, by a method of its own little.
-	arm64 = &arch{"arm64", "aarch64-linux-gnu-gcc", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "max,pauth-impdef=on"},
+	arm64 = &arch{"arm64", "aarch64-linux-gnu-gcc", "qemu-system-aarch64", []string{"-M", "virt", "-cpu", "max,pauth-impdef=on"}, "multi",
 		"console=ttyAMA0 mitigations=off", false}
 )
 
