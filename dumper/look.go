@@ -96,7 +96,9 @@ func look(ctx context.Context, c *container.Container, held *ptrace.Held, connec
 		}
 		return nil, nil, err
 	}
-	l.held.SpareAtKill(l.endings())
+	if o.After == Kill {
+		l.held.SpareAtKill(l.endings())
+	}
 	return l.skeleton, l.contents, nil
 }
 

@@ -29,19 +29,11 @@ func (r *restart) connected(t *stub.Task, k *format.Task) (ok bool, err error) {
 
 // isConnection says whether a descriptor is of a TCP connection that has been made.
 func isConnection(s *format.Skeleton, table, fd uint32) bool {
-	files := slices.IndexFunc(s.Files, func(f *format.Files) bool { return f.Id == table })
-	if files < 0 {
-		return false
-	}
-	d := slices.IndexFunc(s.Files[files].Descriptors, func(d *format.Descriptor) bool { return d.Number == fd })
+	all := s.FilesByID(table).GetDescriptors()
+	d := slices.IndexFunc(all, func(d *format.Descriptor) bool { return d.Number == fd })
 	if d < 0 {
 		return false
 	}
-	id := s.Files[files].Descriptors[d].OpenFile
-	o := slices.IndexFunc(s.OpenFiles, func(o *format.OpenFile) bool { return o.Id == id })
-	if o < 0 {
-		return false
-	}
-	c := s.OpenFiles[o].GetTcpConnection()
+	c := s.OpenFile(all[d].OpenFile).GetTcpConnection()
 	return c != nil && c.State != sys.TCPSynSent && c.State != sys.TCPClose
 }

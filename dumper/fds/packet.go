@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/image/format"
+	"lxc-checkpoint/internal/sys"
 )
 
 // Options of packet(7) that can be read back. VERSION comes before RESERVE, which
@@ -47,14 +48,14 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 	s := &format.PacketSocket{Type: uint32(typ), Protocol: uint32(bits.ReverseBytes16(at.Protocol)), Interface: uint32(at.Ifindex)}
 	f.Kind = &format.OpenFile_PacketSocket{PacketSocket: s}
 	if s.Interface != 0 {
-		if s.Name, err = interfaceName(fd, s.Interface); errors.Is(err, unix.ENODEV) {
+		if s.Name, err = sys.InterfaceName(fd, s.Interface); errors.Is(err, unix.ENODEV) {
 			return f.refuse("packet socket", fmt.Sprintf("interface %d, to which it is bound, is gone", s.Interface), end)
 		} else if err != nil {
 			return err
 		}
 	}
 	for _, m := range diag.memberships {
-		if m.Name, err = interfaceName(fd, m.Interface); errors.Is(err, unix.ENODEV) {
+		if m.Name, err = sys.InterfaceName(fd, m.Interface); errors.Is(err, unix.ENODEV) {
 			continue
 		} else if err != nil {
 			return err
@@ -73,17 +74,4 @@ func (w *walk) lookPacket(f *file, fd, typ int) error {
 		return err
 	}
 	return w.lookPacketRings(f, fd, s, diag)
-}
-
-// interfaceName asks a socket for the name of an interface of its namespace.
-func interfaceName(fd int, index uint32) (string, error) {
-	r, err := unix.NewIfreq("")
-	if err != nil {
-		return "", err
-	}
-	r.SetUint32(index)
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFNAME, r); err != nil {
-		return "", fmt.Errorf("ask for the name of interface %d: %w", index, err)
-	}
-	return r.Name(), nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lxc-checkpoint/dumper/view"
 	"lxc-checkpoint/image/format"
 	"lxc-checkpoint/internal/elsewhere"
 	"lxc-checkpoint/internal/procfs"
@@ -69,13 +70,7 @@ func mountOf(proc, fd int) (*procfs.Mount, error) {
 	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st); err != nil {
 		return nil, err
 	}
-	info, err := unix.Openat(proc, "thread-self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	f := os.NewFile(uintptr(info), "mountinfo")
-	defer f.Close()
-	all, err := procfs.ParseMounts(f)
+	all, err := view.MountsHere(proc)
 	if err != nil {
 		return nil, err
 	}

@@ -35,17 +35,22 @@ func OpenRoot(pid int) (*Root, error) {
 // /proc/PID/mountinfo of a process that has chrooted shows only what lies below.
 func ReadMounts(namespace string) ([]*procfs.Mount, error) {
 	var all []*procfs.Mount
-	err := elsewhere.AtRoot(namespace, func(proc int) error {
-		fd, err := unix.Openat(proc, "thread-self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		f := os.NewFile(uintptr(fd), "mountinfo")
-		defer f.Close()
-		all, err = procfs.ParseMounts(f)
+	err := elsewhere.AtRoot(namespace, func(proc int) (err error) {
+		all, err = MountsHere(proc)
 		return err
 	})
 	return all, err
+}
+
+// MountsHere are the mounts that the thread sees; proc is the directory /proc.
+func MountsHere(proc int) ([]*procfs.Mount, error) {
+	fd, err := unix.Openat(proc, "thread-self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "mountinfo")
+	defer f.Close()
+	return procfs.ParseMounts(f)
 }
 
 // RootOf is the root that a descriptor is of, which stays the caller's.

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lxc-checkpoint/internal/elsewhere"
+	"lxc-checkpoint/internal/sys"
 )
 
 // withLoopback calls f with one who sends over the loopback interface of a socket's
@@ -39,7 +40,7 @@ func withLoopback(socket int, f func(l *looper) error) error {
 // loopback interface that is set up gets its address by itself (inetdev_event,
 // net/ipv4/devinet.c), and keeps that when it is set down.
 func (l *looper) up() (undo func() error, err error) {
-	name, err := interfaceName(l.fd, loopbackIndex)
+	name, err := sys.InterfaceName(l.fd, loopbackIndex)
 	if err != nil {
 		return nil, err
 	}
@@ -97,17 +98,4 @@ func removeAddress(name string) error {
 		return err
 	}
 	return unix.IoctlIfreq(ip, unix.SIOCSIFADDR, a)
-}
-
-// interfaceName asks a socket for the name of an interface of its namespace.
-func interfaceName(fd int, index uint32) (string, error) {
-	r, err := unix.NewIfreq("")
-	if err != nil {
-		return "", err
-	}
-	r.SetUint32(index)
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFNAME, r); err != nil {
-		return "", fmt.Errorf("ask for the name of interface %d: %w", index, err)
-	}
-	return r.Name(), nil
 }

@@ -60,12 +60,7 @@ static void target(void)
 	volatile int *at = shared(PAGE);
 	must(mkdir("queues", 0755) == 0);
 	mqd_t own = make("/same", "outer");
-	pid_t pid = child(run, (void *)at);
-	while (*at != 1)
-		if (waitpid(pid, NULL, WNOHANG) == 0)
-			sleep_ms(1);
-		else
-			_exit(0); // it has answered
+	pid_t pid = prepared(run, at);
 	ready();
 	*at = 2;
 	check(ended(pid) == 0, "inside it failed");

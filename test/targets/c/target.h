@@ -136,6 +136,19 @@ static inline pid_t child(int (*run)(void *), void *argument)
 	return pid;
 }
 
+// prepared starts a child, to which at is given, and returns when it has set that to
+// 1. One that ends before has answered by itself.
+static inline pid_t prepared(int (*run)(void *), volatile int *at)
+{
+	pid_t pid = child(run, (void *)at);
+	while (*at != 1)
+		if (waitpid(pid, NULL, WNOHANG) == 0)
+			sleep_ms(1);
+		else
+			_exit(0);
+	return pid;
+}
+
 // ended waits for a child's end and returns its exit code, -1 if it was killed.
 static inline int ended(pid_t pid)
 {

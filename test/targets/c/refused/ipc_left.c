@@ -24,12 +24,7 @@ static void target(void)
 	char *p = shmat(id, NULL, 0);
 	must(id >= 0 && p != (void *)-1);
 	strcpy(p, "text");
-	pid_t pid = child(run, (void *)at);
-	while (*at != 1)
-		if (waitpid(pid, NULL, WNOHANG) == 0)
-			sleep_ms(1);
-		else
-			_exit(0); // it has answered
+	pid_t pid = prepared(run, at);
 	ready();
 	*at = 2;
 	check(ended(pid) == 0, "the memory has another text");
